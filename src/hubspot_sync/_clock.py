@@ -1,0 +1,57 @@
+"""Time, waiting and randomness: the one place that asks the operating system for them."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import threading
+
+
+class StopRequested(Exception):  # noqa: N818 - a signal, not a failure
+    """Somebody called `stop()`; the wait or the loop ends here."""
+
+
+class Clock(Protocol):
+    """What the library knows of time; a test hands in one that it can move."""
+
+    def now(self) -> datetime:
+        """The present instant, aware and in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow, for measuring and for rate windows."""
+
+    def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
+        """Wait, or raise `StopRequested` at once when *stop* is or becomes set."""
+
+    def random(self) -> float:
+        """A number in [0, 1)."""
+
+
+class SystemClock:
+    """The real thing."""
+
+    def __init__(self) -> None:
+        self._random = random.SystemRandom()
+
+    def now(self) -> datetime:
+        """The operating system's time."""
+        return datetime.now(timezone.utc)  # noqa: TID251 - this is the place
+
+    def monotonic(self) -> float:
+        """The operating system's monotonic clock."""
+        return time.monotonic()  # noqa: TID251 - this is the place
+
+    def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
+        """Sleep; wakes up at once when *stop* is set."""
+        if stop is None:
+            time.sleep(max(seconds, 0.0))  # noqa: TID251 - this is the place
+        elif stop.wait(max(seconds, 0.0)):
+            raise StopRequested
+
+    def random(self) -> float:
+        """From the operating system: several processes must not jitter alike."""
+        return self._random.random()

@@ -1,0 +1,189 @@
+"""Who is synchronised: domains, accounts, streams, and the credentials that open them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
+
+from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.models._checks import is_aware, is_digits, is_text_key
+from hubspot_sync.models.object_types import canonical_object_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+
+@frozen(order=True)
+class AccountKey:
+    """Names one HubSpot account of one domain; every store call is scoped by it.
+
+    Attributes:
+        domain_id: The tenant, as the host names it: 1 to 200 characters.
+        account_id: HubSpot's id of the account (portal id), digits as text.
+    """
+
+    domain_id: str = field(validator=is_text_key)
+    account_id: str = field(validator=is_digits)
+
+    def __str__(self) -> str:
+        return f"{self.domain_id}/{self.account_id}"
+
+
+@frozen(order=True)
+class StreamKey:
+    """Names one stream: one object type of one account.
+
+    Attributes:
+        account: The account.
+        object_type: The object type by its canonical name ("contacts").
+    """
+
+    account: AccountKey
+    object_type: str = field(converter=canonical_object_type)
+
+    def __str__(self) -> str:
+        return f"{self.account}/{self.object_type}"
+
+
+def _names(values: Iterable[str] | None) -> tuple[str, ...] | None:
+    if isinstance(values, str):
+        raise ConfigurationError(
+            f"a list of names was expected, not the single text {values!r}; write ({values!r},)"
+        )
+    return None if values is None else tuple(dict.fromkeys(values))
+
+
+def _object_types(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(canonical_object_type(value) for value in _names(values) or ())
+
+
+@frozen(kw_only=True)
+class StreamSettings:
+    """What to read of one object type.
+
+    Attributes:
+        object_type: Name or id of the object type; an id is turned into its name.
+        properties: Names of the properties to ask for; None asks for all.
+        associations: Object types whose associated ids come with each record.
+    """
+
+    object_type: str = field(converter=canonical_object_type)
+    properties: tuple[str, ...] | None = field(default=None, converter=_names)
+    associations: tuple[str, ...] = field(default=(), converter=_object_types)
+
+
+DEFAULT_STREAMS: Final = (
+    StreamSettings(object_type="companies"),
+    StreamSettings(object_type="contacts", associations=("companies",)),
+)
+
+
+def _streams(values: Iterable[StreamSettings]) -> tuple[StreamSettings, ...]:
+    streams = tuple(values)
+    names = [stream.object_type for stream in streams]
+    if not names or len(set(names)) != len(names):
+        raise ConfigurationError(
+            f"an account needs at least one stream and each object type once, not {names}"
+        )
+    return streams
+
+
+@frozen(kw_only=True)
+class Account:
+    """One HubSpot account of one domain, and what to read of it.
+
+    Attributes:
+        account_id: HubSpot's id of the account (portal id), digits as text.
+        domain_id: The tenant that owns the account.
+        streams: What to read, in this order; companies and contacts by default, each contact
+            with the companies that it is associated with.
+    """
+
+    account_id: str = field(validator=is_digits)
+    domain_id: str = field(default="default", validator=is_text_key)
+    streams: tuple[StreamSettings, ...] = field(default=DEFAULT_STREAMS, converter=_streams)
+
+    @property
+    def key(self) -> AccountKey:
+        """The name of the account in every store."""
+        return AccountKey(self.domain_id, self.account_id)
+
+
+def _secret(value: str) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ConfigurationError(
+            "a credential is empty or has characters that cannot be sent; copy it anew from HubSpot"
+        )
+    return value.strip()
+
+
+@frozen(kw_only=True)
+class StaticAccessToken:
+    """A credential that does not expire: a private app's access token or a service key.
+
+    Attributes:
+        access_token: The secret; never part of the repr.
+    """
+
+    access_token: str = field(repr=False, converter=_secret)
+
+
+@frozen(kw_only=True)
+class OAuthTokens:
+    """One set of OAuth 2.0 tokens.
+
+    Attributes:
+        refresh_token: The secret that buys access tokens; never part of the repr.
+        access_token: The secret sent with each call, or None before the first refresh.
+        expires_at: When the access token ends, aware; None where it is not known.
+    """
+
+    refresh_token: str = field(repr=False, converter=_secret)
+    access_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = field(default=None, validator=is_aware)
+
+
+Credentials = StaticAccessToken | OAuthTokens
+
+
+@frozen(kw_only=True)
+class StoredCredentials:
+    """Credentials as a `TokenStore` gave them out.
+
+    Attributes:
+        credentials: What was stored.
+        revision: Grows with every save, from 1; give it back to `TokenStore.save`.
+    """
+
+    credentials: Credentials
+    revision: int
+
+
+@frozen(kw_only=True)
+class OAuthApp:
+    """The HubSpot app whose OAuth tokens are used.
+
+    Attributes:
+        client_id: HubSpot's id of the app.
+        client_secret: The app's secret; never part of the repr.
+    """
+
+    client_id: str = field(converter=_secret)
+    client_secret: str = field(repr=False, converter=_secret)
+
+
+@frozen(kw_only=True)
+class AccountDetails:
+    """What HubSpot says about the account that the credentials open.
+
+    Attributes:
+        account_id: HubSpot's id of the account, digits as text.
+        time_zone: The account's IANA time zone ("Europe/Dublin"), or None.
+        account_type: "STANDARD", "DEVELOPER_TEST", "SANDBOX", "APP_DEVELOPER", or None.
+    """
+
+    account_id: str
+    time_zone: str | None = None
+    account_type: str | None = None

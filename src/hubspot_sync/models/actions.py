@@ -1,0 +1,90 @@
+"""What the host is told: actions, and the answer of the sink that stores them."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from hubspot_sync.models._checks import from_milliseconds
+from hubspot_sync.models.object_types import singular_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from hubspot_sync.models.accounts import AccountKey
+    from hubspot_sync.models.records import Association
+
+
+class ActionKind(Enum):
+    """What happened to an object."""
+
+    CREATED = "Created"
+    UPDATED = "Updated"
+
+
+@frozen(kw_only=True)
+class Action:
+    """One change for the host.
+
+    Attributes:
+        account: The account it belongs to.
+        object_type: Canonical name of the object type ("contacts").
+        object_id: HubSpot's id of the object, digits as text.
+        kind: What happened.
+        version: The record's modified time in milliseconds since 1970.
+        occurred_at: When it happened in HubSpot: the create date for a creation, the modified
+            date for an update; aware, to the millisecond.
+        properties: All values that were read, by property name; None where there is no value.
+        associations: Associated records by object type: an empty tuple where there are none, no
+            key where they were not asked for.
+    """
+
+    account: AccountKey
+    object_type: str
+    object_id: str
+    kind: ActionKind
+    version: int
+    occurred_at: datetime
+    properties: Mapping[str, str | None]
+    associations: Mapping[str, tuple[Association, ...]] = field(factory=dict)
+
+    @property
+    def action_id(self) -> str:
+        """The same for the same version of the same object, whatever the kind.
+
+        All parts but the domain are free of colons, so two objects never share an id.
+        """
+        account = self.account
+        return (
+            f"{account.domain_id}:{account.account_id}:{self.object_type}"
+            f":{self.object_id}:{self.version}"
+        )
+
+    @property
+    def name(self) -> str:
+        """What happened, for people: "Contact Created"."""
+        return f"{singular_name(self.object_type)} {self.kind.value}"
+
+    @property
+    def modified_at(self) -> datetime:
+        """When the object was last modified in HubSpot, aware, to the millisecond."""
+        return from_milliseconds(self.version)
+
+
+@frozen(kw_only=True)
+class SinkAnswer:
+    """What a sink did with a batch; an action that is named nowhere here was accepted.
+
+    Attributes:
+        repeated: Ids of actions that the sink held already; nothing was stored again.
+        already_created: Ids of creations not stored because the sink holds a creation of the
+            same object with another version; the engine sends them again as updates.
+        refused: Reasons by id of the actions that the sink can never take as they are.
+    """
+
+    repeated: frozenset[str] = frozenset()
+    already_created: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(factory=dict)

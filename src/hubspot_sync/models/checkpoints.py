@@ -1,0 +1,108 @@
+"""Durable progress of a stream: what was read, what was delivered, and who may go on."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from hubspot_sync.errors import InvariantError
+from hubspot_sync.models._checks import is_aware
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from hubspot_sync.models.accounts import StreamKey
+
+
+class Mode(Enum):
+    """How a pass finds its records."""
+
+    BACKFILL = "backfill"
+    INCREMENTAL = "incremental"
+
+
+@frozen(kw_only=True)
+class IdRange:
+    """A part of a pass that is still to be read, in ascending order of object ids.
+
+    Attributes:
+        after: Where to go on, exactly as the last page gave it; None at the beginning. For the
+            list endpoint this is HubSpot's paging value, for search the last object id.
+        until: The object id at which the range ends, itself not part of it; None for no end.
+    """
+
+    after: str | None = None
+    until: str | None = None
+
+
+@frozen(kw_only=True)
+class Pass:
+    """One pass over a stream, fixed before its first page is read.
+
+    Attributes:
+        mode: How records are found.
+        start: Modified time from which records are wanted, inclusive; None in a backfill.
+        end: Modified time up to which the pass promises completeness, exclusive.
+        ranges: What is still to be read; empty when the pass is complete.
+    """
+
+    mode: Mode
+    start: datetime | None = field(default=None, validator=is_aware)
+    end: datetime = field(validator=is_aware)
+    ranges: tuple[IdRange, ...] = (IdRange(),)
+
+    def __attrs_post_init__(self) -> None:
+        if (self.start is None) != (self.mode is Mode.BACKFILL):
+            raise InvariantError(f"a pass in {self.mode.value} mode cannot start at {self.start}")
+
+
+@frozen(kw_only=True)
+class Checkpoint:
+    """Durable progress of a stream; a new stream has the one with all defaults.
+
+    Attributes:
+        high_water_mark: Every record modified before it is in the sink; it only rises. None
+            until the backfill is complete.
+        index_floor: Later passes never look back beyond this instant: everything before it was
+            read from HubSpot's primary storage, whose answers are not late. None until the
+            backfill is complete.
+        reading: The pass under way, or None between passes.
+    """
+
+    high_water_mark: datetime | None = field(default=None, validator=is_aware)
+    index_floor: datetime | None = field(default=None, validator=is_aware)
+    reading: Pass | None = None
+
+
+@frozen(kw_only=True)
+class Fingerprint:
+    """Which version of an object was delivered last, and a digest of its values.
+
+    Attributes:
+        object_id: HubSpot's id, digits as text.
+        version: Its modified time in milliseconds since 1970.
+        digest: A digest of the properties and associations that were delivered.
+    """
+
+    object_id: str
+    version: int
+    digest: bytes
+
+
+@frozen(kw_only=True)
+class Lease:
+    """The right to write one stream's checkpoint, for a time.
+
+    Attributes:
+        stream: The stream.
+        owner: Who holds it, as given to `Checkpointer.acquire`.
+        fence: Grows with every grant on this stream; a store refuses writes under an older one.
+        expires_at: When it ends unless it is renewed, aware, by the store's clock.
+    """
+
+    stream: StreamKey
+    owner: str
+    fence: int
+    expires_at: datetime = field(validator=is_aware)

@@ -1,0 +1,144 @@
+"""What an observer is told while a run goes on; each event is one frozen value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from hubspot_sync.models.accounts import AccountKey, StreamKey
+    from hubspot_sync.models.checkpoints import Mode, Pass
+    from hubspot_sync.models.reports import Counts, StreamReport, SyncReport
+
+
+@frozen(kw_only=True)
+class RunStarted:
+    """A run over the streams of an account begins.
+
+    Attributes:
+        account: The account.
+        object_types: The streams that will be read, in this order.
+    """
+
+    account: AccountKey
+    object_types: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class StreamStarted:
+    """The lease is taken and the pass is planned.
+
+    Attributes:
+        stream: The stream.
+        mode: How records are found.
+        reading: The pass, with what is left of it when an earlier run began it.
+        resumed: Whether an earlier run began it.
+    """
+
+    stream: StreamKey
+    mode: Mode
+    reading: Pass
+    resumed: bool
+
+
+@frozen(kw_only=True)
+class BatchStored:
+    """The sink answered for a batch and the checkpoint is committed.
+
+    Attributes:
+        stream: The stream.
+        counts: What this batch added.
+        so_far: The counts of the stream's run up to here.
+    """
+
+    stream: StreamKey
+    counts: Counts
+    so_far: Counts
+
+
+@frozen(kw_only=True)
+class CallRetried:
+    """A call to HubSpot failed in passing and is made again after a wait.
+
+    Attributes:
+        account: The account.
+        endpoint: The endpoint class ("list", "search"...).
+        attempt: How many tries have failed, from 1.
+        wait: How long it waits now.
+        reason: What failed, in one line.
+    """
+
+    account: AccountKey
+    endpoint: str
+    attempt: int
+    wait: timedelta
+    reason: str
+
+
+@frozen(kw_only=True)
+class StoreRetried:
+    """The host's store was away and the write is made again after a wait.
+
+    Attributes:
+        stream: The stream.
+        attempt: How many tries have failed, from 1.
+        wait: How long it waits now.
+        reason: What failed, in one line.
+    """
+
+    stream: StreamKey
+    attempt: int
+    wait: timedelta
+    reason: str
+
+
+@frozen(kw_only=True)
+class RecordSkipped:
+    """A record that HubSpot sent cannot be used.
+
+    Attributes:
+        stream: The stream.
+        object_id: Its id as far as it could be read, or None.
+        reason: What is wrong with it, in one line without its values.
+    """
+
+    stream: StreamKey
+    object_id: str | None
+    reason: str
+
+
+@frozen(kw_only=True)
+class StreamFinished:
+    """A stream's run ended.
+
+    Attributes:
+        report: What it did.
+    """
+
+    report: StreamReport
+
+
+@frozen(kw_only=True)
+class RunFinished:
+    """The run ended.
+
+    Attributes:
+        report: What it did.
+    """
+
+    report: SyncReport
+
+
+Event = (
+    RunStarted
+    | StreamStarted
+    | BatchStored
+    | CallRetried
+    | StoreRetried
+    | RecordSkipped
+    | StreamFinished
+    | RunFinished
+)

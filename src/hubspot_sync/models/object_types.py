@@ -1,0 +1,62 @@
+"""What is known about HubSpot's object types: ids, names, and the fields that date a record."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from hubspot_sync.errors import ConfigurationError
+
+# https://developers.hubspot.com/docs/guides/crm/understanding-the-crm (object type ids)
+OBJECT_TYPE_IDS: Final = {
+    "0-1": "contacts",
+    "0-2": "companies",
+    "0-3": "deals",
+    "0-5": "tickets",
+    "0-7": "products",
+    "0-8": "line_items",
+    "0-14": "quotes",
+    "0-27": "tasks",
+    "0-46": "notes",
+    "0-47": "meetings",
+    "0-48": "calls",
+    "0-49": "emails",
+    "0-123": "orders",
+    "0-136": "leads",
+}
+_IRREGULAR_SINGULARS: Final = {"companies": "Company", "taxes": "Tax"}
+_TYPE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+def canonical_object_type(name: str) -> str:
+    """The name that this library uses for an object type given by name or by id.
+
+    Args:
+        name: "contacts", "0-1", "2-3465404" (a custom type), "p62515_pets"...
+
+    Raises:
+        ConfigurationError: It cannot be the name of an object type.
+    """
+    if not isinstance(name, str) or not _TYPE_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} is not a HubSpot object type; give a name such as 'contacts' or an id such "
+            "as '0-1' or '2-3465404'"
+        )
+    return OBJECT_TYPE_IDS.get(name, name)
+
+
+def singular_name(object_type: str) -> str:
+    """The name of one object for people and for action names: "Contact", "Line Item"."""
+    if object_type in _IRREGULAR_SINGULARS:
+        return _IRREGULAR_SINGULARS[object_type]
+    words = re.sub(r"^p\d*_", "", object_type).replace("_", " ").title()
+    return words.removesuffix("s")
+
+
+def cursor_field(object_type: str) -> str:
+    """The property that holds a record's modified date.
+
+    Filtering contacts by `hs_lastmodifieddate` answers 200 with no rows, silently; see
+    https://developers.hubspot.com/docs/api-reference/search/guide
+    """
+    return "lastmodifieddate" if object_type == "contacts" else "hs_lastmodifieddate"

@@ -1,0 +1,88 @@
+"""What HubSpot holds: records, their associations, and the definitions of their properties."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from hubspot_sync.models._checks import to_milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+@frozen
+class AssociationType:
+    """One reason for which two records are associated.
+
+    Attributes:
+        category: "HUBSPOT_DEFINED", "USER_DEFINED", "INTEGRATOR_DEFINED" or "WORK".
+        type_id: HubSpot's number of the type; unique within its category and direction only.
+        label: The label people see, or None for an unlabelled association.
+    """
+
+    category: str
+    type_id: int
+    label: str | None = None
+
+
+@frozen
+class Association:
+    """One associated record, with every reason for which it is associated.
+
+    Attributes:
+        object_id: The other record's id, digits as text.
+        primary: Whether it is the primary one (a contact's primary company).
+        types: All association types of this pair of records.
+    """
+
+    object_id: str
+    primary: bool = False
+    types: tuple[AssociationType, ...] = ()
+
+
+@frozen(kw_only=True)
+class Record:
+    """One CRM object as it was read.
+
+    Attributes:
+        object_type: Canonical name of the object type.
+        object_id: HubSpot's id, digits as text; unique within the object type only.
+        properties: Values by property name, as text; None where there is no value. A property
+            that was not asked for has no key.
+        created_at: When the record was created, aware, to the millisecond.
+        modified_at: When it was last modified, aware, to the millisecond.
+        associations: Associated records by object type: an empty tuple where there are none, no
+            key where they were not asked for.
+    """
+
+    object_type: str
+    object_id: str
+    properties: Mapping[str, str | None]
+    created_at: datetime
+    modified_at: datetime
+    associations: Mapping[str, tuple[Association, ...]] = field(factory=dict)
+
+    @property
+    def version(self) -> int:
+        """The modified time in milliseconds since 1970."""
+        return to_milliseconds(self.modified_at)
+
+
+@frozen(kw_only=True)
+class PropertyDefinition:
+    """How HubSpot describes one property.
+
+    Attributes:
+        name: Internal name, immutable.
+        type: "string", "number", "bool", "date", "datetime", "enumeration"...
+        field_type: How HubSpot shows it: "text", "checkbox", "select"...
+        calculated: Whether HubSpot computes it; such values can change without a modified date.
+    """
+
+    name: str
+    type: str
+    field_type: str
+    calculated: bool = False

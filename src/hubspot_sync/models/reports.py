@@ -1,0 +1,149 @@
+"""What a run did, counted so that it adds up."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from hubspot_sync.models.accounts import AccountKey, StreamKey
+    from hubspot_sync.models.checkpoints import Mode
+
+
+@frozen(kw_only=True)
+class Counts:
+    """Where the records that were read ended; `read` is the sum of all others.
+
+    Attributes:
+        delivered: The sink accepted an action for it.
+        repeated: This version was delivered before; nothing was stored again.
+        unchanged: Its modified date moved, but no value that was read did.
+        rejected: The sink refused its action.
+        skipped: The record could not be used at all, for a reason that was logged.
+    """
+
+    delivered: int = 0
+    repeated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    skipped: int = 0
+
+    @property
+    def read(self) -> int:
+        """Records that were read and settled."""
+        return self.delivered + self.repeated + self.unchanged + self.rejected + self.skipped
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            delivered=self.delivered + other.delivered,
+            repeated=self.repeated + other.repeated,
+            unchanged=self.unchanged + other.unchanged,
+            rejected=self.rejected + other.rejected,
+            skipped=self.skipped + other.skipped,
+        )
+
+
+class StreamStatus(Enum):
+    """How a stream's run ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    BUSY = "busy"
+    FAILED = "failed"
+
+
+@frozen(kw_only=True)
+class StreamReport:
+    """What a run did for one stream.
+
+    Attributes:
+        stream: The stream.
+        status: How it ended: completed; stopped by `stop()`; busy, because another worker has
+            it; or failed.
+        mode: How records were found; None when it ended before that was known.
+        counts: Where the records ended.
+        api_calls: Calls to HubSpot by endpoint class, every try counted.
+        duration: From taking the lease to giving it back.
+        error: What ended it when it failed or was busy, in one line, or None.
+    """
+
+    stream: StreamKey
+    status: StreamStatus
+    mode: Mode | None = None
+    counts: Counts = Counts()
+    api_calls: Mapping[str, int] = field(factory=dict)
+    duration: timedelta
+    error: str | None = None
+
+    @property
+    def records_per_second(self) -> float:
+        """Throughput; 0.0 when nothing was read."""
+        seconds = self.duration.total_seconds()
+        return self.counts.read / seconds if seconds > 0 else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as values that JSON knows."""
+        return {
+            "status": self.status.value,
+            "mode": self.mode.value if self.mode else None,
+            "read": self.counts.read,
+            **asdict(self.counts),
+            "api_calls": with_total(self.api_calls),
+            "seconds": round(self.duration.total_seconds(), 3),
+            "records_per_second": round(self.records_per_second, 1),
+            "error": self.error,
+        }
+
+
+@frozen(kw_only=True)
+class SyncReport:
+    """What a run did for one account.
+
+    Attributes:
+        account: The account.
+        streams: One report a stream, in the order in which they ran.
+        api_calls: Calls to HubSpot by endpoint class, every try counted, also those that belong
+            to no stream.
+        duration: From the beginning to the end of the run.
+        error: What ended the run before or between its streams, in one line, or None.
+    """
+
+    account: AccountKey
+    streams: tuple[StreamReport, ...] = ()
+    api_calls: Mapping[str, int] = field(factory=dict)
+    duration: timedelta
+    error: str | None = None
+
+    @property
+    def completed(self) -> bool:
+        """Whether every stream completed."""
+        return self.error is None and all(
+            report.status is StreamStatus.COMPLETED for report in self.streams
+        )
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of all streams together."""
+        return sum((report.counts for report in self.streams), start=Counts())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as values that JSON knows; see the docs page "Storage and reports"."""
+        return {
+            "domain_id": self.account.domain_id,
+            "account_id": self.account.account_id,
+            "completed": self.completed,
+            "streams": {report.stream.object_type: report.as_dict() for report in self.streams},
+            "api_calls": with_total(self.api_calls),
+            "seconds": round(self.duration.total_seconds(), 3),
+            "error": self.error,
+        }
+
+
+def with_total(api_calls: Mapping[str, int]) -> dict[str, int]:
+    """Calls by endpoint class with their sum as "total"."""
+    return {"total": sum(api_calls.values()), **dict(sorted(api_calls.items()))}

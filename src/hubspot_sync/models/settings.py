@@ -1,0 +1,88 @@
+"""What a host can tune; every default is meant for production."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.models._checks import is_not_negative, is_positive
+
+ApiVersion = Literal["2025-09", "2026-03", "2026-09", "v3"]
+
+
+def _known_version(_instance: object, _attribute: object, value: str) -> None:
+    known = get_args(ApiVersion)
+    if value not in known:
+        raise ConfigurationError(f"API version {value!r} is not one of {', '.join(known)}")
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise ConfigurationError(
+            f"the base URL {value!r} is not one; give something like 'https://api.hubapi.com'"
+        )
+    return value.rstrip("/")
+
+
+@frozen(kw_only=True)
+class HubSpotSettings:
+    """How to talk to HubSpot.
+
+    Attributes:
+        base_url: Where the API is; the same for every data centre of HubSpot's.
+        api_version: The family of paths: a date-based version, or "v3" for the older paths
+            (with associations from "v4"), which HubSpot stops supporting in 2027.
+        burst_limit: Calls in any ten seconds and account: 110 for OAuth apps, 100, 190 or 250
+            for private ones; None for no limit of our own.
+        search_limit: Searches in any second and account. HubSpot allows 5, shared by all apps of
+            the account; take less to leave a share. None for no limit of our own.
+        connect_timeout: How long to wait for a connection.
+        read_timeout: How long to wait for the next bytes of an answer; HubSpot itself gives up
+            after 100 seconds.
+        max_tries: How often a call is made at most before its failure ends the stream's run.
+        max_wait: The longest single wait between two tries of a call; when HubSpot asks for
+            more, the run ends and says when to come back.
+    """
+
+    base_url: str = field(default="https://api.hubapi.com", converter=_base_url)
+    api_version: ApiVersion = field(default="2026-03", validator=_known_version)
+    burst_limit: int | None = field(default=110, validator=is_positive)
+    search_limit: int | None = field(default=5, validator=is_positive)
+    connect_timeout: timedelta = field(default=timedelta(seconds=10), validator=is_positive)
+    read_timeout: timedelta = field(default=timedelta(seconds=110), validator=is_positive)
+    max_tries: int = field(default=8, validator=is_positive)
+    max_wait: timedelta = field(default=timedelta(seconds=60), validator=is_positive)
+
+
+@frozen(kw_only=True)
+class SyncSettings:
+    """How the engine works.
+
+    Attributes:
+        lookback: How much modified time before the high-water mark is read again, because
+            HubSpot's search index shows some changes late.
+        settle_lag: How far before the present a window ends.
+        clock_margin: How far HubSpot's clock may differ from what is known of it here.
+        batch_size: Actions handed to the sink at once.
+        queue_size: Actions that wait for the sink at most; the reader waits when it is full.
+        queue_bytes: The same, as a rough size in bytes.
+        lease_duration: How long a stream stays locked after its worker died without a word.
+        deliver_unchanged: Whether a record is delivered whose modified date moved although no
+            value that was read changed.
+        store_tries: How often a write to the host's store is tried while it is unavailable.
+    """
+
+    lookback: timedelta = field(default=timedelta(minutes=5), validator=is_not_negative)
+    settle_lag: timedelta = field(default=timedelta(0), validator=is_not_negative)
+    clock_margin: timedelta = field(default=timedelta(seconds=2), validator=is_not_negative)
+    batch_size: int = field(default=1_000, validator=is_positive)
+    queue_size: int = field(default=4_000, validator=is_positive)
+    queue_bytes: int = field(default=32 * 1024 * 1024, validator=is_positive)
+    lease_duration: timedelta = field(default=timedelta(seconds=60), validator=is_positive)
+    deliver_unchanged: bool = False
+    store_tries: int = field(default=6, validator=is_positive)
