@@ -3,6 +3,7 @@
 ```
 HubSpotSyncError
 ├─ ConfigurationError (ValueError)      the caller's mistake: change the call or the set-up
+│  └─ WrongAccountError                 the credentials open another HubSpot account
 ├─ RetryableError                       passes by itself: run again, not before `retry_after`
 │  ├─ RateLimitedError                  HubSpot said slow down
 │  ├─ HubSpotUnavailableError           5xx, time-out, broken connection, unreadable answer
@@ -78,6 +79,10 @@ class HubSpotSyncError(Exception):
 
 class ConfigurationError(HubSpotSyncError, ValueError):
     """The caller's mistake: an argument, a setting or the set-up has to change."""
+
+
+class WrongAccountError(ConfigurationError):
+    """The credentials open another HubSpot account than the one they were given for."""
 
 
 class RetryableError(HubSpotSyncError):

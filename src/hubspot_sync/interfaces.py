@@ -44,12 +44,13 @@ class TokenStore(Protocol):
     def load(self, account: AccountKey) -> StoredCredentials | None:
         """Give the credentials of *account* and their revision.
 
-        Absent: None.
-        Twice: the same answer as long as nobody saved.
-        Racing: a load beside a save sees either all of the old or all of the new.
+        - Absent: None.
+        - Twice: the same answer as long as nobody saved.
+        - Racing: a load beside a save sees either all of the old or all of the new.
 
         Raises:
             ConfigurationError: They are stored encrypted and no key at hand opens them.
+            InvariantError: They were damaged, or sealed for another account.
         """
 
     def save(
@@ -59,8 +60,9 @@ class TokenStore(Protocol):
 
         None as *expected_revision* means: there are none yet. The first revision is 1, and each
         save adds one, also after a delete.
-        Twice: the second call with the same *expected_revision* is refused.
-        Racing: of two callers with the same *expected_revision* exactly one wins.
+
+        - Twice: the second call with the same *expected_revision* is refused.
+        - Racing: of two callers with the same *expected_revision* exactly one wins.
 
         Raises:
             RevisionConflictError: The stored revision is another one; nothing was written.
@@ -69,7 +71,7 @@ class TokenStore(Protocol):
     def delete(self, account: AccountKey) -> None:
         """Forget the credentials of *account* so that no later load finds them.
 
-        Absent and twice: nothing happens.
+        - Absent and twice: nothing happens.
         """
 
 
@@ -84,10 +86,11 @@ class ActionSink(Protocol):
         which the sink holds a creation with another version comes back in `already_created`. A
         sink that cannot tell leaves `already_created` empty; then a crash between its answer and
         the commit of the checkpoint can lead to a second creation.
-        Empty: no actions is a no-op with an empty answer.
-        Twice: the second time all ids come back in `repeated`, and nothing changes.
-        Racing: of two callers with the same action one gets it accepted, the other repeated.
-        Order: actions on one object are given in ascending order of version.
+
+        - Empty: no actions is a no-op with an empty answer.
+        - Twice: the second time all ids come back in `repeated`, and nothing changes.
+        - Racing: of two callers with the same action one gets it accepted, the other repeated.
+        - Order: actions on one object are given in ascending order of version.
 
         Raises:
             StoreUnavailableError: It is not known which actions are stored; the engine repeats
@@ -106,8 +109,9 @@ class Checkpointer(Protocol):
 
         It is granted when nobody holds it, when the holder's time is up by the store's clock, or
         when the holder is *evict*: an owner that the caller knows to be dead.
-        Twice: the same owner is refused while its own first lease runs.
-        Racing: exactly one caller gets it.
+
+        - Twice: the same owner is refused while its own first lease runs.
+        - Racing: exactly one caller gets it.
 
         Raises:
             LeaseHeldError: Another owner holds it; its `owner` says who.
@@ -116,7 +120,7 @@ class Checkpointer(Protocol):
     def renew(self, lease: Lease, duration: timedelta) -> Lease:
         """Extend *lease* to *duration* from now; the fence stays.
 
-        Twice: extends again. A lease whose time is up is renewed as long as nobody took it over.
+        - Twice: extends again. A lease whose time is up is renewed as long as nobody took it over.
 
         Raises:
             LeaseLostError: Another owner took the stream over, or it was released.
@@ -125,19 +129,19 @@ class Checkpointer(Protocol):
     def release(self, lease: Lease) -> None:
         """Give *lease* back so that anybody can acquire the stream at once.
 
-        Absent, twice and stale: a lease that is not the current one is left alone, silently.
+        - Absent, twice and stale: a lease that is not the current one is left alone, silently.
         """
 
     def load(self, stream: StreamKey) -> Checkpoint:
         """Give the progress of *stream*.
 
-        Absent: `Checkpoint()`.
+        - Absent: `Checkpoint()`.
         """
 
     def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
         """Give the fingerprints committed for *object_ids*, by object id.
 
-        Absent: an id that is not known has no key. Empty: no ids give an empty mapping.
+        - Absent: an id that is not known has no key. Empty: no ids give an empty mapping.
         """
 
     def commit(
@@ -149,8 +153,9 @@ class Checkpointer(Protocol):
         called after the sink answered. Fingerprints never go back to an older version. After a
         crash inside the call some fingerprints may be stored without the checkpoint, never the
         other way round.
-        Twice: the same again changes nothing.
-        Racing: the holder of the newer fence wins; the other is refused and changes nothing.
+
+        - Twice: the same again changes nothing.
+        - Racing: the holder of the newer fence wins; the other is refused and changes nothing.
 
         Raises:
             LeaseLostError: The lease is not the current one; nothing was written.
@@ -191,10 +196,10 @@ class Source(Protocol):
     ) -> Mapping[str, tuple[Association, ...]]:
         """Give all associations of the records *object_ids* to *to_object_type*.
 
-        Absent: a record without any has an empty tuple; every id has a key.
+        - Absent: a record without any has an empty tuple; every id has a key.
 
         Raises:
-            Like `read`.
+            HubSpotSyncError: As in `read`.
         """
 
     def api_calls(self) -> Mapping[str, int]:

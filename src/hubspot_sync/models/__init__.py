@@ -26,10 +26,17 @@ from hubspot_sync.models.events import (
     StoreRetried,
     StreamFinished,
     StreamStarted,
+    ValueKeptAsText,
 )
 from hubspot_sync.models.object_types import canonical_object_type, cursor_field, singular_name
 from hubspot_sync.models.pages import Page, SkippedRow
-from hubspot_sync.models.records import Association, AssociationType, PropertyDefinition, Record
+from hubspot_sync.models.records import (
+    Association,
+    AssociationType,
+    PropertyDefinition,
+    Record,
+    Value,
+)
 from hubspot_sync.models.reports import Counts, StreamReport, StreamStatus, SyncReport
 from hubspot_sync.models.settings import HubSpotSettings, SyncSettings
 
@@ -75,6 +82,8 @@ __all__ = [
     "StreamStatus",
     "SyncReport",
     "SyncSettings",
+    "Value",
+    "ValueKeptAsText",
     "canonical_object_type",
     "cursor_field",
     "from_milliseconds",

@@ -60,8 +60,8 @@ def is_positive(instance: Any, attribute: Attribute[Any], value: Any) -> None:
 
 
 def is_not_negative(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Validate a number or duration of zero or more."""
-    if value < type(value)():
+    """Validate a number or duration of zero or more, where there is one."""
+    if value is not None and value < type(value)():
         raise ConfigurationError(
             f"{type(instance).__name__}.{attribute.name} is {value!r}; it cannot be below zero"
         )

@@ -55,23 +55,40 @@ def _names(values: Iterable[str] | None) -> tuple[str, ...] | None:
     return None if values is None else tuple(dict.fromkeys(values))
 
 
+def _some_names(values: Iterable[str]) -> tuple[str, ...]:
+    return _names(values) or ()
+
+
 def _object_types(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(canonical_object_type(value) for value in _names(values) or ())
+    return tuple(canonical_object_type(value) for value in _some_names(values))
 
 
 @frozen(kw_only=True)
 class StreamSettings:
     """What to read of one object type.
 
+    Properties are chosen by names and by patterns such as "hs_analytics_*", in which `*` stands
+    for any characters and `?` for one, as in `fnmatch`, in the case as given. A name that the
+    account does not have, and a pattern that matches nothing there, is a `ConfigurationError`
+    when the stream is read. The record's id, create date and modified date come always.
+
     Attributes:
         object_type: Name or id of the object type; an id is turned into its name.
-        properties: Names of the properties to ask for; None asks for all.
+        properties: Names and patterns of the properties to ask for; None asks for all.
         associations: Object types whose associated ids come with each record.
+        exclude: Names and patterns of the properties not to ask for, whatever *properties* says.
+        raw_values: Whether values stay the text that HubSpot sends, instead of being converted
+            by the type of their property; see `Value`.
+        ignore_missing: Whether names and patterns that the account does not have are left out
+            instead of being an error; for one list that serves several object types.
     """
 
     object_type: str = field(converter=canonical_object_type)
     properties: tuple[str, ...] | None = field(default=None, converter=_names)
     associations: tuple[str, ...] = field(default=(), converter=_object_types)
+    exclude: tuple[str, ...] = field(default=(), converter=_some_names)
+    raw_values: bool = False
+    ignore_missing: bool = False
 
 
 DEFAULT_STREAMS: Final = (

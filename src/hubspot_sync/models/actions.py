@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hubspot_sync.models.accounts import AccountKey
-    from hubspot_sync.models.records import Association
+    from hubspot_sync.models.records import Association, Value
 
 
 class ActionKind(Enum):
@@ -48,7 +48,7 @@ class Action:
     kind: ActionKind
     version: int
     occurred_at: datetime
-    properties: Mapping[str, str | None]
+    properties: Mapping[str, Value]
     associations: Mapping[str, tuple[Association, ...]] = field(factory=dict)
 
     @property

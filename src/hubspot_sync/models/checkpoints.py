@@ -31,10 +31,18 @@ class IdRange:
         after: Where to go on, exactly as the last page gave it; None at the beginning. For the
             list endpoint this is HubSpot's paging value, for search the last object id.
         until: The object id at which the range ends, itself not part of it; None for no end.
+        start: Modified time from which records are wanted, inclusive, where the pass was cut into
+            smaller windows; None for the start of the pass.
+        end: Modified time up to which they are wanted, exclusive; None for the end of the pass.
+        serial: Whether the list endpoint may only be followed by its own paging values, because
+            it was seen not to keep the order of ids.
     """
 
     after: str | None = None
     until: str | None = None
+    start: datetime | None = field(default=None, validator=is_aware)
+    end: datetime | None = field(default=None, validator=is_aware)
+    serial: bool = False
 
 
 @frozen(kw_only=True)

@@ -111,6 +111,24 @@ class RecordSkipped:
 
 
 @frozen(kw_only=True)
+class ValueKeptAsText:
+    """The first value of a property in this pass that does not fit the property's type.
+
+    It is delivered as the text that HubSpot sent, and so are those that follow, without an event;
+    `StreamReport.unconverted` counts them.
+
+    Attributes:
+        stream: The stream.
+        property_name: The property.
+        object_id: The record that has the value.
+    """
+
+    stream: StreamKey
+    property_name: str
+    object_id: str
+
+
+@frozen(kw_only=True)
 class StreamFinished:
     """A stream's run ended.
 
@@ -139,6 +157,7 @@ Event = (
     | CallRetried
     | StoreRetried
     | RecordSkipped
+    | ValueKeptAsText
     | StreamFinished
     | RunFinished
 )

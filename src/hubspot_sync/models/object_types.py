@@ -25,6 +25,7 @@ OBJECT_TYPE_IDS: Final = {
     "0-136": "leads",
 }
 _IRREGULAR_SINGULARS: Final = {"companies": "Company", "taxes": "Tax"}
+_CUSTOM_PREFIX: Final = re.compile(r"^p\d*_")
 _TYPE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
@@ -49,8 +50,8 @@ def singular_name(object_type: str) -> str:
     """The name of one object for people and for action names: "Contact", "Line Item"."""
     if object_type in _IRREGULAR_SINGULARS:
         return _IRREGULAR_SINGULARS[object_type]
-    words = re.sub(r"^p\d*_", "", object_type).replace("_", " ").title()
-    return words.removesuffix("s")
+    name = _CUSTOM_PREFIX.sub("", object_type) if object_type.startswith("p") else object_type
+    return name.replace("_", " ").title().removesuffix("s")
 
 
 def cursor_field(object_type: str) -> str:

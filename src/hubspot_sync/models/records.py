@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import field, frozen
 
@@ -10,7 +12,24 @@ from hubspot_sync.models._checks import to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+
+Value: TypeAlias = str | bool | int | Decimal | date | datetime | tuple[str, ...] | None
+"""The value of a property, by the type with which HubSpot defines the property.
+
+| HubSpot's type | Value |
+| --- | --- |
+| bool, a single checkbox | `bool` |
+| number without a fraction | `int` of any size, so ids are exact |
+| any other number | `Decimal` with the digits that HubSpot sent, so amounts are exact |
+| date | `date` |
+| datetime | `datetime`, aware, in UTC, to the millisecond |
+| multiple checkboxes | `tuple` of internal values, in HubSpot's order; never empty |
+| everything else: text, other enumerations, phone numbers, JSON, types to come | `str` |
+| no value, of any type | `None` |
+
+A value that does not fit its type is HubSpot's text, a `str`. With `StreamSettings.raw_values` all
+values are.
+"""
 
 
 @frozen
@@ -50,20 +69,23 @@ class Record:
     Attributes:
         object_type: Canonical name of the object type.
         object_id: HubSpot's id, digits as text; unique within the object type only.
-        properties: Values by property name, as text; None where there is no value. A property
-            that was not asked for has no key.
+        properties: Values by property name; None where there is no value. A property that was
+            not asked for has no key.
         created_at: When the record was created, aware, to the millisecond.
         modified_at: When it was last modified, aware, to the millisecond.
         associations: Associated records by object type: an empty tuple where there are none, no
             key where they were not asked for.
+        unconverted: Names of the properties whose value does not fit the property's type; it is
+            in `properties` as HubSpot's text.
     """
 
     object_type: str
     object_id: str
-    properties: Mapping[str, str | None]
+    properties: Mapping[str, Value]
     created_at: datetime
     modified_at: datetime
     associations: Mapping[str, tuple[Association, ...]] = field(factory=dict)
+    unconverted: tuple[str, ...] = ()
 
     @property
     def version(self) -> int:

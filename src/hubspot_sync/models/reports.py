@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
+    from hubspot_sync.errors import HubSpotSyncError
     from hubspot_sync.models.accounts import AccountKey, StreamKey
     from hubspot_sync.models.checkpoints import Mode
 
@@ -67,18 +68,21 @@ class StreamReport:
             it; or failed.
         mode: How records were found; None when it ended before that was known.
         counts: Where the records ended.
+        unconverted: How many values did not fit the type of their property and were kept as
+            text, by property name; in records that were not delivered before.
         api_calls: Calls to HubSpot by endpoint class, every try counted.
         duration: From taking the lease to giving it back.
-        error: What ended it when it failed or was busy, in one line, or None.
+        error: What ended it when it failed or was busy, or None.
     """
 
     stream: StreamKey
     status: StreamStatus
     mode: Mode | None = None
     counts: Counts = Counts()
+    unconverted: Mapping[str, int] = field(factory=dict)
     api_calls: Mapping[str, int] = field(factory=dict)
     duration: timedelta
-    error: str | None = None
+    error: HubSpotSyncError | None = None
 
     @property
     def records_per_second(self) -> float:
@@ -93,10 +97,11 @@ class StreamReport:
             "mode": self.mode.value if self.mode else None,
             "read": self.counts.read,
             **asdict(self.counts),
+            "unconverted": dict(sorted(self.unconverted.items())),
             "api_calls": with_total(self.api_calls),
             "seconds": round(self.duration.total_seconds(), 3),
             "records_per_second": round(self.records_per_second, 1),
-            "error": self.error,
+            "error": str(self.error) if self.error else None,
         }
 
 
@@ -110,14 +115,14 @@ class SyncReport:
         api_calls: Calls to HubSpot by endpoint class, every try counted, also those that belong
             to no stream.
         duration: From the beginning to the end of the run.
-        error: What ended the run before or between its streams, in one line, or None.
+        error: What ended the whole run before its streams could complete, or None.
     """
 
     account: AccountKey
     streams: tuple[StreamReport, ...] = ()
     api_calls: Mapping[str, int] = field(factory=dict)
     duration: timedelta
-    error: str | None = None
+    error: HubSpotSyncError | None = None
 
     @property
     def completed(self) -> bool:
@@ -131,6 +136,15 @@ class SyncReport:
         """The counts of all streams together."""
         return sum((report.counts for report in self.streams), start=Counts())
 
+    def raise_for_failure(self) -> None:
+        """Raise what ended the run, or else what ended the first stream that failed or was busy.
+
+        A run that completed, or that `stop()` ended, raises nothing.
+        """
+        for error in (self.error, *(report.error for report in self.streams)):
+            if error is not None:
+                raise error
+
     def as_dict(self) -> dict[str, Any]:
         """The report as values that JSON knows; see the docs page "Storage and reports"."""
         return {
@@ -140,7 +154,7 @@ class SyncReport:
             "streams": {report.stream.object_type: report.as_dict() for report in self.streams},
             "api_calls": with_total(self.api_calls),
             "seconds": round(self.duration.total_seconds(), 3),
-            "error": self.error,
+            "error": str(self.error) if self.error else None,
         }
 
 

@@ -21,8 +21,12 @@ def _known_version(_instance: object, _attribute: object, value: str) -> None:
 
 
 def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+    try:
+        parts = urlsplit(value)
+        usable = parts.port != 0  # asking for the port is what checks it
+    except ValueError:
+        usable = False
+    if not usable or parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
         raise ConfigurationError(
             f"the base URL {value!r} is not one; give something like 'https://api.hubapi.com'"
         )
@@ -37,13 +41,23 @@ class HubSpotSettings:
         base_url: Where the API is; the same for every data centre of HubSpot's.
         api_version: The family of paths: a date-based version, or "v3" for the older paths
             (with associations from "v4"), which HubSpot stops supporting in 2027.
-        burst_limit: Calls in any ten seconds and account: 110 for OAuth apps, 100, 190 or 250
-            for private ones; None for no limit of our own.
+        burst_limit: Calls in any ten seconds and account: HubSpot allows 110 to OAuth apps, 100,
+            190 or 250 to private ones. A lower limit that its answers name counts instead, and so
+            do the calls of other processes that they tell of. None for no limit of our own: what
+            its answers name.
         search_limit: Searches in any second and account. HubSpot allows 5, shared by all apps of
-            the account; take less to leave a share. None for no limit of our own.
+            the account, and its answers do not say how many are left; take less to leave a share.
+            None for no limit of our own.
+        daily_reserve: Calls of the day that are left to the host's and others' use where answers
+            tell how many there are (private apps, which share the account's daily quota). When no
+            more are left, runs end with a `RateLimitedError` until midnight in the account's time
+            zone. A reserve as large as the quota itself counts as a tenth of it. None leaves
+            nothing.
         connect_timeout: How long to wait for a connection.
         read_timeout: How long to wait for the next bytes of an answer; HubSpot itself gives up
             after 100 seconds.
+        answer_timeout: How long a whole answer may take from when the request was sent, however
+            steadily its bytes come in.
         max_tries: How often a call is made at most before its failure ends the stream's run.
         max_wait: The longest single wait between two tries of a call; when HubSpot asks for
             more, the run ends and says when to come back.
@@ -53,8 +67,10 @@ class HubSpotSettings:
     api_version: ApiVersion = field(default="2026-03", validator=_known_version)
     burst_limit: int | None = field(default=110, validator=is_positive)
     search_limit: int | None = field(default=5, validator=is_positive)
+    daily_reserve: int | None = field(default=1_000, validator=is_not_negative)
     connect_timeout: timedelta = field(default=timedelta(seconds=10), validator=is_positive)
     read_timeout: timedelta = field(default=timedelta(seconds=110), validator=is_positive)
+    answer_timeout: timedelta = field(default=timedelta(seconds=180), validator=is_positive)
     max_tries: int = field(default=8, validator=is_positive)
     max_wait: timedelta = field(default=timedelta(seconds=60), validator=is_positive)
 

@@ -1,0 +1,63 @@
+# Every target makes .venv itself; a machine needs Python 3.10 or newer, make and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all coverage lint format types contracts docs docs-serve benchmark check clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+$(VENV)/demo: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, this is " + sys.version)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the package into $(VENV) ..."
+	@$(PIP) install --editable '.[examples]'
+	@touch $@
+
+$(VENV)/dev: pyproject.toml $(VENV)/demo
+	@echo "Installing the tools for development into $(VENV) ..."
+	@$(PIP) install --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/demo ## Sync an emulated HubSpot account into SQLite, twice, and show what happened
+	@$(BIN)/python examples/quickstart.py
+
+test: $(VENV)/dev ## Run the tests on this Python, MongoDB included, with coverage
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+test-all: $(VENV)/dev ## Build the wheel and test it on every Python from 3.10 to 3.13 found here
+	@$(BIN)/python tests/all_pythons.py
+
+lint: $(VENV)/dev ## Ruff: rules and format
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+format: $(VENV)/dev ## Let ruff mend what it can
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+types: $(VENV)/dev ## mypy, strict
+	@$(BIN)/mypy
+
+contracts: $(VENV)/dev ## The floors of the house: who may import whom
+	@$(BIN)/lint-imports
+
+docs: $(VENV)/dev ## Build the documentation into site/; warnings are errors
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: $(VENV)/dev ## Serve the documentation while writing it
+	@$(BIN)/mkdocs serve
+
+benchmark: $(VENV)/dev ## Measure throughput and memory against a bare loop (minutes)
+	@$(BIN)/python benchmarks/throughput.py
+
+check: test lint types contracts docs ## Everything that CI runs
+
+clean: ## Remove what was built, the environment included
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build dist site

@@ -1,0 +1,228 @@
+"""Synchronise one HubSpot account into MongoDB or SQLite, from the shell.
+
+    python examples/sync_account.py --account 62515 --store sqlite:///crm.db --json
+
+Credentials come from the environment, so that they do not show in the list of processes:
+HUBSPOT_ACCESS_TOKEN (a private app's access token or a service key), or HUBSPOT_CLIENT_ID,
+HUBSPOT_CLIENT_SECRET and HUBSPOT_REFRESH_TOKEN (OAuth) with HUBSPOT_SYNC_KEY, the key that
+encrypts the tokens in the store.
+
+Exit status: 0 when every stream completed, 1 when not, 2 for bad arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from hubspot_sync import (
+    Account,
+    ConfigurationError,
+    EncryptionKeys,
+    HubSpotSettings,
+    HubSpotSyncError,
+    OAuthApp,
+    OAuthTokens,
+    StaticAccessToken,
+    StreamSettings,
+    embedded_engine,
+    mongodb_engine,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hubspot_sync import SyncEngine, SyncReport
+
+BAD_ARGUMENTS: Final = 2
+# Contacts come with the companies that they are associated with.
+ASSOCIATIONS: Final = {"contacts": ("companies",)}
+OAUTH_VARIABLES: Final = ("HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_REFRESH_TOKEN")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sync and give the exit status."""
+    options = parse(arguments)
+    log_progress()
+    try:
+        account = account_from(options)
+        credentials, app = credentials_from(os.environ)
+        open_engine = engine_for(options, app, os.environ)
+    except ConfigurationError as error:
+        return complain(error, status=BAD_ARGUMENTS)
+    try:
+        with open_engine() as engine:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: engine.stop())
+            engine.connect(account, credentials)
+            report = engine.sync(account)
+    except HubSpotSyncError as error:
+        return complain(error, status=1)
+    return tell(report, as_json=options.json)
+
+
+def log_progress() -> None:
+    """Let the library's log go to standard error; errors are told once, at the end."""
+    handler = logging.StreamHandler()
+    handler.addFilter(lambda entry: entry.levelno < logging.ERROR)
+    logger = logging.getLogger("hubspot_sync")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; argparse ends the process with status 2 when it is wrong."""
+    parser = argparse.ArgumentParser(
+        description="Synchronise one HubSpot account into MongoDB or SQLite.",
+        epilog="Credentials are read from the environment: HUBSPOT_ACCESS_TOKEN, or "
+        f"{', '.join(OAUTH_VARIABLES)} and HUBSPOT_SYNC_KEY.",
+    )
+    parser.add_argument("--account", required=True, help="HubSpot's id of the account")
+    parser.add_argument(
+        "--store", required=True, help="mongodb://host/database or sqlite:///path/file.db"
+    )
+    parser.add_argument("--domain", default="default", help="the tenant that owns the account")
+    parser.add_argument(
+        "--objects", default="companies,contacts", help="object types to sync, with commas between"
+    )
+    parser.add_argument(
+        "--properties", help="properties to ask for where there are such, with commas; default: all"
+    )
+    parser.add_argument("--base-url", help="where HubSpot's API is, such as an emulator's address")
+    parser.add_argument("--burst-limit", type=int, help="calls in ten seconds (default 110)")
+    parser.add_argument("--search-limit", type=int, help="searches in a second (default 5)")
+    parser.add_argument(
+        "--json", action="store_true", help="end standard output with the report as JSON"
+    )
+    return parser.parse_args(arguments)
+
+
+def account_from(options: argparse.Namespace) -> Account:
+    """The account that the command line describes."""
+    properties = names_in(options.properties) if options.properties is not None else None
+    object_types = names_in(options.objects)
+    streams = [
+        StreamSettings(
+            object_type=name,
+            properties=properties,
+            associations=ASSOCIATIONS.get(name, ()),
+            # One list for several object types names what some of them do not have.
+            ignore_missing=len(object_types) > 1,
+        )
+        for name in object_types
+    ]
+    return Account(account_id=options.account, domain_id=options.domain, streams=tuple(streams))
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names in a list with commas between them."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def credentials_from(
+    environment: Mapping[str, str],
+) -> tuple[StaticAccessToken | OAuthTokens, OAuthApp | None]:
+    """The credentials in *environment*, and the OAuth app that they belong to, if any."""
+    access_token = environment.get("HUBSPOT_ACCESS_TOKEN")
+    if access_token:
+        return StaticAccessToken(access_token=access_token), None
+    missing = [name for name in OAUTH_VARIABLES if not environment.get(name)]
+    if missing:
+        raise ConfigurationError(
+            "no credentials: set HUBSPOT_ACCESS_TOKEN, or all of HUBSPOT_CLIENT_ID, "
+            f"HUBSPOT_CLIENT_SECRET and HUBSPOT_REFRESH_TOKEN (missing: {', '.join(missing)})"
+        )
+    client_id, client_secret, refresh_token = (environment[name] for name in OAUTH_VARIABLES)
+    app = OAuthApp(client_id=client_id, client_secret=client_secret)
+    return OAuthTokens(refresh_token=refresh_token), app
+
+
+def engine_for(
+    options: argparse.Namespace, app: OAuthApp | None, environment: Mapping[str, str]
+) -> Callable[[], SyncEngine]:
+    """What opens the engine for the store that the command line names."""
+    hubspot = hubspot_settings(options)
+    cipher = cipher_from(environment) if app is not None else None
+    store = urlsplit(options.store)
+    if store.scheme in ("mongodb", "mongodb+srv"):
+        return partial(mongodb_engine, options.store, cipher=cipher, oauth_app=app, hubspot=hubspot)
+    if store.scheme == "sqlite" and not store.netloc and len(store.path) > 1:
+        path = sqlite_path(store.path)
+        return partial(embedded_engine, path, cipher=cipher, oauth_app=app, hubspot=hubspot)
+    raise ConfigurationError(
+        f"--store begins {options.store[:9]!r}..., but has to be mongodb://host/database or "
+        "sqlite:///path/file.db"
+    )
+
+
+def cipher_from(environment: Mapping[str, str]) -> EncryptionKeys:
+    """The key in *environment* that encrypts the OAuth tokens in the store."""
+    key = environment.get("HUBSPOT_SYNC_KEY")
+    if not key:
+        raise ConfigurationError(
+            "the store will keep OAuth tokens, so it needs an encryption key: set "
+            "HUBSPOT_SYNC_KEY, made once with python -c "
+            "'from hubspot_sync import EncryptionKeys; print(EncryptionKeys.generate_key())'"
+        )
+    return EncryptionKeys(key)
+
+
+def sqlite_path(url_path: str) -> Path:
+    """The file that a sqlite URL means.
+
+    With four slashes the path is absolute. With three it is, too, where its folder exists (the
+    root folder apart); otherwise it is relative to the current folder: sqlite:///crm.db.
+    """
+    path = Path(unquote(url_path))
+    if url_path.startswith("//") or (path.parent.is_dir() and path.parent != path.parent.parent):
+        return Path("/", *path.parts[1:])
+    return path.relative_to("/")
+
+
+def hubspot_settings(options: argparse.Namespace) -> HubSpotSettings:
+    """The settings that were given on the command line, the defaults for the rest."""
+    given = {
+        "base_url": options.base_url,
+        "burst_limit": options.burst_limit,
+        "search_limit": options.search_limit,
+    }
+    return HubSpotSettings(**{name: value for name, value in given.items() if value is not None})
+
+
+def complain(error: HubSpotSyncError, *, status: int) -> int:
+    """Print *error* as one line and give the exit status."""
+    print(f"sync_account: {' '.join(str(error).split())}", file=sys.stderr)
+    return status
+
+
+def tell(report: SyncReport, *, as_json: bool) -> int:
+    """Print what the run did and give the exit status."""
+    for stream in report.streams:
+        if stream.error is not None:
+            complain(stream.error, status=1)
+    if as_json:
+        print(json.dumps(report.as_dict()))
+    else:
+        for stream in report.streams:
+            counts = stream.counts
+            print(
+                f"{stream.stream.object_type}: {stream.status.value}, read {counts.read}, "
+                f"delivered {counts.delivered}, repeated {counts.repeated}, "
+                f"unchanged {counts.unchanged}"
+            )
+    return 0 if report.completed else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("sync_account: interrupted before the sync began")

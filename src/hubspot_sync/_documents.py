@@ -1,0 +1,246 @@
+"""Models as plain documents that JSON knows, for the stores that keep them, and back.
+
+Reading is tolerant: a field that is not known is passed over, a missing optional one is absent.
+What cannot be read is an `InvariantError` that names the kind of document and none of its values.
+Instants are text in UTC with exactly milliseconds (finer parts are cut off), so they sort as text.
+A value of a property that JSON does not know becomes text; as a property has one type, or text for
+what does not fit it, nothing is lost by that.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from hubspot_sync.errors import InvariantError
+from hubspot_sync.models import (
+    Checkpoint,
+    IdRange,
+    Mode,
+    OAuthTokens,
+    Pass,
+    StaticAccessToken,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hubspot_sync.models import AccountKey, Association, Credentials, StreamKey, Value
+
+_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, InvariantError)
+
+
+def instant_to_text(instant: datetime) -> str:
+    """The instant as "2026-03-02T10:35:01.123Z"."""
+    return instant.astimezone(timezone.utc).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def instant_from_text(text: str) -> datetime:
+    """The aware UTC instant of what `instant_to_text` wrote.
+
+    Raises:
+        ValueError: It is no instant.
+    """
+    return datetime.fromisoformat(text.removesuffix("Z") + "+00:00")
+
+
+def integer_or_text(number: int) -> int | str:
+    """An integer as it is where it fits into 64 bits with a sign, else its digits.
+
+    Wider ones are refused by BSON, and rounded by SQLite's functions for JSON.
+    """
+    return number if -_INT64 <= number < _INT64 else str(number)
+
+
+def decimal_to_text(number: Decimal) -> str:
+    """All digits without an exponent: "12.50", "0.00000001"."""
+    return f"{number:f}"
+
+
+def properties_to_document(properties: Mapping[str, Value]) -> dict[str, Any]:
+    """Values by property name as JSON knows them; see the docs page "Storage and reports"."""
+    writer_of = _WRITERS.get
+    return {
+        name: value if (write := writer_of(type(value))) is None else write(value)
+        for name, value in properties.items()
+    }
+
+
+_INT64: Final = 2**63
+# Everything else is the same in JSON: a tuple is an array.
+_WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
+    int: integer_or_text,
+    Decimal: decimal_to_text,
+    datetime: instant_to_text,
+    date: date.isoformat,
+}
+
+
+def associations_to_document(
+    associations: Mapping[str, Sequence[Association]],
+) -> dict[str, list[dict[str, Any]]]:
+    """Associations by object type: a list of documents, empty where there are none."""
+    return {
+        object_type: [
+            {
+                "id": association.object_id,
+                "primary": association.primary,
+                "types": [
+                    {"category": kind.category, "type_id": kind.type_id, "label": kind.label}
+                    for kind in association.types
+                ],
+            }
+            for association in associated
+        ]
+        for object_type, associated in associations.items()
+    }
+
+
+def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
+    """A checkpoint; `high_water_mark` is its text, or None."""
+    return {
+        "high_water_mark": _optional_text(checkpoint.high_water_mark),
+        "index_floor": _optional_text(checkpoint.index_floor),
+        "reading": None if checkpoint.reading is None else _pass_to_document(checkpoint.reading),
+    }
+
+
+def checkpoint_from_document(stream: StreamKey, document: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint of *stream* that `checkpoint_to_document` wrote.
+
+    Raises:
+        InvariantError: It cannot be read.
+    """
+    try:
+        return _checkpoint_from_document(document)
+    except _UNREADABLE as error:
+        raise _unreadable_checkpoint(stream) from error
+
+
+def checkpoint_to_text(checkpoint: Checkpoint) -> str:
+    """A checkpoint as JSON text."""
+    return orjson.dumps(checkpoint_to_document(checkpoint)).decode()
+
+
+def checkpoint_from_text(stream: StreamKey, text: str) -> Checkpoint:
+    """The checkpoint of *stream* that `checkpoint_to_text` wrote.
+
+    Raises:
+        InvariantError: It cannot be read.
+    """
+    try:
+        return _checkpoint_from_document(orjson.loads(text))
+    except _UNREADABLE as error:
+        raise _unreadable_checkpoint(stream) from error
+
+
+def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
+    reading = document.get("reading")
+    return Checkpoint(
+        high_water_mark=_optional_instant(document.get("high_water_mark")),
+        index_floor=_optional_instant(document.get("index_floor")),
+        reading=None if reading is None else _pass_from_document(reading),
+    )
+
+
+def _unreadable_checkpoint(stream: StreamKey) -> InvariantError:
+    return InvariantError(
+        "the stored checkpoint cannot be read; restore it, or delete it to read the stream again "
+        "from the beginning",
+        account=str(stream.account),
+        stream=stream.object_type,
+    )
+
+
+def _pass_to_document(reading: Pass) -> dict[str, Any]:
+    return {
+        "mode": reading.mode.value,
+        "start": _optional_text(reading.start),
+        "end": instant_to_text(reading.end),
+        "ranges": [_range_to_document(part) for part in reading.ranges],
+    }
+
+
+def _range_to_document(part: IdRange) -> dict[str, Any]:
+    return {
+        "after": part.after,
+        "until": part.until,
+        "start": _optional_text(part.start),
+        "end": _optional_text(part.end),
+        "serial": part.serial,
+    }
+
+
+def _pass_from_document(document: Mapping[str, Any]) -> Pass:
+    return Pass(
+        mode=Mode(document["mode"]),
+        start=_optional_instant(document.get("start")),
+        end=instant_from_text(document["end"]),
+        ranges=tuple(_range_from_document(part) for part in document["ranges"]),
+    )
+
+
+def _range_from_document(document: Mapping[str, Any]) -> IdRange:
+    return IdRange(
+        after=document.get("after"),
+        until=document.get("until"),
+        start=_optional_instant(document.get("start")),
+        end=_optional_instant(document.get("end")),
+        serial=bool(document.get("serial")),
+    )
+
+
+def _optional_text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant_to_text(instant)
+
+
+def _optional_instant(text: str | None) -> datetime | None:
+    return None if text is None else instant_from_text(text)
+
+
+def credentials_to_bytes(credentials: Credentials) -> bytes:
+    """Credentials as JSON, in clear: to be sealed before they are stored."""
+    return orjson.dumps(_credentials_to_document(credentials))
+
+
+def credentials_from_bytes(account: AccountKey, content: bytes) -> Credentials:
+    """The credentials of *account* that `credentials_to_bytes` wrote.
+
+    Raises:
+        InvariantError: They cannot be read.
+    """
+    try:
+        return _credentials_from_document(orjson.loads(content))
+    except _UNREADABLE:
+        pass
+    # Outside the handler, because the error above quotes what it could not read.
+    raise InvariantError(
+        "the stored credentials cannot be read; save them anew", account=str(account)
+    )
+
+
+def _credentials_to_document(credentials: Credentials) -> dict[str, Any]:
+    if isinstance(credentials, StaticAccessToken):
+        return {"kind": "static", "access_token": credentials.access_token}
+    return {
+        "kind": "oauth",
+        "refresh_token": credentials.refresh_token,
+        "access_token": credentials.access_token,
+        "expires_at": _optional_text(credentials.expires_at),
+    }
+
+
+def _credentials_from_document(document: Mapping[str, Any]) -> Credentials:
+    kind = document["kind"]
+    if kind == "static":
+        return StaticAccessToken(access_token=document["access_token"])
+    if kind == "oauth":
+        return OAuthTokens(
+            refresh_token=document["refresh_token"],
+            access_token=document.get("access_token"),
+            expires_at=_optional_instant(document.get("expires_at")),
+        )
+    raise InvariantError("credentials of an unknown kind")

@@ -1,0 +1,260 @@
+"""One run of one stream: reading, processing and storing go on side by side, in order.
+
+Three threads pass work through bounded queues:
+pages from the reader, batches from the caller's thread, and their delivery.
+When one of them fails, what is ahead of it in the pipeline is still stored.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, frozen
+
+from hubspot_sync._clock import StopRequested
+from hubspot_sync._engine.delivery import Batch, Delivery
+from hubspot_sync._engine.oddities import Oddities
+from hubspot_sync._processing import newest_versions, to_actions, without_repeats
+from hubspot_sync._queue import BoundedQueue, QueueClosedError
+from hubspot_sync._windows import advance
+from hubspot_sync.models import Counts
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from hubspot_sync._engine.patience import Patience
+    from hubspot_sync.interfaces import ActionSink, Checkpointer, Source
+    from hubspot_sync.models import (
+        Association,
+        Checkpoint,
+        Event,
+        Fingerprint,
+        Lease,
+        Page,
+        Pass,
+        Record,
+        StreamKey,
+        StreamSettings,
+        SyncSettings,
+    )
+
+_PAGES_AHEAD: Final = 4
+
+
+@frozen(kw_only=True)
+class Parts:
+    """What a stream's run works with; the same for all streams of an account's run.
+
+    Attributes:
+        source: Reads HubSpot.
+        sink: Takes the actions.
+        checkpointer: Takes the checkpoints.
+        settings: How the engine works.
+        patience: Repeats what a store could not do for now.
+        stop: Ends the run.
+        notify: Told of what happens.
+    """
+
+    source: Source
+    sink: ActionSink
+    checkpointer: Checkpointer
+    settings: SyncSettings
+    patience: Patience
+    stop: threading.Event
+    notify: Callable[[Event], None]
+
+
+class StreamRun:
+    """Reads one pass of one stream and stores what it brings.
+
+    Args:
+        parts: What to work with.
+        lease: The right to commit.
+        wanted: What to read of each record.
+        checkpoint: How far the stream is.
+        reading: The pass.
+    """
+
+    def __init__(
+        self,
+        *,
+        parts: Parts,
+        lease: Lease,
+        wanted: StreamSettings,
+        checkpoint: Checkpoint,
+        reading: Pass,
+    ) -> None:
+        self._parts = parts
+        self._stream: StreamKey = lease.stream
+        self._wanted = wanted
+        self._checkpoint = checkpoint
+        self._reading = reading
+        settings = parts.settings
+        self._pages: BoundedQueue[Page] = BoundedQueue(_PAGES_AHEAD, settings.queue_bytes)
+        self._batches: BoundedQueue[Batch] = BoundedQueue(settings.queue_size, settings.queue_bytes)
+        self._in_flight: dict[str, Fingerprint] = {}
+        self._oddities = Oddities(self._stream, parts.notify)
+        self._delivery = Delivery(
+            sink=parts.sink,
+            checkpointer=parts.checkpointer,
+            lease=lease,
+            patience=parts.patience,
+            notify=parts.notify,
+        )
+
+    @property
+    def counts(self) -> Counts:
+        """The records settled so far; final once `run` has returned or raised."""
+        return self._delivery.counts
+
+    @property
+    def unconverted(self) -> Counter[str]:
+        """How many values were kept as text, by property name."""
+        return self._oddities.unconverted
+
+    def run(self) -> None:
+        """Read, process and store until the pass is complete.
+
+        Raises:
+            HubSpotSyncError: What ended the run; all that was stored is committed.
+            StopRequested: The run was stopped; all that was read is stored and committed.
+        """
+        reader = _Worker(self._read, f"hubspot-sync reader {self._stream}")
+        writer = _Worker(self._write, f"hubspot-sync writer {self._stream}")
+        try:
+            for pages in self._groups():
+                batch = self._process(pages)
+                size = sum(page.size for page in pages)
+                self._batches.put(batch, weight=len(batch.actions), size=size)
+        except QueueClosedError:
+            pass  # the writer failed, and says why below
+        finally:
+            self._batches.finish()
+            writer.join()
+            self._pages.abandon()
+            reader.join()
+        writer.raise_failure()
+        reader.raise_failure()
+
+    def _read(self) -> None:
+        try:
+            for page in self._parts.source.read(self._wanted, self._reading):
+                self._pages.put(page, size=page.size)
+                if self._parts.stop.is_set():
+                    raise StopRequested
+        except QueueClosedError:
+            pass  # nobody waits for pages any more
+        finally:
+            self._pages.finish()
+
+    def _write(self) -> None:
+        try:
+            for batch in self._batches:
+                self._delivery.deliver(batch)
+                for fingerprint in batch.fingerprints:
+                    if self._in_flight.get(fingerprint.object_id) is fingerprint:
+                        del self._in_flight[fingerprint.object_id]
+        finally:
+            self._batches.abandon()
+
+    def _groups(self) -> Iterator[list[Page]]:
+        """Pages in groups large enough to be worth one question to the stores and to HubSpot."""
+        group: list[Page] = []
+        for page in self._pages:
+            group.append(page)
+            records = sum(len(page.records) for page in group)
+            size = sum(page.size for page in group)
+            settings = self._parts.settings
+            if records >= settings.batch_size or size >= settings.queue_bytes // 4:
+                yield group
+                group = []
+        if group:
+            yield group
+
+    def _process(self, pages: Sequence[Page]) -> Batch:
+        """Validate, leave out what is known, associate, and make actions."""
+        skipped = self._oddities.skipped(row for page in pages for row in page.skipped)
+        records, doubled = newest_versions(record for page in pages for record in page.records)
+        known = self._known([record.object_id for record in records])
+        fresh, repeated = without_repeats(records, known)
+        self._oddities.kept_as_text(fresh)
+        outcome = to_actions(
+            self._stream.account,
+            self._associate(fresh),
+            known,
+            deliver_unchanged=self._parts.settings.deliver_unchanged,
+        )
+        for fingerprint in outcome.fingerprints:
+            self._in_flight[fingerprint.object_id] = fingerprint
+        self._checkpoint = advance(
+            self._checkpoint, self._reading, pages[-1].ranges, self._parts.settings
+        )
+        return Batch(
+            actions=outcome.actions,
+            fingerprints=outcome.fingerprints,
+            settled=outcome.counts + Counts(repeated=repeated + doubled, skipped=skipped),
+            checkpoint=self._checkpoint,
+        )
+
+    def _known(self, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
+        """What was delivered before, or is on its way to the sink."""
+        # Looked at first: what leaves the way to the sink meanwhile is in the store by then.
+        in_flight = {
+            object_id: fingerprint
+            for object_id in object_ids
+            if (fingerprint := self._in_flight.get(object_id)) is not None
+        }
+        recalled = self._parts.patience.call(
+            self._stream, lambda: self._parts.checkpointer.recall(self._stream, object_ids)
+        )
+        return {**recalled, **in_flight}
+
+    def _associate(self, records: Sequence[Record]) -> list[Record]:
+        """Add the associations that did not come with the records."""
+        complete = list(records)
+        for to_object_type in self._wanted.associations:
+            lacking = [
+                record.object_id for record in complete if to_object_type not in record.associations
+            ]
+            if lacking:
+                found = self._parts.source.associations(
+                    self._stream.object_type, to_object_type, lacking
+                )
+                complete = [_with_edges(record, to_object_type, found) for record in complete]
+        return complete
+
+
+def _with_edges(
+    record: Record, to_object_type: str, found: Mapping[str, tuple[Association, ...]]
+) -> Record:
+    if to_object_type in record.associations:
+        return record
+    edges = {**record.associations, to_object_type: found[record.object_id]}
+    return evolve(record, associations=edges)
+
+
+class _Worker:
+    """A thread that starts at once and keeps what ended it."""
+
+    def __init__(self, target: Callable[[], None], name: str) -> None:
+        self._target = target
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._target()
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            self._failure = error
+
+    def join(self) -> None:
+        """Wait for the thread's end."""
+        self._thread.join()
+
+    def raise_failure(self) -> None:
+        """Raise what ended the thread, if anything did."""
+        if self._failure is not None:
+            raise self._failure

@@ -1,0 +1,140 @@
+"""Opens accounts: what outlives a run (limits, definitions, HubSpot's time) is kept here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from hubspot_sync._hubspot.auth import OAuthAuthorizer, StaticAuthorizer, TokenEndpoint
+from hubspot_sync._hubspot.client import HubSpotClient
+from hubspot_sync._hubspot.counting import CallCounter
+from hubspot_sync._hubspot.paths import paths_for
+from hubspot_sync._hubspot.properties import DefinitionCache
+from hubspot_sync._hubspot.reader import HubSpotSource
+from hubspot_sync._hubspot.server_clock import ServerClock
+from hubspot_sync._hubspot.transport import Transport
+from hubspot_sync._ratelimit import DailyPot, LimiterShelf, RateLimiter, RollingWindow
+from hubspot_sync._retry import Retrier, RetryPolicy
+from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.models import StaticAccessToken
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from hubspot_sync._clock import Clock
+    from hubspot_sync._hubspot.auth import Authorizer
+    from hubspot_sync.interfaces import TokenStore
+    from hubspot_sync.models import Account, Event, HubSpotSettings, OAuthApp
+
+_DEFINITIONS_LIFETIME: Final = timedelta(minutes=10)
+_DEFINITIONS_KEPT: Final = 512
+_BURST_SECONDS: Final = 10.0
+_SEARCH_SECONDS: Final = 1.0
+
+
+class HubSpotConnector:
+    """The `SourceFactory` for the real HubSpot.
+
+    Args:
+        settings: How to talk to HubSpot.
+        tokens: Where the accounts' credentials are.
+        app: The OAuth app; needed for accounts with OAuth tokens only.
+        clock: Time, waiting and randomness.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: HubSpotSettings,
+        tokens: TokenStore,
+        app: OAuthApp | None,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._tokens = tokens
+        self._app = app
+        self._clock = clock
+        self._server_clock = ServerClock(clock)
+        self._definitions = DefinitionCache(
+            lifetime=_DEFINITIONS_LIFETIME, size=_DEFINITIONS_KEPT, clock=clock
+        )
+        self._limiters = LimiterShelf(self._new_limiter, clock)
+
+    def __call__(
+        self, account: Account, *, stop: threading.Event, notify: Callable[[Event], None]
+    ) -> HubSpotSource:
+        """Open *account*; nothing is sent yet."""
+        stored = self._tokens.load(account.key)
+        if stored is None:
+            raise ConfigurationError(
+                f"there are no credentials for account {account.key}; give them with "
+                "engine.connect(account, StaticAccessToken(access_token=...)) first",
+                account=str(account.key),
+            )
+        policy = RetryPolicy(max_tries=self._settings.max_tries, max_wait=self._settings.max_wait)
+        retrier = Retrier(policy=policy, clock=self._clock, stop=stop)
+        transport = Transport(self._settings)
+        calls = CallCounter()
+        if isinstance(stored.credentials, StaticAccessToken):
+            authorizer: Authorizer = StaticAuthorizer(stored.credentials)
+        else:
+            endpoint = TokenEndpoint(
+                app=self._oauth_app(account),
+                transport=transport,
+                retrier=retrier,
+                clock=self._clock,
+                calls=calls,
+                notify=notify,
+            )
+            authorizer = OAuthAuthorizer(
+                account=account.key,
+                stored=stored,
+                store=self._tokens,
+                endpoint=endpoint,
+                clock=self._clock,
+            )
+        paths = paths_for(self._settings.api_version)
+        client = HubSpotClient(
+            account=account.key,
+            account_path=paths.account,
+            transport=transport,
+            authorizer=authorizer,
+            limiter=self._limiters.limiter(account.account_id),
+            retrier=retrier,
+            calls=calls,
+            clock=self._clock,
+            server_clock=self._server_clock,
+            notify=notify,
+        )
+        return HubSpotSource(
+            account=account,
+            client=client,
+            paths=paths,
+            definitions=self._definitions,
+            server_clock=self._server_clock,
+        )
+
+    def _oauth_app(self, account: Account) -> OAuthApp:
+        if self._app is None:
+            raise ConfigurationError(
+                f"account {account.key} has OAuth tokens, but the engine knows no OAuth app to "
+                "refresh them with; give oauth_app=OAuthApp(...)",
+                account=str(account.key),
+            )
+        return self._app
+
+    def _new_limiter(self) -> RateLimiter:
+        """Search counts apart from the ten-second burst, association batches in neither.
+
+        https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
+        """
+        settings, clock = self._settings, self._clock
+        return RateLimiter(
+            windows={
+                "search": RollingWindow(settings.search_limit, _SEARCH_SECONDS, clock),
+                "associations": RollingWindow(None, _BURST_SECONDS, clock),
+            },
+            rest=RollingWindow(settings.burst_limit, _BURST_SECONDS, clock, learns=True),
+            daily=DailyPot(settings.daily_reserve, self._server_clock.now),
+        )

@@ -1,0 +1,211 @@
+"""What each answer of HubSpot's means for us: the one map from statuses to our errors.
+
+The table is https://developers.hubspot.com/docs/api-reference/error-handling; statuses that it
+does not list are treated as their neighbours are.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from hubspot_sync._hubspot.decoding import loads
+from hubspot_sync.errors import (
+    AccessError,
+    AuthorizationRevokedError,
+    ConfigurationError,
+    HubSpotSyncError,
+    HubSpotUnavailableError,
+    MissingScopeError,
+    RateLimitedError,
+    RequestRefusedError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hubspot_sync._hubspot.transport import Answer
+
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_TOO_LONG: Final = 414
+_LOCKED: Final = 423
+_TOO_MANY: Final = 429
+_MOVING: Final = 477
+_SERVER_ERROR: Final = 500
+# What Cloudflare answers when it cannot find out from the access token where to go.
+_LOST: Final = 530
+# HubSpot asks to report these instead of repeating them for long.
+_FEW_TRIES: Final = {522: 3, 525: 3, 526: 3, _LOST: 3}
+# "expired 20336 day(s) ago" is the time since 1970: the access token could not be decoded.
+_EXPIRED_LONG_AGO: Final = re.compile(r"expired \d{5,} day")
+# HubSpot holds an object's lock for about two seconds.
+_LOCK_WAIT: Final = timedelta(seconds=2)
+_LONGEST_WAIT: Final = timedelta(days=2)
+_POLICY_WAITS: Final = {
+    "TEN_SECONDLY_ROLLING": timedelta(seconds=10),
+    "SECONDLY": timedelta(seconds=1),
+}
+_MESSAGE_LENGTH: Final = 300
+
+
+def error_for(answer: Answer, doing: str) -> HubSpotSyncError:
+    """The error that an answer outside 2xx stands for."""
+    body = _body(answer)
+    context: dict[str, Any] = {
+        "status": answer.status,
+        "correlation_id": _correlation_id(answer, body),
+    }
+    if answer.status == _TOO_MANY or "RATE_LIMIT" in _text(body, "category", "errorType"):
+        return _rate_limited(answer, body, doing, context)
+    if answer.status == _UNAUTHORIZED:
+        return _unauthorized(body, doing, context)
+    if answer.status == _FORBIDDEN:
+        return _forbidden(body, doing, context)
+    if answer.status in (_LOCKED, _MOVING) or answer.status >= _SERVER_ERROR:
+        return _unavailable(answer, body, doing, context)
+    advice = "; it is too long, ask for fewer properties" if answer.status == _TOO_LONG else ""
+    return RequestRefusedError(
+        f"HubSpot refused a request while {doing}: {_message(body)}{advice}",
+        category=_text(body, "category") or None,
+        **context,
+    )
+
+
+def tries_for_status(status: int | None) -> int | None:
+    """How many tries an answer of *status* deserves, where that is fewer than usual."""
+    return None if status is None else _FEW_TRIES.get(status)
+
+
+def malformed_access_token(error: HubSpotUnavailableError) -> AuthorizationRevokedError | None:
+    """What *error* means if it comes again and again and no call succeeds."""
+    if error.status != _LOST:
+        return None
+    return AuthorizationRevokedError(
+        f"HubSpot cannot read the access token (HTTP {_LOST}); check that it was copied whole",
+        status=error.status,
+        correlation_id=error.correlation_id,
+    )
+
+
+def token_error_for(answer: Answer) -> HubSpotSyncError:
+    """The error that an answer of the token endpoint outside 2xx stands for."""
+    doing = "refreshing the access token"
+    error = error_for(answer, doing)
+    if not isinstance(error, (RequestRefusedError, AuthorizationRevokedError)):
+        return error
+    reason = _text(_body(answer), "status")
+    context: dict[str, Any] = {
+        "status": answer.status,
+        "correlation_id": error.correlation_id,
+    }
+    # Only these two mean that the customer has to connect anew; all else is the app's set-up.
+    if reason in ("BAD_REFRESH_TOKEN", "BAD_HUB"):
+        return AuthorizationRevokedError(
+            f"HubSpot no longer accepts the refresh token ({reason}); the account has to be "
+            "connected anew",
+            **context,
+        )
+    return ConfigurationError(
+        f"HubSpot refused the OAuth app's own credentials or request ({reason or 'no reason'}); "
+        "check the client id and the client secret",
+        **context,
+    )
+
+
+def _unauthorized(
+    body: Mapping[str, Any], doing: str, context: dict[str, Any]
+) -> AuthorizationRevokedError:
+    message = _message(body)
+    if _EXPIRED_LONG_AGO.search(message):
+        return AuthorizationRevokedError(
+            f"HubSpot cannot read the access token while {doing}, it only looks expired to it; "
+            "check that it was copied whole",
+            **context,
+        )
+    return AuthorizationRevokedError(
+        f"HubSpot does not accept the access token while {doing}: {message}; check that it was "
+        "copied whole and was not revoked, or connect the account anew",
+        **context,
+    )
+
+
+def _rate_limited(
+    answer: Answer, body: Mapping[str, Any], doing: str, context: dict[str, Any]
+) -> RateLimitedError:
+    policy = _text(body, "policyName") or None
+    return RateLimitedError(
+        f"HubSpot's rate limit is used up ({policy or 'not named'}) while {doing}: "
+        f"{_message(body)}",
+        policy=policy,
+        retry_after=_retry_after(answer) or _POLICY_WAITS.get(policy or "", timedelta(seconds=1)),
+        **context,
+    )
+
+
+def _forbidden(body: Mapping[str, Any], doing: str, context: dict[str, Any]) -> AccessError:
+    scopes = tuple(dict.fromkeys(_scopes(body)))
+    if scopes:
+        return MissingScopeError(
+            f"the credentials lack a scope for {doing}; grant any one of {', '.join(scopes)}",
+            scopes=scopes,
+            **context,
+        )
+    return MissingScopeError(
+        f"HubSpot forbids {doing}: {_message(body)}; grant the scope, or check that the account "
+        "has the feature",
+        **context,
+    )
+
+
+def _unavailable(
+    answer: Answer, body: Mapping[str, Any], doing: str, context: dict[str, Any]
+) -> HubSpotUnavailableError:
+    wait = _retry_after(answer) or (_LOCK_WAIT if answer.status == _LOCKED else None)
+    return HubSpotUnavailableError(
+        f"HubSpot could not answer while {doing}: {_message(body)}", retry_after=wait, **context
+    )
+
+
+def _body(answer: Answer) -> Mapping[str, Any]:
+    """The error body; proxies answer with HTML, which says nothing."""
+    try:
+        body = loads(answer.content)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _text(body: Mapping[str, Any], *names: str) -> str:
+    return " ".join(value for name in names if isinstance(value := body.get(name), str))
+
+
+def _message(body: Mapping[str, Any]) -> str:
+    """HubSpot's own words in one line, cut where validation errors go on for pages."""
+    words = " ".join(_text(body, "message").split()) or "no reason given"
+    return words if len(words) <= _MESSAGE_LENGTH else f"{words[:_MESSAGE_LENGTH]}..."
+
+
+def _correlation_id(answer: Answer, body: Mapping[str, Any]) -> str | None:
+    return _text(body, "correlationId") or answer.headers.get("X-HubSpot-Correlation-Id")
+
+
+def _retry_after(answer: Answer) -> timedelta | None:
+    """The server's Retry-After in seconds; its date form is not used by HubSpot."""
+    value = answer.headers.get("Retry-After", "")
+    if not (value.isascii() and value.isdigit()):
+        return None
+    return min(timedelta(seconds=int(value[:9])), _LONGEST_WAIT)
+
+
+def _scopes(body: Mapping[str, Any]) -> list[str]:
+    errors = body.get("errors")
+    details = errors if isinstance(errors, list) else []
+    contexts = [detail.get("context") for detail in details if isinstance(detail, dict)]
+    return [
+        str(scope)
+        for context in contexts
+        if isinstance(context, dict)
+        for scope in context.get("requiredGranularScopes") or context.get("requiredScopes") or ()
+    ]

@@ -1,0 +1,128 @@
+"""One page of a search: what is asked for, what comes back, and what that proves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+
+from hubspot_sync._hubspot.answers import rows_of
+from hubspot_sync.errors import HubSpotUnavailableError
+from hubspot_sync.models import cursor_field, from_milliseconds, to_milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubspot_sync._hubspot.subject import Subject
+    from hubspot_sync.models import IdRange, Pass, Record, SkippedRow
+
+PAGE: Final = 200
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+@frozen(kw_only=True)
+class SearchPage:
+    """One page of a search.
+
+    Attributes:
+        records: The records.
+        skipped: Rows that are no usable records.
+        ids: The ids of the rows inside the window, as numbers, in the order they came.
+        strays: How many rows lie outside the window.
+        total: How many rows HubSpot counts from here to the end of what was asked for.
+        size: How many bytes the answer had.
+    """
+
+    records: tuple[Record, ...]
+    skipped: tuple[SkippedRow, ...]
+    ids: tuple[int, ...]
+    strays: int
+    total: int
+    size: int
+
+    def whole(self, piece: IdRange) -> bool:
+        """Whether this is all there is of *piece*; the order does not matter then."""
+        return len(set(self.ids)) == len(self.ids) == self.total and _inside(self.ids, piece)
+
+    def begins(self, piece: IdRange) -> bool:
+        """Whether this can be the beginning of *piece*, with more to come."""
+        rising = all(earlier < later for earlier, later in pairwise(self.ids))
+        return bool(self.ids) and rising and len(self.ids) < self.total and _inside(self.ids, piece)
+
+
+def _inside(ids: Sequence[int], piece: IdRange) -> bool:
+    after = -1 if piece.after is None else int(piece.after)
+    return not ids or (min(ids) > after and (piece.until is None or max(ids) < int(piece.until)))
+
+
+def ask(subject: Subject, piece: IdRange, reading: Pass, *, max_tries: int | None) -> SearchPage:
+    """Search for the beginning of *piece*."""
+    reply = subject.search(_body(subject, piece, reading), max_tries=max_tries)
+    rows = rows_of(reply.body)
+    records, skipped = subject.records(rows)
+    strays = _strays(records, piece, reading)
+    total = reply.body.get("total")
+    return SearchPage(
+        records=records,
+        skipped=skipped,
+        ids=tuple(number for number in _ids(rows) if number not in strays),
+        strays=len(strays),
+        total=total if isinstance(total, int) else len(rows),
+        size=reply.size,
+    )
+
+
+def answers(subject: Subject) -> bool:
+    """Whether HubSpot can answer a search that finds nothing."""
+    nothing = [_filter("hs_object_id", "LT", 0)]
+    body = {"filterGroups": [{"filters": nothing}], "limit": 1, "properties": []}
+    try:
+        subject.search(body, max_tries=1)
+    except HubSpotUnavailableError:
+        return False
+    return True
+
+
+def _body(subject: Subject, piece: IdRange, reading: Pass) -> dict[str, Any]:
+    return {
+        "filterGroups": [{"filters": _filters(subject, piece, reading)}],
+        "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+        "properties": list(subject.names),
+        "limit": PAGE,
+    }
+
+
+def _filters(subject: Subject, piece: IdRange, reading: Pass) -> list[dict[str, str]]:
+    field = cursor_field(subject.object_type)
+    start, end = piece.start or reading.start, piece.end or reading.end
+    filters = [_filter(field, "LT", to_milliseconds(end))]
+    if start is not None:
+        filters.append(_filter(field, "GTE", to_milliseconds(start)))
+    if piece.after is not None:
+        filters.append(_filter("hs_object_id", "GT", piece.after))
+    if piece.until is not None:
+        filters.append(_filter("hs_object_id", "LT", piece.until))
+    return filters
+
+
+def _filter(name: str, operator: str, value: object) -> dict[str, str]:
+    return {"propertyName": name, "operator": operator, "value": str(value)}
+
+
+def _ids(rows: Sequence[Any]) -> tuple[int, ...]:
+    try:
+        return tuple(int(row["id"]) for row in rows)
+    except (KeyError, TypeError, ValueError):
+        raise HubSpotUnavailableError("a row of HubSpot's search has no id") from None
+
+
+def _strays(records: Sequence[Record], piece: IdRange, reading: Pass) -> set[int]:
+    """Rows from outside the window: true all the same, but no proof that the page is whole."""
+    start, end = piece.start or reading.start, piece.end or reading.end
+    # HubSpot cuts dates to milliseconds on the way out, not in its index.
+    earliest = from_milliseconds(0) if start is None else start - _MILLISECOND
+    return {
+        int(record.object_id) for record in records if not earliest <= record.modified_at <= end
+    }

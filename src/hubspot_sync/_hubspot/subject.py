@@ -1,0 +1,96 @@
+"""What is read, and with what: the same for both ways of reading a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from hubspot_sync._hubspot.answers import rows_of
+from hubspot_sync._hubspot.batches import read_batch
+from hubspot_sync._hubspot.client import Call
+from hubspot_sync._hubspot.rows import to_records
+from hubspot_sync.errors import MissingScopeError, RequestRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubspot_sync._hubspot.client import HubSpotClient, Reply
+    from hubspot_sync._hubspot.paths import Paths
+    from hubspot_sync._hubspot.values import Conversion
+    from hubspot_sync._hubspot.walks import Walk
+    from hubspot_sync.models import Record, SkippedRow, StreamSettings
+
+
+@frozen(kw_only=True)
+class Subject:
+    """One object type of one account, and what is wanted of it.
+
+    Attributes:
+        client: Calls HubSpot.
+        paths: Where things are.
+        settings: What is wanted.
+        names: The properties to ask for.
+        convert: Converts their values.
+    """
+
+    client: HubSpotClient
+    paths: Paths
+    settings: StreamSettings
+    names: Sequence[str]
+    convert: Conversion
+
+    @property
+    def object_type(self) -> str:
+        """The object type."""
+        return self.settings.object_type
+
+    def records(self, rows: Sequence[Any]) -> tuple[tuple[Record, ...], tuple[SkippedRow, ...]]:
+        """Split *rows* into records and rows that are none."""
+        return to_records(rows, self.object_type, self.convert)
+
+    def search(self, body: dict[str, Any], *, max_tries: int | None = None) -> Reply:
+        """Make one search."""
+        return self.client.call(
+            Call(
+                endpoint="search",
+                method="POST",
+                path=self.paths.search,
+                path_params={"object_type": self.object_type},
+                body=body,
+                doing=f"searching {self.object_type}",
+                max_tries=max_tries,
+            )
+        )
+
+    def read_by_id(self, object_ids: Sequence[str]) -> tuple[list[Any], int]:
+        """Read rows from primary storage, as far as they are there, and tell the bytes it took."""
+        return read_batch(
+            self.client, self.paths.batch_read, self.object_type, self.names, object_ids
+        )
+
+    def highest_in(self, walk: Walk) -> int:
+        """The highest id that is left of *walk*, as far as the search index knows; asked once.
+
+        -1 where there is none, or where it cannot be found out, so that nothing is split.
+        """
+        if walk.highest is None:
+            walk.highest = self._highest(walk.position - 1, walk.until)
+        return walk.highest
+
+    def _highest(self, after: int, until: int | None) -> int:
+        filters = [{"propertyName": "hs_object_id", "operator": "GT", "value": str(after)}]
+        if until is not None:
+            filters.append({"propertyName": "hs_object_id", "operator": "LT", "value": str(until)})
+        body = {
+            "filterGroups": [{"filters": filters}],
+            "sorts": [{"propertyName": "hs_object_id", "direction": "DESCENDING"}],
+            "properties": [],
+            "limit": 1,
+        }
+        try:
+            rows = rows_of(self.search(body).body)
+        except (MissingScopeError, RequestRefusedError):
+            return -1
+        object_id = str(rows[0].get("id")) if rows else ""
+        return int(object_id) if object_id.isascii() and object_id.isdigit() else -1

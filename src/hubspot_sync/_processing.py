@@ -1,0 +1,167 @@
+"""From records to actions: what is new, what is known, and what only looks like a change."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from attrs import frozen
+
+from hubspot_sync.models import Action, ActionKind, Counts, Fingerprint, to_milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hubspot_sync.models import AccountKey, Record
+
+# These move without anything else having changed, so they are no part of a digest.
+_DATES_OF_CHANGE = frozenset({"lastmodifieddate", "hs_lastmodifieddate"})
+_DIGEST_BYTES = 16
+_DIGITS_OF_64_BITS = 20
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """What became of some records.
+
+    Attributes:
+        actions: What to tell the host.
+        fingerprints: What is known of each object once the actions are stored.
+        counts: The records that end here, without an action.
+    """
+
+    actions: tuple[Action, ...]
+    fingerprints: tuple[Fingerprint, ...]
+    counts: Counts
+
+
+def digest_of(record: Record) -> bytes:
+    """A digest of all that was read of a record, its dates of change left out."""
+    values = {
+        name: value for name, value in record.properties.items() if name not in _DATES_OF_CHANGE
+    }
+    edges = {
+        object_type: sorted(
+            (edge.object_id, sorted((kind.category, kind.type_id) for kind in edge.types))
+            for edge in associations
+        )
+        for object_type, associations in record.associations.items()
+    }
+    try:
+        content = _dumps((values, edges))
+    except TypeError:  # integers beyond 64 bits, which do not reach the function for the rest
+        content = _dumps(({name: _short(value) for name, value in values.items()}, edges))
+    return blake2b(content, digest_size=_DIGEST_BYTES).digest()
+
+
+def _dumps(content: Any) -> bytes:
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
+    return orjson.dumps(content, default=_comparable, option=options)
+
+
+def _comparable(value: Any) -> Any:
+    """What equal values have in common and others do not, text with the same characters included.
+
+    Numbers go by their value, so that another way to write one is no change.
+    """
+    if isinstance(value, datetime):
+        return {"instant": to_milliseconds(value)}
+    if isinstance(value, date):
+        return {"date": value.isoformat()}
+    if isinstance(value, Decimal):
+        return _comparable_number(value) if value else 0
+    raise TypeError(f"a {type(value).__name__} is no value of a property")
+
+
+def _comparable_number(value: Decimal) -> Any:
+    text = f"{value:f}"
+    digits = text.rstrip("0").rstrip(".") if "." in text else text
+    # Python may refuse to make an integer of more digits than these.
+    if len(digits) <= _DIGITS_OF_64_BITS and digits.removeprefix("-").isdecimal():
+        return _short(int(digits))
+    return {"number": digits}
+
+
+def _short(value: Any) -> Any:
+    """An integer that orjson does not take in another form; everything else as it is."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return {"number": str(value)}
+    return value
+
+
+def newest_versions(records: Iterable[Record]) -> tuple[list[Record], int]:
+    """Each object once, in its newest version, and how many rows that left out."""
+    newest: dict[str, Record] = {}
+    seen = 0
+    for record in records:
+        seen += 1
+        held = newest.get(record.object_id)
+        if held is None or held.modified_at < record.modified_at:
+            newest[record.object_id] = record
+    return list(newest.values()), seen - len(newest)
+
+
+def without_repeats(
+    records: Sequence[Record], known: Mapping[str, Fingerprint]
+) -> tuple[list[Record], int]:
+    """The records whose version was not delivered yet, and how many that left out."""
+    fresh = [
+        record
+        for record in records
+        if (fingerprint := known.get(record.object_id)) is None
+        or fingerprint.version < record.version
+    ]
+    return fresh, len(records) - len(fresh)
+
+
+def to_actions(
+    account: AccountKey,
+    records: Sequence[Record],
+    known: Mapping[str, Fingerprint],
+    *,
+    deliver_unchanged: bool,
+) -> Outcome:
+    """Turn records that were not delivered yet into actions.
+
+    Args:
+        account: Whose records they are.
+        records: Each object at most once, in a version above the known one.
+        known: What was delivered before, by object id.
+        deliver_unchanged: Whether a record whose values are all as before is delivered too.
+    """
+    actions: list[Action] = []
+    fingerprints: list[Fingerprint] = []
+    unchanged = 0
+    for record in records:
+        before = known.get(record.object_id)
+        digest = digest_of(record)
+        fingerprints.append(
+            Fingerprint(object_id=record.object_id, version=record.version, digest=digest)
+        )
+        if before is not None and before.digest == digest and not deliver_unchanged:
+            unchanged += 1
+        else:
+            kind = ActionKind.CREATED if before is None else ActionKind.UPDATED
+            actions.append(_action(account, record, kind))
+    return Outcome(
+        actions=tuple(actions),
+        fingerprints=tuple(fingerprints),
+        counts=Counts(unchanged=unchanged),
+    )
+
+
+def _action(account: AccountKey, record: Record, kind: ActionKind) -> Action:
+    created = kind is ActionKind.CREATED
+    return Action(
+        account=account,
+        object_type=record.object_type,
+        object_id=record.object_id,
+        kind=kind,
+        version=record.version,
+        occurred_at=record.created_at if created else record.modified_at,
+        properties=record.properties,
+        associations=record.associations,
+    )

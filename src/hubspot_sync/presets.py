@@ -1,0 +1,197 @@
+"""Puts a whole engine together: one call for SQLite, one for MongoDB.
+
+This is the composition root; everything below it gets what it needs handed in.
+Back ends are imported when they are asked for, so importing this module is cheap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hubspot_sync._clock import SystemClock
+from hubspot_sync._engine import SyncEngine
+from hubspot_sync._events import LoggingObserver
+from hubspot_sync.errors import HubSpotSyncError
+from hubspot_sync.models import HubSpotSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from hubspot_sync._clock import Clock
+    from hubspot_sync._encryption import CredentialCipher
+    from hubspot_sync.interfaces import (
+        ActionSink,
+        Checkpointer,
+        Observer,
+        SourceFactory,
+        TokenStore,
+    )
+    from hubspot_sync.models import OAuthApp, SyncSettings
+
+
+def embedded_engine(
+    path: str | Path,
+    *,
+    cipher: CredentialCipher | None = None,
+    sink: ActionSink | None = None,
+    oauth_app: OAuthApp | None = None,
+    hubspot: HubSpotSettings | None = None,
+    settings: SyncSettings | None = None,
+    observers: Sequence[Observer] = (LoggingObserver(),),
+    clock: Clock | None = None,
+) -> SyncEngine:
+    """An engine that keeps everything in one SQLite file.
+
+    Args:
+        path: The database file; it is created when it is not there, its folder is not.
+        cipher: Encrypts the credentials in the database, for example `EncryptionKeys(key)`.
+            Without one, credentials are kept in this process's memory only and have to be given
+            again with `SyncEngine.connect` after a restart.
+        sink: Takes the actions instead of the table `actions`.
+        oauth_app: The OAuth app, for accounts connected by OAuth.
+        hubspot: How to talk to HubSpot.
+        settings: How the engine works.
+        observers: Told what happens; by default it is logged.
+        clock: Time, waiting and randomness; the system's by default.
+
+    Raises:
+        ConfigurationError: The file cannot be opened or written, is no SQLite database, or was
+            made by a newer version.
+    """
+    from hubspot_sync.stores.sqlite import (  # noqa: PLC0415
+        SqliteActionSink,
+        SqliteCheckpointer,
+        SqliteDatabase,
+        SqliteTokenStore,
+    )
+
+    clock = clock or SystemClock()
+    database = SqliteDatabase(path)
+    return _engine(
+        tokens=SqliteTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
+        sink=sink or SqliteActionSink(database, clock=clock),
+        checkpointer=SqliteCheckpointer(database, clock=clock),
+        oauth_app=oauth_app,
+        hubspot=hubspot,
+        settings=settings,
+        observers=observers,
+        clock=clock,
+        on_close=database.close,
+    )
+
+
+def mongodb_engine(
+    mongodb: Any,
+    *,
+    cipher: CredentialCipher | None = None,
+    sink: ActionSink | None = None,
+    oauth_app: OAuthApp | None = None,
+    hubspot: HubSpotSettings | None = None,
+    settings: SyncSettings | None = None,
+    observers: Sequence[Observer] = (LoggingObserver(),),
+    clock: Clock | None = None,
+) -> SyncEngine:
+    """An engine that keeps everything in one MongoDB database.
+
+    Args:
+        mongodb: A connection string, or a `pymongo.MongoClient` of the host's, which stays open
+            when the engine is closed. The database is the one that it names by default, else
+            `hubspot_sync`.
+        cipher: Encrypts the credentials in the database, for example `EncryptionKeys(key)`.
+            Without one, credentials are kept in this process's memory only and have to be given
+            again with `SyncEngine.connect` after a restart.
+        sink: Takes the actions instead of the collection `actions`.
+        oauth_app: The OAuth app, for accounts connected by OAuth.
+        hubspot: How to talk to HubSpot.
+        settings: How the engine works.
+        observers: Told what happens; by default it is logged.
+        clock: Time, waiting and randomness; the system's by default.
+
+    Raises:
+        ConfigurationError: The connection string is wrong, access is refused, or the database
+            was made by a newer version.
+        StoreUnavailableError: MongoDB cannot be reached.
+    """
+    from hubspot_sync.stores.mongodb import (  # noqa: PLC0415
+        MongoActionSink,
+        MongoCheckpointer,
+        MongoDatabase,
+        MongoTokenStore,
+    )
+
+    clock = clock or SystemClock()
+    database = MongoDatabase(mongodb)
+    try:
+        database.prepare()
+    except HubSpotSyncError:
+        database.close()
+        raise
+    return _engine(
+        tokens=MongoTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
+        sink=sink or MongoActionSink(database, clock=clock),
+        checkpointer=MongoCheckpointer(database),
+        oauth_app=oauth_app,
+        hubspot=hubspot,
+        settings=settings,
+        observers=observers,
+        clock=clock,
+        on_close=database.close,
+    )
+
+
+def hubspot_source_factory(
+    tokens: TokenStore,
+    *,
+    oauth_app: OAuthApp | None = None,
+    hubspot: HubSpotSettings | None = None,
+    clock: Clock | None = None,
+) -> SourceFactory:
+    """What `SyncEngine` needs as *open_source* when a host puts its engine together itself.
+
+    Args:
+        tokens: Keeps the accounts' credentials; give the engine the same.
+        oauth_app: The OAuth app, for accounts connected by OAuth.
+        hubspot: How to talk to HubSpot.
+        clock: Time, waiting and randomness; the system's by default.
+    """
+    from hubspot_sync._hubspot.connector import HubSpotConnector  # noqa: PLC0415
+
+    return HubSpotConnector(
+        settings=hubspot or HubSpotSettings(),
+        tokens=tokens,
+        app=oauth_app,
+        clock=clock or SystemClock(),
+    )
+
+
+def _engine(
+    *,
+    tokens: TokenStore,
+    sink: ActionSink,
+    checkpointer: Checkpointer,
+    oauth_app: OAuthApp | None,
+    hubspot: HubSpotSettings | None,
+    settings: SyncSettings | None,
+    observers: Sequence[Observer],
+    clock: Clock,
+    on_close: Callable[[], None],
+) -> SyncEngine:
+    return SyncEngine(
+        open_source=hubspot_source_factory(
+            tokens, oauth_app=oauth_app, hubspot=hubspot, clock=clock
+        ),
+        tokens=tokens,
+        sink=sink,
+        checkpointer=checkpointer,
+        observers=observers,
+        settings=settings,
+        clock=clock,
+        on_close=on_close,
+    )
+
+
+def _memory_token_store() -> TokenStore:
+    from hubspot_sync.stores.memory import MemoryTokenStore  # noqa: PLC0415
+
+    return MemoryTokenStore()

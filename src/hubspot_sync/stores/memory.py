@@ -1,0 +1,204 @@
+"""Stores that live in the process: for tests, for trying things out, for one-off runs.
+
+They keep every promise of their interfaces but one: nothing survives the process.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from attrs import define, evolve, field
+
+from hubspot_sync._clock import Clock, SystemClock
+from hubspot_sync.models import (
+    ActionKind,
+    Checkpoint,
+    Lease,
+    SinkAnswer,
+    StoredCredentials,
+)
+from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls, revision_conflict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from hubspot_sync.models import AccountKey, Action, Credentials, Fingerprint, StreamKey
+
+__all__ = ["MemoryActionSink", "MemoryCheckpointer", "MemoryTokenStore"]
+
+
+class MemoryTokenStore:
+    """A `TokenStore` in memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[AccountKey, StoredCredentials] = {}
+        self._revisions: dict[AccountKey, int] = {}
+
+    def load(self, account: AccountKey) -> StoredCredentials | None:
+        """Give the credentials of *account*; see `TokenStore.load`."""
+        with self._lock:
+            return self._kept.get(account)
+
+    def save(
+        self, account: AccountKey, credentials: Credentials, *, expected_revision: int | None
+    ) -> StoredCredentials:
+        """Store *credentials* by compare-and-set; see `TokenStore.save`."""
+        with self._lock:
+            kept = self._kept.get(account)
+            if (kept.revision if kept else None) != expected_revision:
+                raise revision_conflict(account, expected_revision)
+            revision = self._revisions.get(account, 0) + 1
+            self._revisions[account] = revision
+            stored = StoredCredentials(credentials=credentials, revision=revision)
+            self._kept[account] = stored
+            return stored
+
+    def delete(self, account: AccountKey) -> None:
+        """Forget the credentials of *account*; see `TokenStore.delete`."""
+        with self._lock:
+            self._kept.pop(account, None)
+
+
+class MemoryActionSink:
+    """An `ActionSink` in memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[str, Action] = {}
+        self._created: set[tuple[AccountKey, str, str]] = set()
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """Copies of all that was accepted, in the order in which it came."""
+        with self._lock:
+            return tuple(map(_copy, self._kept.values()))
+
+    def write(self, actions: Sequence[Action]) -> SinkAnswer:
+        """Keep each action once; see `ActionSink.write`."""
+        repeated: set[str] = set()
+        already_created: set[str] = set()
+        with self._lock:
+            for action in actions:
+                action_id = action.action_id
+                if action_id in self._kept:
+                    repeated.add(action_id)
+                elif not self._may_be_created(action):
+                    already_created.add(action_id)
+                else:
+                    self._kept[action_id] = _copy(action)
+        return SinkAnswer(repeated=frozenset(repeated), already_created=frozenset(already_created))
+
+    def _may_be_created(self, action: Action) -> bool:
+        if action.kind is not ActionKind.CREATED:
+            return True
+        created = (action.account, action.object_type, action.object_id)
+        if created in self._created:
+            return False
+        self._created.add(created)
+        return True
+
+
+def _copy(action: Action) -> Action:
+    return evolve(
+        action, properties=dict(action.properties), associations=dict(action.associations)
+    )
+
+
+@define
+class _Stream:
+    """What is known of one stream; *lease* is None when nobody holds it."""
+
+    fence: int = 0
+    lease: Lease | None = None
+    checkpoint: Checkpoint = field(factory=Checkpoint)
+    fingerprints: dict[str, Fingerprint] = field(factory=dict)
+
+    def is_free(self, now: datetime, evict: str | None) -> bool:
+        return self.lease is None or self.lease.expires_at <= now or self.lease.owner == evict
+
+    def holds(self, lease: Lease) -> bool:
+        return self.lease is not None and self.lease.fence == lease.fence
+
+    def would_fall(self, checkpoint: Checkpoint) -> bool:
+        kept, offered = self.checkpoint.high_water_mark, checkpoint.high_water_mark
+        return kept is not None and (offered is None or offered < kept)
+
+    def learn(self, fingerprint: Fingerprint) -> None:
+        known = self.fingerprints.get(fingerprint.object_id)
+        if known is None or known.version <= fingerprint.version:
+            self.fingerprints[fingerprint.object_id] = fingerprint
+
+
+class MemoryCheckpointer:
+    """A `Checkpointer` in memory, for the threads of one process.
+
+    Args:
+        clock: Tells when leases end; the operating system's time by default.
+    """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock: Clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._streams: dict[StreamKey, _Stream] = {}
+
+    def acquire(
+        self, stream: StreamKey, owner: str, duration: timedelta, *, evict: str | None = None
+    ) -> Lease:
+        """Take the lease on *stream*; see `Checkpointer.acquire`."""
+        with self._lock:
+            now = self._clock.now()
+            kept = self._streams.setdefault(stream, _Stream())
+            if kept.lease is not None and not kept.is_free(now, evict):
+                raise lease_held(stream, kept.lease.owner)
+            kept.fence += 1
+            kept.lease = Lease(
+                stream=stream, owner=owner, fence=kept.fence, expires_at=now + duration
+            )
+            return kept.lease
+
+    def renew(self, lease: Lease, duration: timedelta) -> Lease:
+        """Extend *lease*; see `Checkpointer.renew`."""
+        with self._lock:
+            kept = self._held(lease)
+            kept.lease = evolve(lease, expires_at=self._clock.now() + duration)
+            return kept.lease
+
+    def release(self, lease: Lease) -> None:
+        """Give *lease* back; see `Checkpointer.release`."""
+        with self._lock:
+            kept = self._streams.get(lease.stream)
+            if kept is not None and kept.holds(lease):
+                kept.lease = None
+
+    def load(self, stream: StreamKey) -> Checkpoint:
+        """Give the progress of *stream*; see `Checkpointer.load`."""
+        with self._lock:
+            kept = self._streams.get(stream)
+            return kept.checkpoint if kept else Checkpoint()
+
+    def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
+        """Give the fingerprints of *object_ids*; see `Checkpointer.recall`."""
+        with self._lock:
+            known = self._streams.get(stream, _Stream()).fingerprints
+            return {object_id: known[object_id] for object_id in object_ids if object_id in known}
+
+    def commit(
+        self, lease: Lease, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint] = ()
+    ) -> None:
+        """Store progress under *lease*; see `Checkpointer.commit`."""
+        with self._lock:
+            kept = self._held(lease)
+            if kept.would_fall(checkpoint):
+                raise mark_falls(lease.stream)
+            for fingerprint in fingerprints:
+                kept.learn(fingerprint)
+            kept.checkpoint = checkpoint
+
+    def _held(self, lease: Lease) -> _Stream:
+        kept = self._streams.get(lease.stream)
+        if kept is None or not kept.holds(lease):
+            raise lease_lost(lease)
+        return kept

@@ -1,0 +1,87 @@
+"""Credentials in MongoDB: one document an account, sealed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bson.int64 import Int64
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from hubspot_sync._documents import credentials_from_bytes, credentials_to_bytes
+from hubspot_sync.models import StoredCredentials
+from hubspot_sync.stores._refusals import revision_conflict
+from hubspot_sync.stores.mongodb._schema import CREDENTIALS
+
+if TYPE_CHECKING:
+    from hubspot_sync._encryption import CredentialCipher
+    from hubspot_sync.models import AccountKey, Credentials
+    from hubspot_sync.stores.mongodb._database import MongoDatabase
+
+
+class MongoTokenStore:
+    """A `TokenStore` in MongoDB.
+
+    Args:
+        database: The database; the caller closes it.
+        cipher: What seals the credentials: `EncryptionKeys`, a cipher of the host's own, or, by
+            name, `PlainText`.
+    """
+
+    def __init__(self, database: MongoDatabase, cipher: CredentialCipher) -> None:
+        self._database = database
+        self._cipher = cipher
+
+    def load(self, account: AccountKey) -> StoredCredentials | None:
+        """Give the credentials of *account*; see `TokenStore.load`."""
+        with self._database.collection(CREDENTIALS) as credentials:
+            document = credentials.find_one(_kept(account))
+        if document is None:
+            return None
+        content = self._cipher.open(account, document["sealed"])
+        return StoredCredentials(
+            credentials=credentials_from_bytes(account, content),
+            revision=int(document["revision"]),
+        )
+
+    def save(
+        self, account: AccountKey, credentials: Credentials, *, expected_revision: int | None
+    ) -> StoredCredentials:
+        """Store *credentials* by compare-and-set; see `TokenStore.save`."""
+        sealed = self._cipher.seal(account, credentials_to_bytes(credentials))
+        document = self._replace(account, sealed, expected_revision)
+        if document is None:
+            raise revision_conflict(account, expected_revision)
+        return StoredCredentials(credentials=credentials, revision=int(document["revision"]))
+
+    def delete(self, account: AccountKey) -> None:
+        """Forget the credentials of *account*; see `TokenStore.delete`."""
+        with self._database.collection(CREDENTIALS) as credentials:
+            # The document stays behind, so that revisions go on from there.
+            credentials.update_one({"_id": str(account)}, {"$set": {"sealed": None}})
+
+    def _replace(
+        self, account: AccountKey, sealed: bytes, expected_revision: int | None
+    ) -> dict[str, Any] | None:
+        first = expected_revision is None
+        wanted = {"_id": str(account), "sealed": None} if first else _kept(account)
+        values = {
+            "domain_id": account.domain_id,
+            "account_id": account.account_id,
+            "sealed": sealed,
+        }
+        with self._database.collection(CREDENTIALS) as credentials:
+            try:
+                return credentials.find_one_and_update(
+                    wanted if first else {**wanted, "revision": expected_revision},
+                    {"$set": values, "$inc": {"revision": Int64(1)}},
+                    upsert=first,
+                    return_document=ReturnDocument.AFTER,
+                )
+            except DuplicateKeyError:
+                # There are some, so the filter for "none yet" missed and the insert failed.
+                return None
+
+
+def _kept(account: AccountKey) -> dict[str, Any]:
+    return {"_id": str(account), "sealed": {"$ne": None}}

@@ -1,0 +1,150 @@
+"""One MongoDB database, shared by the stores of a process."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from datetime import timezone
+from typing import TYPE_CHECKING, Any, Final
+
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient, ReadPreference
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.stores.mongodb import _schema
+from hubspot_sync.stores.mongodb._errors import mapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from pymongo.collection import Collection
+    from typing_extensions import Self
+
+_DEFAULT_NAME: Final = "hubspot_sync"
+# Milliseconds; a URI that sets its own keeps them. Without a limit a call can hang for ever.
+_TIMEOUTS: Final[dict[str, Any]] = {"serverSelectionTimeoutMS": 10_000, "socketTimeoutMS": 120_000}
+# A write counts when it has survived on most members, and is no longer waited for after a while.
+_DURABLE: Final = WriteConcern(w="majority", j=True, wtimeout=60_000)
+
+
+class MongoDatabase:
+    """A MongoDB database with the collections of this library; created at the first use.
+
+    Making one costs nothing and reaches for no server; `prepare` or the first call does.
+
+    Args:
+        client: The host's own `MongoClient`, which stays open, or a URI, whose client is closed
+            by `close`.
+        name: The database; by default the one that the URI names, else "hubspot_sync".
+
+    Raises:
+        ConfigurationError: The URI or the name is none.
+    """
+
+    def __init__(self, client: MongoClient[Any] | str, *, name: str | None = None) -> None:
+        self._owns_client = isinstance(client, str)
+        self._client: MongoClient[Any] = _opened(client) if isinstance(client, str) else client
+        with mapped("the MongoDB database"):
+            # Whatever the host's client has by default, what is kept here depends on these.
+            self._database = self._client.get_database(
+                name or self._client.get_default_database(_DEFAULT_NAME).name,
+                codec_options=CodecOptions(tz_aware=True, tzinfo=timezone.utc),
+                read_preference=ReadPreference.PRIMARY,
+                write_concern=_DURABLE,
+                read_concern=ReadConcern("majority"),
+            )
+        self._lock = threading.Lock()
+        self._prepared = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        """The name of the database."""
+        return self._database.name
+
+    def prepare(self) -> None:
+        """Reach the server, check the layout and create what is missing. Twice: nothing happens.
+
+        Raises:
+            ConfigurationError: Access is refused, the server is too old, or a newer version of
+                this library made the collections.
+            StoreUnavailableError: The server cannot be reached.
+        """
+        if self._prepared:
+            return
+        with self._lock, self._mapped():
+            if not self._prepared:
+                _schema.ensure(self._database, self._where())
+                self._prepared = True
+
+    @contextmanager
+    def collection(self, name: str) -> Iterator[Collection[dict[str, Any]]]:
+        """Lend a collection; errors of the driver become ours.
+
+        Raises:
+            ConfigurationError: As in `prepare`.
+            StoreUnavailableError: The server cannot be reached, or did not confirm a write.
+        """
+        self.prepare()
+        with self._mapped():
+            yield self._database[name]
+
+    def close(self) -> None:
+        """Close the client if it was opened here. Twice: nothing happens."""
+        if self._owns_client:
+            self._client.close()
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        with mapped(self._where()):
+            yield
+
+    def _where(self) -> str:
+        servers = self._client.topology_description.server_descriptions()
+        hosts = sorted(f"{host}:{port}" if port else host for host, port in servers)
+        return f"the MongoDB database {self.name} at {', '.join(hosts)}"
+
+
+def _opened(uri: str) -> MongoClient[Any]:
+    given = uri.lower()
+    timeouts = {name: value for name, value in _TIMEOUTS.items() if name.lower() not in given}
+    problem = _misread(uri)
+    try:
+        if problem is None:
+            return MongoClient(uri, connect=False, **timeouts)
+    except (PyMongoError, ValueError, TypeError) as error:
+        problem = type(error).__name__
+    # Outside the handler and without the driver's text, which can hold a part of the password.
+    raise ConfigurationError(
+        f"the MongoDB URI cannot be used ({problem}); it has the form "
+        "mongodb://user:password@host:27017/database, where marks in user and password are "
+        "percent-encoded"
+    )
+
+
+def _misread(uri: str) -> str | None:
+    """What the driver would take for something else: a part of the password for a host."""
+    scheme, _, rest = uri.partition("://")
+    if scheme not in ("mongodb", "mongodb+srv"):
+        return "it does not begin with mongodb://"
+    servers, _, path = rest.partition("?")[0].partition("/")
+    if servers.count("@") > 1 or "@" in path:
+        return "it has an @ too many"
+    return None

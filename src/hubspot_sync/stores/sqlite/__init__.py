@@ -1,0 +1,19 @@
+"""Stores in one SQLite file, for embedding without a server.
+
+Open the file once and hand it to each store:
+
+```python
+with SqliteDatabase("sync.db") as database:
+    sink = SqliteActionSink(database)
+    checkpointer = SqliteCheckpointer(database)
+```
+
+Threads share the connection; several processes of one machine may open the same file.
+"""
+
+from hubspot_sync.stores.sqlite._actions import SqliteActionSink
+from hubspot_sync.stores.sqlite._checkpoints import SqliteCheckpointer
+from hubspot_sync.stores.sqlite._credentials import SqliteTokenStore
+from hubspot_sync.stores.sqlite._database import SqliteDatabase
+
+__all__ = ["SqliteActionSink", "SqliteCheckpointer", "SqliteDatabase", "SqliteTokenStore"]

@@ -1,0 +1,154 @@
+"""Leases, checkpoints and fingerprints in SQLite, each change in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve
+
+from hubspot_sync._clock import Clock, SystemClock
+from hubspot_sync._documents import checkpoint_from_text, checkpoint_to_text, instant_to_text
+from hubspot_sync.models import Checkpoint, Fingerprint, Lease
+from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import timedelta
+
+    from hubspot_sync.models import StreamKey
+    from hubspot_sync.stores.sqlite._database import SqliteDatabase
+
+_GRANT: Final = """INSERT INTO checkpoints
+    (domain_id, account_id, object_type, fence, owner, expires_at)
+    VALUES (:domain_id, :account_id, :object_type, 1, :owner, :expires_at)
+    ON CONFLICT (domain_id, account_id, object_type)
+    DO UPDATE SET fence = fence + 1, owner = excluded.owner, expires_at = excluded.expires_at
+    WHERE owner IS NULL OR expires_at <= :now OR owner = :evict"""
+_LOAD: Final = """SELECT fence, owner, checkpoint FROM checkpoints
+    WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type"""
+# A lease is the current one while its fence is, and nobody released it.
+_RENEW: Final = """UPDATE checkpoints SET expires_at = :expires_at
+    WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type
+    AND fence = :fence AND owner IS NOT NULL"""
+_RELEASE: Final = """UPDATE checkpoints SET owner = NULL, expires_at = NULL
+    WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type
+    AND fence = :fence"""
+_COMMIT: Final = """UPDATE checkpoints SET checkpoint = :checkpoint
+    WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type"""
+_LEARN: Final = """INSERT INTO fingerprints
+    (domain_id, account_id, object_type, object_id, version, digest) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (domain_id, account_id, object_type, object_id)
+    DO UPDATE SET version = excluded.version, digest = excluded.digest
+    WHERE excluded.version >= version"""
+_RECALL: Final = """SELECT object_id, version, digest FROM fingerprints
+    WHERE domain_id = ? AND account_id = ? AND object_type = ? AND object_id IN ({})"""
+# Older builds of SQLite take 999 variables in a statement.
+_IDS_AT_ONCE: Final = 900
+
+
+class SqliteCheckpointer:
+    """A `Checkpointer` in an SQLite file, for the processes of one machine.
+
+    Args:
+        database: The file; the caller closes it.
+        clock: Tells when leases end; the operating system's time by default.
+    """
+
+    def __init__(self, database: SqliteDatabase, *, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock: Clock = clock or SystemClock()
+
+    def acquire(
+        self, stream: StreamKey, owner: str, duration: timedelta, *, evict: str | None = None
+    ) -> Lease:
+        """Take the lease on *stream*; see `Checkpointer.acquire`."""
+        with self._database.writing() as connection:
+            now = self._clock.now()
+            wanted = {
+                **_named(stream),
+                "owner": owner,
+                "evict": evict,
+                "now": instant_to_text(now),
+                "expires_at": instant_to_text(now + duration),
+            }
+            granted = connection.execute(_GRANT, wanted).rowcount == 1
+            fence, holder, _ = connection.execute(_LOAD, wanted).fetchone()
+        if not granted:
+            raise lease_held(stream, holder)
+        return Lease(stream=stream, owner=owner, fence=fence, expires_at=now + duration)
+
+    def renew(self, lease: Lease, duration: timedelta) -> Lease:
+        """Extend *lease*; see `Checkpointer.renew`."""
+        with self._database.writing() as connection:
+            expires_at = self._clock.now() + duration
+            wanted = {**_held(lease), "expires_at": instant_to_text(expires_at)}
+            if connection.execute(_RENEW, wanted).rowcount != 1:
+                raise lease_lost(lease)
+        return evolve(lease, expires_at=expires_at)
+
+    def release(self, lease: Lease) -> None:
+        """Give *lease* back; see `Checkpointer.release`."""
+        with self._database.writing() as connection:
+            connection.execute(_RELEASE, _held(lease))
+
+    def load(self, stream: StreamKey) -> Checkpoint:
+        """Give the progress of *stream*; see `Checkpointer.load`."""
+        with self._database.reading() as connection:
+            row = connection.execute(_LOAD, _named(stream)).fetchone()
+        return _checkpoint(stream, row[2] if row else None)
+
+    def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
+        """Give the fingerprints of *object_ids*; see `Checkpointer.recall`."""
+        known: dict[str, Fingerprint] = {}
+        for some in _chunks(object_ids):
+            question = _RECALL.format(", ".join("?" * len(some)))
+            with self._database.reading() as connection:
+                rows = connection.execute(question, (*_named(stream).values(), *some)).fetchall()
+            for object_id, version, digest in rows:
+                known[object_id] = Fingerprint(object_id=object_id, version=version, digest=digest)
+        return known
+
+    def commit(
+        self, lease: Lease, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint] = ()
+    ) -> None:
+        """Store progress under *lease*, all or nothing; see `Checkpointer.commit`."""
+        named = tuple(_named(lease.stream).values())
+        with self._database.writing() as connection:
+            _check_commit(connection, lease, checkpoint)
+            connection.executemany(
+                _LEARN, [(*named, one.object_id, one.version, one.digest) for one in fingerprints]
+            )
+            connection.execute(
+                _COMMIT, {**_held(lease), "checkpoint": checkpoint_to_text(checkpoint)}
+            )
+
+
+def _named(stream: StreamKey) -> dict[str, Any]:
+    return {
+        "domain_id": stream.account.domain_id,
+        "account_id": stream.account.account_id,
+        "object_type": stream.object_type,
+    }
+
+
+def _held(lease: Lease) -> dict[str, Any]:
+    return {**_named(lease.stream), "fence": lease.fence}
+
+
+def _check_commit(connection: sqlite3.Connection, lease: Lease, checkpoint: Checkpoint) -> None:
+    row = connection.execute(_LOAD, _named(lease.stream)).fetchone()
+    if row is None or row[0] != lease.fence or row[1] is None:
+        raise lease_lost(lease)
+    kept, offered = _checkpoint(lease.stream, row[2]).high_water_mark, checkpoint.high_water_mark
+    if kept is not None and (offered is None or offered < kept):
+        raise mark_falls(lease.stream)
+
+
+def _checkpoint(stream: StreamKey, text: str | None) -> Checkpoint:
+    return Checkpoint() if text is None else checkpoint_from_text(stream, text)
+
+
+def _chunks(object_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(object_ids), _IDS_AT_ONCE):
+        yield object_ids[start : start + _IDS_AT_ONCE]

@@ -1,0 +1,73 @@
+"""Credentials in SQLite: one row an account, sealed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hubspot_sync._documents import credentials_from_bytes, credentials_to_bytes
+from hubspot_sync.models import StoredCredentials
+from hubspot_sync.stores._refusals import revision_conflict
+
+if TYPE_CHECKING:
+    from hubspot_sync._encryption import CredentialCipher
+    from hubspot_sync.models import AccountKey, Credentials
+    from hubspot_sync.stores.sqlite._database import SqliteDatabase
+
+# A row without content is what a delete leaves behind, so that revisions go on from there.
+_LOAD = """SELECT revision, sealed FROM credentials
+    WHERE domain_id = ? AND account_id = ? AND sealed IS NOT NULL"""
+_DELETE = "UPDATE credentials SET sealed = NULL WHERE domain_id = ? AND account_id = ?"
+_SAVE_FIRST = """INSERT INTO credentials (domain_id, account_id, revision, sealed)
+    VALUES (:domain_id, :account_id, 1, :sealed)
+    ON CONFLICT (domain_id, account_id)
+    DO UPDATE SET revision = revision + 1, sealed = excluded.sealed WHERE sealed IS NULL"""
+_SAVE_NEXT = """UPDATE credentials SET revision = revision + 1, sealed = :sealed
+    WHERE domain_id = :domain_id AND account_id = :account_id
+    AND revision = :expected_revision AND sealed IS NOT NULL"""
+
+
+class SqliteTokenStore:
+    """A `TokenStore` in an SQLite file.
+
+    Args:
+        database: The file; the caller closes it.
+        cipher: What seals the credentials: `EncryptionKeys`, a cipher of the host's own, or, by
+            name, `PlainText`.
+    """
+
+    def __init__(self, database: SqliteDatabase, cipher: CredentialCipher) -> None:
+        self._database = database
+        self._cipher = cipher
+
+    def load(self, account: AccountKey) -> StoredCredentials | None:
+        """Give the credentials of *account*; see `TokenStore.load`."""
+        with self._database.reading() as connection:
+            row = connection.execute(_LOAD, (account.domain_id, account.account_id)).fetchone()
+        if row is None:
+            return None
+        content = self._cipher.open(account, row[1])
+        return StoredCredentials(
+            credentials=credentials_from_bytes(account, content), revision=row[0]
+        )
+
+    def save(
+        self, account: AccountKey, credentials: Credentials, *, expected_revision: int | None
+    ) -> StoredCredentials:
+        """Store *credentials* by compare-and-set; see `TokenStore.save`."""
+        values = {
+            "domain_id": account.domain_id,
+            "account_id": account.account_id,
+            "sealed": self._cipher.seal(account, credentials_to_bytes(credentials)),
+            "expected_revision": expected_revision,
+        }
+        statement = _SAVE_FIRST if expected_revision is None else _SAVE_NEXT
+        with self._database.writing() as connection:
+            if connection.execute(statement, values).rowcount != 1:
+                raise revision_conflict(account, expected_revision)
+            found = connection.execute(_LOAD, (account.domain_id, account.account_id)).fetchone()
+        return StoredCredentials(credentials=credentials, revision=found[0])
+
+    def delete(self, account: AccountKey) -> None:
+        """Forget the credentials of *account*; see `TokenStore.delete`."""
+        with self._database.writing() as connection:
+            connection.execute(_DELETE, (account.domain_id, account.account_id))

@@ -1,0 +1,137 @@
+"""One SQLite file, opened once and shared by the stores of a process."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hubspot_sync.errors import ConfigurationError, StoreUnavailableError
+from hubspot_sync.stores.sqlite import _schema
+from hubspot_sync.stores.sqlite._errors import mapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+_MEMORY: Final = ":memory:"
+
+
+class SqliteDatabase:
+    """An SQLite file with the tables of this library; created where there is none.
+
+    It is safe to share between threads, and the file between processes of one machine.
+    Do not carry an open one through a fork: open it in the child.
+
+    Args:
+        path: The file; its folder has to exist. ":memory:" keeps everything in memory.
+        busy_timeout: How long a call waits for another process that writes.
+
+    Raises:
+        ConfigurationError: The file cannot be created, read or written, is no SQLite database,
+            or was made by a newer version of this library.
+        StoreUnavailableError: It is locked, or the disk is full.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, busy_timeout: timedelta = timedelta(seconds=10)
+    ) -> None:
+        self._path = _checked(os.fspath(path))
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        with mapped(self._path):
+            self._connection = sqlite3.connect(
+                self._path,
+                timeout=busy_timeout.total_seconds(),
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        try:
+            self._set_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._path!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; calls under way end first. Twice: nothing happens."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection for one statement that reads.
+
+        Raises:
+            StoreUnavailableError: The file was closed or cannot be read now.
+        """
+        with self._lock, mapped(self._path):
+            yield self._open_connection()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection inside a transaction: all is stored at the end, or nothing.
+
+        Raises:
+            StoreUnavailableError: The file was closed or cannot be written now.
+        """
+        with self._lock, mapped(self._path):
+            connection = self._open_connection()
+            # From the start, so that what is read here still holds when it is written.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # After some failures SQLite has rolled back already.
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _set_up(self) -> None:
+        with self.reading() as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            # Refused at once, without waiting, while another process does the same; then its
+            # answer is ours too, because the mode belongs to the file.
+            with suppress(sqlite3.OperationalError):
+                connection.execute("PRAGMA journal_mode = WAL")
+        with self.writing() as connection:
+            _schema.ensure(connection, self._path)
+
+    def _open_connection(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreUnavailableError(
+                f"the SQLite file {self._path} was closed; open it again with SqliteDatabase"
+            )
+        return self._connection
+
+
+def _checked(path: str) -> str:
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ConfigurationError(f"{path!r} is not a path for an SQLite file; give text")
+    if path != _MEMORY and not Path(path).absolute().parent.is_dir():
+        raise ConfigurationError(
+            f"the folder of the SQLite file {path} does not exist; create it, or give another path"
+        )
+    return path

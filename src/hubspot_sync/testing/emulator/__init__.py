@@ -1,0 +1,29 @@
+"""A HubSpot look-alike over real HTTP, for tests, demonstrations and benchmarks.
+
+From Python: `HubSpotEmulator`. From pytest: the fixture `hubspot_emulator`. From a shell:
+`python -m hubspot_sync.testing.emulator --contacts 10000 --companies 2000`.
+It is well-behaved until `Hostility` makes it as nasty as the real one has been seen to be.
+It needs nothing but what `hubspot-sync` itself needs.
+"""
+
+from hubspot_sync.testing.emulator._calls import Call, CallLog
+from hubspot_sync.testing.emulator._definitions import PropertyDefinition
+from hubspot_sync.testing.emulator._emulator import HubSpotEmulator
+from hubspot_sync.testing.emulator._faults import Fault, FaultScript
+from hubspot_sync.testing.emulator._hostility import Hostility, Meddling
+from hubspot_sync.testing.emulator._links import AssociationType
+from hubspot_sync.testing.emulator._views import EmulatedRecord, Records
+
+__all__ = [
+    "AssociationType",
+    "Call",
+    "CallLog",
+    "EmulatedRecord",
+    "Fault",
+    "FaultScript",
+    "Hostility",
+    "HubSpotEmulator",
+    "Meddling",
+    "PropertyDefinition",
+    "Records",
+]

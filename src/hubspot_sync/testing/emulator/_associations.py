@@ -1,0 +1,189 @@
+"""Associations of single records and of batches, and their labels."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from hubspot_sync.testing.emulator._failures import bad_request, not_found
+from hubspot_sync.testing.emulator._instants import to_iso
+from hubspot_sync.testing.emulator._objects import (
+    batch_error,
+    inline_rows,
+    object_type,
+    page_size,
+)
+from hubspot_sync.testing.emulator._spoiled_batches import BatchSpoiler
+from hubspot_sync.testing.emulator._wire import Answer, Request, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubspot_sync.testing.emulator._edges import Kinds
+    from hubspot_sync.testing.emulator._portal import Portal
+    from hubspot_sync.testing.emulator._types import ObjectType
+
+# https://developers.hubspot.com/docs/api-reference/crm-associations-v4/guide
+MAX_INPUTS: Final = 1000
+MAX_EDGES: Final = 500
+_PLACE: Final = re.compile(r"(\d+-\d+)-(\d+)")
+
+
+def batch_associations(portal: Portal, request: Request) -> Answer:
+    """`POST /crm/v4/associations/{from}/{to}/batch/read` (facts 2.1)."""
+    started = to_iso(portal.now())
+    source, target = _ends(portal, request)
+    results: list[dict[str, Any]] = []
+    errors: list[dict[str, Any]] = []
+    spoiler = BatchSpoiler(portal.mischief, request)
+    size = spoiler.page or MAX_EDGES
+    for one in spoiler.inputs(_inputs(request)):
+        object_id = str(one["id"])
+        if not object_id.isdecimal():
+            errors.append(_invalid(object_id))
+            continue
+        after = _place(one.get("after"), target)
+        found = portal.edges.page((source.type_id, target.type_id), int(object_id), after, size)
+        if found[0]:
+            block = _block(request, source, target, object_id, found)
+            block["to"] = spoiler.edges(block["to"])
+            results.append(block)
+        else:
+            errors.append(_no_edges(source, target, object_id))
+    content: dict[str, Any] = {
+        "completedAt": to_iso(portal.now()),
+        "status": "COMPLETE",
+        "startedAt": started,
+        "results": results,
+    }
+    if errors:
+        content |= {"errors": errors, "numErrors": len(errors)}
+    return answer(content, status=207 if errors else 200)
+
+
+def get_associations(portal: Portal, request: Request) -> Answer:
+    """`GET /crm/v4/objects/{type}/{id}/associations/{to}` (facts 2.2)."""
+    spoiler = BatchSpoiler(portal.mischief, request)
+    rows, following, target = _single(portal, request, spoiler.page)
+    edges = [_edge(number, kinds) for number, kinds in rows]
+    content: dict[str, Any] = {"results": spoiler.edges(edges)}
+    if following is not None:
+        after = _cursor_text(target, following)
+        content["paging"] = {"next": {"after": after, "link": request.link(after)}}
+    return answer(content)
+
+
+def continue_inline(portal: Portal, request: Request) -> Answer:
+    """`GET /crm/v3/objects/{type}/{id}/associations/{to}`: where inline associations go on."""
+    spoiler = BatchSpoiler(portal.mischief, request)
+    rows, following, _ = _single(portal, request, spoiler.inline_page)
+    content: dict[str, Any] = {"results": spoiler.inline(inline_rows(rows))}
+    if following is not None:
+        content["paging"] = {"next": {"after": str(following), "link": request.link(following)}}
+    return answer(content)
+
+
+def list_labels(portal: Portal, request: Request) -> Answer:
+    """`GET /crm/v4/associations/{from}/{to}/labels` (facts 2.4)."""
+    links = portal.links.between(*_ends(portal, request))
+    return answer({"results": [link.forward.to_json() for link in links]})
+
+
+def _ends(portal: Portal, request: Request) -> tuple[ObjectType, ObjectType]:
+    return (
+        object_type(portal, request.args["object_type"]),
+        object_type(portal, request.args["to_type"]),
+    )
+
+
+def _inputs(request: Request) -> list[dict[str, Any]]:
+    inputs = request.json().get("inputs")
+    if not isinstance(inputs, list) or not inputs:
+        raise bad_request("inputs must be a list that is not empty")
+    if len(inputs) > MAX_INPUTS:
+        raise bad_request(f"The maximum number of inputs is {MAX_INPUTS}, {len(inputs)} were sent")
+    if not all(isinstance(one, dict) and "id" in one for one in inputs):
+        raise bad_request("every input needs an id")
+    return inputs
+
+
+def _single(
+    portal: Portal, request: Request, highest: int | None
+) -> tuple[list[tuple[int, Kinds]], int | None, ObjectType]:
+    source, target = _ends(portal, request)
+    object_id = request.args["object_id"]
+    if not object_id.isdecimal() or int(object_id) not in portal.table(source).live:
+        raise not_found(f"No {source.singular} with id {object_id} exists")
+    limit = min(page_size(request, MAX_EDGES, MAX_EDGES), highest or MAX_EDGES)
+    after = _place(request.text("after"), target)
+    pair = (source.type_id, target.type_id)
+    rows, following = portal.edges.page(pair, int(object_id), after, limit)
+    return rows, following, target
+
+
+def _block(
+    request: Request,
+    source: ObjectType,
+    target: ObjectType,
+    object_id: str,
+    found: tuple[list[tuple[int, Kinds]], int | None],
+) -> dict[str, Any]:
+    rows, following = found
+    block: dict[str, Any] = {
+        "from": {"id": object_id},
+        "to": [_edge(number, kinds) for number, kinds in rows],
+    }
+    if following is not None:
+        after = _cursor_text(target, following)
+        path = f"/crm/v4/objects/{source.name}/{object_id}/associations/{target.name}"
+        link = f"{request.base_url}{path}?after={quote(after)}"
+        block["paging"] = {"next": {"after": after, "link": link}}
+    return block
+
+
+def _edge(number: int, kinds: Sequence[Any]) -> dict[str, Any]:
+    # A JSON number, whatever the specification says (facts 2.1).
+    return {"toObjectId": number, "associationTypes": [kind.to_json() for kind in kinds]}
+
+
+def _no_edges(source: ObjectType, target: ObjectType, object_id: str) -> dict[str, Any]:
+    return batch_error(
+        "OBJECT_NOT_FOUND",
+        f"No {target.singular} is associated with {source.singular} {object_id}.",
+        subCategory="crm.associations.NO_ASSOCIATIONS_FOUND",
+        context={
+            "fromObjectId": [object_id],
+            "fromObjectType": [source.singular],
+            "toObjectType": [target.singular],
+        },
+    )
+
+
+def _invalid(object_id: str) -> dict[str, Any]:
+    return batch_error(
+        "VALIDATION_ERROR",
+        f"{object_id} is not a valid ID",
+        subCategory="crm.associations.INVALID_IDENTIFIER",
+        context={"id": [object_id]},
+    )
+
+
+def _cursor_text(target: ObjectType, number: int) -> str:
+    return base64.b64encode(f"{target.type_id}-{number}".encode()).decode()
+
+
+def _place(after: str | None, target: ObjectType) -> int:
+    """The record number in an `after`: base64 of `0-2-7502`, or the plain number of v3."""
+    if not after:
+        return 0
+    if after.isdecimal():
+        return int(after)
+    try:
+        match = _PLACE.fullmatch(base64.b64decode(after, validate=True).decode())
+    except ValueError:
+        match = None
+    if match is None or match[1] != target.type_id:
+        raise bad_request(f"after {after[:50]!r} is not valid here")
+    return int(match[2])

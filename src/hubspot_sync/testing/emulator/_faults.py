@@ -1,0 +1,152 @@
+"""Scripted faults: what goes wrong, on which route, how often."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from hubspot_sync.testing.emulator._failures import RefusalError, missing_scopes, rate_limited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ROUTES: Final = (
+    "list",
+    "get",
+    "search",
+    "batch_read",
+    "associations",
+    "labels",
+    "properties",
+    "account",
+    "oauth",
+)
+KINDS: Final = ("status", "html", "reset", "cut", "malformed", "delay")
+_STATUSES: Final = range(200, 600)
+
+
+def _in(allowed: tuple[str, ...]) -> Callable[[Fault, attrs.Attribute[Any], str | None], None]:
+    def check(_fault: Fault, attribute: attrs.Attribute[Any], value: str | None) -> None:
+        if value is not None and value not in allowed:
+            raise ValueError(f"{attribute.name} must be one of {', '.join(allowed)}, not {value!r}")
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes:
+        route: Which route, or None for any.
+        object_type: Only calls for this type, by its plural name (of associations: the first).
+        kind: "status": *status* with *body*, in HubSpot's shape by default. "html": *status* with
+            an HTML page, as a proxy sends. "reset": the connection is reset before the answer.
+            "cut": the answer ends in the middle of its body. "malformed": its JSON is broken.
+            "delay": the right answer, late.
+        status: The HTTP status for "status" and "html".
+        headers: Further headers, such as `Retry-After`.
+        body: In place of the default body; JSON unless it is text.
+        policy: For 429: "TEN_SECONDLY_ROLLING", "SECONDLY" or "DAILY"; chosen by route by default.
+        delay: Seconds of real time before anything is sent, for every kind; a large number makes
+            the connection hang until the client gives up or the emulator closes.
+        times: How many calls it hits; None for all.
+        skip: How many matching calls pass unharmed before.
+
+    Raises:
+        ValueError: Arguments that do not fit together.
+    """
+
+    route: str | None = attrs.field(default=None, validator=_in(ROUTES))
+    object_type: str | None = None
+    kind: str = attrs.field(default="status", validator=_in(KINDS))
+    status: int | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: Any = None
+    policy: str | None = attrs.field(
+        default=None, validator=_in(("TEN_SECONDLY_ROLLING", "SECONDLY", "DAILY"))
+    )
+    delay: float = 0.0
+    times: int | None = 1
+    skip: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        if (self.status is not None) != (self.kind in {"status", "html"}):
+            raise ValueError("a status is needed for kind 'status' and 'html', and only there")
+        if self.status is not None and self.status not in _STATUSES:
+            raise ValueError(f"{self.status} is not an HTTP status")
+        if self.delay < 0 or self.skip < 0 or (self.times is not None and self.times < 1):
+            raise ValueError("delay and skip cannot be negative, times is at least 1 or None")
+
+    def matches(self, route: str, object_type: str | None) -> bool:
+        """Whether a call is of the kind that this fault hits."""
+        return self.route in {None, route} and self.object_type in {None, object_type}
+
+    def refusal(self, route: str) -> RefusalError:
+        """The refusal in HubSpot's shape for kind "status" without a body."""
+        status = self.status or 500
+        if status == 429:  # noqa: PLR2004 - a status
+            usual = "SECONDLY" if route == "search" else "TEN_SECONDLY_ROLLING"
+            return rate_limited(self.policy or usual)
+        if status == 403:  # noqa: PLR2004 - a status
+            return missing_scopes([f"crm.objects.{self.object_type or 'contacts'}.read"])
+        if status == 401:  # noqa: PLR2004 - a status
+            return RefusalError(401, "expired", category="EXPIRED_AUTHENTICATION")
+        category = _CATEGORIES.get(status, "VALIDATION_ERROR" if status < 500 else "INTERNAL_ERROR")  # noqa: PLR2004
+        return RefusalError(status, f"scripted fault: HTTP {status}", category=category)
+
+
+_CATEGORIES: Final = {404: "OBJECT_NOT_FOUND", 423: "LOCKED", 477: "MIGRATION_IN_PROGRESS"}
+
+
+@attrs.define(eq=False)
+class _Armed:
+    fault: Fault
+    seen: int = 0
+    fired: int = 0
+
+    def fires(self) -> bool:
+        self.seen += 1
+        if self.seen <= self.fault.skip:
+            return False
+        self.fired += 1
+        return True
+
+    @property
+    def spent(self) -> bool:
+        return self.fault.times is not None and self.fired >= self.fault.times
+
+
+class FaultScript:
+    """The faults in force; thread-safe. A call meets at most one: the first that fires."""
+
+    def __init__(self) -> None:
+        self._armed: list[_Armed] = []
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """How many faults have calls left to hit."""
+        with self._lock:
+            return len(self._armed)
+
+    def add(self, *faults: Fault) -> None:
+        """Arm faults, behind those that are armed already."""
+        with self._lock:
+            self._armed.extend(_Armed(fault) for fault in faults)
+
+    def clear(self) -> None:
+        """Disarm all."""
+        with self._lock:
+            self._armed.clear()
+
+    def take(self, route: str, object_type: str | None) -> Fault | None:
+        """The fault that this call meets, or None."""
+        with self._lock:
+            for armed in self._armed:
+                if armed.fault.matches(route, object_type) and armed.fires():
+                    if armed.spent:
+                        self._armed.remove(armed)
+                    return armed.fault
+        return None

@@ -1,0 +1,222 @@
+"""List, single read and batch read of records."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from hubspot_sync.testing.emulator._failures import (
+    bad_request,
+    not_found,
+    unknown_object_type,
+    unsupported,
+)
+from hubspot_sync.testing.emulator._instants import to_iso
+from hubspot_sync.testing.emulator._spoiled_batches import BatchSpoiler
+from hubspot_sync.testing.emulator._views import Renderer
+from hubspot_sync.testing.emulator._wire import Answer, Request, answer, integer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hubspot_sync.testing.emulator._portal import Portal
+    from hubspot_sync.testing.emulator._table import Record
+    from hubspot_sync.testing.emulator._types import ObjectType
+
+MAX_PAGE: Final = 100
+MAX_INPUTS: Final = 100
+# Observed, not documented: https://github.com/dlt-hub/verified-sources/issues/593
+INLINE_CAP: Final = 100
+
+
+def object_type(portal: Portal, name: str) -> ObjectType:
+    """The object type that a path names.
+
+    Raises:
+        RefusalError: There is none; HubSpot answers 400.
+    """
+    kind = portal.types.find(name)
+    if kind is None:
+        raise unknown_object_type(name)
+    return kind
+
+
+def page_size(request: Request, default: int, highest: int) -> int:
+    """The `limit` parameter.
+
+    Raises:
+        RefusalError: It is out of bounds; HubSpot answers 400.
+    """
+    limit = integer(request.text("limit"), default, "limit")
+    if not 1 <= limit <= highest:
+        raise bad_request(f"limit must be between 1 and {highest}, not {limit}")
+    return limit
+
+
+def list_objects(portal: Portal, request: Request) -> Answer:
+    """`GET /crm/v3/objects/{type}`: ascending ids, `after` is the next id (facts 1.2)."""
+    _no_history(request.names("propertiesWithHistory"))
+    kind = object_type(portal, request.args["object_type"])
+    limit = page_size(request, 10, MAX_PAGE)
+    archived = request.flag("archived")
+    records, after = _page(portal, kind, request.text("after"), limit, archived=archived)
+    printer = _Associated(portal, request, kind)
+    content: dict[str, Any] = {"results": [printer.one(record) for record in records]}
+    if after is not None:
+        content["paging"] = {"next": {"after": after, "link": request.link(after)}}
+    return answer(content)
+
+
+def _page(
+    portal: Portal, kind: ObjectType, after: str | None, limit: int, *, archived: bool
+) -> tuple[list[Record], str | None]:
+    table = portal.table(kind)
+    if not portal.mischief.listing:
+        records, following = table.page(integer(after, 0, "after"), limit, archived=archived)
+        return records, None if following is None else str(following)
+    walk = f"{kind.type_id}/archived" if archived else kind.type_id
+    every = table.archived_numbers if archived else table.numbers
+    numbers, following_text = portal.mischief.spoiled_list.page(walk, every, after, limit)
+    found = table.archived if archived else table.live
+    return [found[number] for number in numbers], following_text
+
+
+def get_object(portal: Portal, request: Request) -> Answer:
+    """`GET /crm/v3/objects/{type}/{id}`."""
+    _no_history(request.names("propertiesWithHistory"))
+    kind = object_type(portal, request.args["object_type"])
+    object_id = request.args["object_id"]
+    table = portal.table(kind)
+    records = table.archived if request.flag("archived") else table.live
+    found = _find(portal, kind, records, [object_id], request.text("idProperty"))
+    if not found:
+        raise not_found(f"Object not found.  objectId are usually numeric: {object_id}")
+    return answer(_Associated(portal, request, kind).one(found[object_id]))
+
+
+def batch_read(portal: Portal, request: Request) -> Answer:
+    """`POST .../batch/read`: 200, or 207 when some are missing (facts 1.6)."""
+    started = to_iso(portal.now())
+    kind = object_type(portal, request.args["object_type"])
+    body = request.json()
+    _no_history(body.get("propertiesWithHistory") or ())
+    keys = BatchSpoiler(portal.mischief, request).inputs(_input_ids(body))
+    table = portal.table(kind)
+    records = table.archived if request.flag("archived") else table.live
+    found = _find(portal, kind, records, keys, body.get("idProperty"))
+    # Output order is not input order (facts 1.6): ascending ids here, whatever was asked.
+    chosen = {record.number: record for record in found.values()}
+    renderer = Renderer(portal, kind, body.get("properties") or ())
+    content: dict[str, Any] = {
+        "completedAt": to_iso(portal.now()),
+        "status": "COMPLETE",
+        "startedAt": started,
+        "results": renderer.every(chosen[number] for number in sorted(chosen)),
+    }
+    missing = [key for key in keys if key not in found]
+    if missing:
+        content |= {"errors": [_missing(kind, missing)], "numErrors": 1}
+    return answer(content, status=207 if missing else 200)
+
+
+def batch_error(category: str, message: str, **parts: Any) -> dict[str, Any]:
+    """One entry of `errors` in a 207.
+
+    The wire leaves `links` and `errors` out, HubSpot's specification requires them, and the
+    official client raises without them; they are empty here.
+    """
+    return {
+        "status": "error",
+        "category": category,
+        **parts,
+        "message": message,
+        "links": {},
+        "errors": [],
+    }
+
+
+def _missing(kind: ObjectType, keys: Sequence[str]) -> dict[str, Any]:
+    return batch_error(
+        "OBJECT_NOT_FOUND",
+        f"Could not get some {kind.singular.upper()} objects, they may be deleted or not exist. "
+        "Check that ids are valid.",
+        context={"ids": list(keys)},
+    )
+
+
+def _input_ids(body: Mapping[str, Any]) -> list[str]:
+    inputs = body.get("inputs")
+    if not isinstance(inputs, list) or not inputs:
+        raise bad_request("inputs must be a list that is not empty")
+    if len(inputs) > MAX_INPUTS:
+        raise bad_request(f"The maximum number of inputs is {MAX_INPUTS}, {len(inputs)} were sent")
+    if not all(isinstance(one, dict) and "id" in one for one in inputs):
+        raise bad_request("every input needs an id")
+    return [str(one["id"]) for one in inputs]
+
+
+def _find(
+    portal: Portal,
+    kind: ObjectType,
+    records: Mapping[int, Record],
+    keys: Sequence[str],
+    id_property: str | None,
+) -> dict[str, Record]:
+    """The records behind the given ids or values of a unique property, by what was given."""
+    if id_property in {None, "hs_object_id"}:
+        return {key: records[int(key)] for key in keys if key.isdecimal() and int(key) in records}
+    definition = portal.definitions(kind).get(id_property or "")
+    if definition is None or not (definition.unique or id_property == "email"):
+        raise bad_request(f"idProperty {id_property!r} is not a unique property")
+    read = portal.reader(kind, definition.name)
+    wanted = {key.lower(): key for key in keys}
+    values = ((read(record), record) for record in records.values())
+    return {
+        wanted[value.lower()]: record
+        for value, record in values
+        if value is not None and value.lower() in wanted
+    }
+
+
+class _Associated:
+    """Prints records with their associations inline."""
+
+    def __init__(self, portal: Portal, request: Request, kind: ObjectType) -> None:
+        self._edges = portal.edges
+        self._spoiler = BatchSpoiler(portal.mischief, request)
+        self._kind = kind
+        self._renderer = Renderer(portal, kind, request.names("properties"))
+        # Unknown types are dropped silently (facts 1.2).
+        kinds = (portal.types.find(name) for name in request.names("associations"))
+        self._targets = [target for target in kinds if target is not None]
+        # The first three parts are the family in either numbering: /crm/objects/2026-03.
+        self._base = request.base_url + "/".join(request.path.split("/")[:4])
+
+    def one(self, record: Record) -> dict[str, Any]:
+        """A record; a type without edges is not in its map, without any there is no map."""
+        content = self._renderer.one(record)
+        for target in self._targets:
+            block = self._block(record, target)
+            if block:
+                content.setdefault("associations", {})[target.name] = block
+        return content
+
+    def _block(self, record: Record, target: ObjectType) -> dict[str, Any]:
+        pair = (self._kind.type_id, target.type_id)
+        size = self._spoiler.inline_page or INLINE_CAP
+        rows, following = self._edges.page(pair, record.number, 0, size)
+        block: dict[str, Any] = {"results": self._spoiler.inline(inline_rows(rows))} if rows else {}
+        if following is not None:
+            path = f"{self._kind.name}/{record.number}/associations/{target.name}"
+            link = f"{self._base}/{path}?after={following}"
+            block["paging"] = {"next": {"after": str(following), "link": link}}
+        return block
+
+
+def inline_rows(rows: Sequence[tuple[int, Sequence[Any]]]) -> list[dict[str, str]]:
+    """One row per association type: the same id comes up several times (facts 1.3)."""
+    return [{"id": str(number), "type": kind.name} for number, kinds in rows for kind in kinds]
+
+
+def _no_history(names: Sequence[str]) -> None:
+    if names:
+        raise unsupported("propertiesWithHistory")

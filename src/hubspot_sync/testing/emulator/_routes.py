@@ -1,0 +1,202 @@
+"""Which path is which endpoint, in every API family that HubSpot serves side by side."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import unquote
+
+import attrs
+
+from hubspot_sync.testing.emulator import _account, _associations, _objects
+from hubspot_sync.testing.emulator._failures import not_found, wrong_method
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hubspot_sync.testing.emulator._oauth import Access
+    from hubspot_sync.testing.emulator._portal import Portal
+    from hubspot_sync.testing.emulator._search import SearchIndex
+    from hubspot_sync.testing.emulator._wire import Answer, Request
+
+    Endpoint: TypeAlias = Callable[[Request], Answer]
+    PortalEndpoint: TypeAlias = Callable[[Portal, Request], Answer]
+
+# https://developers.hubspot.com/docs/developer-tooling/platform/versioning
+_DATED: Final = "(?P<version>2025-09|2026-03|2026-09)"
+_OAUTH: Final = "(?P<version>v1|v3|2026-03|2026-09)"
+_FAMILY: Final = re.compile(
+    r"/(?P<oauth>oauth/)?(?:[a-z-]+/){0,2}(?P<version>v\d+|\d{4}-\d{2})(?:/|$)"
+)
+_TYPE: Final = "(?P<object_type>[^/]+)"
+_TO: Final = "(?P<to_type>[^/]+)"
+_OBJECT: Final = "(?P<object_id>[^/]+)"
+_PROPERTY: Final = "(?P<property_name>[^/]+)"
+
+# name, method, legacy path, date-based path, endpoint; more specific paths first
+_TABLE: Final[tuple[tuple[str, str, str, str, PortalEndpoint], ...]] = (
+    (
+        "batch_read",
+        "POST",
+        f"/crm/v3/objects/{_TYPE}/batch/read",
+        f"/crm/objects/{_DATED}/{_TYPE}/batch/read",
+        _objects.batch_read,
+    ),
+    (
+        "associations",
+        "POST",
+        f"/crm/v4/associations/{_TYPE}/{_TO}/batch/read",
+        f"/crm/associations/{_DATED}/{_TYPE}/{_TO}/batch/read",
+        _associations.batch_associations,
+    ),
+    (
+        "labels",
+        "GET",
+        f"/crm/v4/associations/{_TYPE}/{_TO}/labels",
+        f"/crm/associations/{_DATED}/{_TYPE}/{_TO}/labels",
+        _associations.list_labels,
+    ),
+    (
+        "associations",
+        "GET",
+        f"/crm/v4/objects/{_TYPE}/{_OBJECT}/associations/{_TO}",
+        f"/crm/objects/{_DATED}/{_TYPE}/{_OBJECT}/associations/{_TO}",
+        _associations.get_associations,
+    ),
+    (
+        "associations",
+        "GET",
+        f"/crm/v3/objects/{_TYPE}/{_OBJECT}/associations/{_TO}",
+        "",
+        _associations.continue_inline,
+    ),
+    (
+        "get",
+        "GET",
+        f"/crm/v3/objects/{_TYPE}/{_OBJECT}",
+        f"/crm/objects/{_DATED}/{_TYPE}/{_OBJECT}",
+        _objects.get_object,
+    ),
+    (
+        "list",
+        "GET",
+        f"/crm/v3/objects/{_TYPE}",
+        f"/crm/objects/{_DATED}/{_TYPE}",
+        _objects.list_objects,
+    ),
+    (
+        "properties",
+        "GET",
+        f"/crm/v3/properties/{_TYPE}",
+        f"/crm/properties/{_DATED}/{_TYPE}",
+        _account.list_properties,
+    ),
+    (
+        "properties",
+        "GET",
+        f"/crm/v3/properties/{_TYPE}/{_PROPERTY}",
+        f"/crm/properties/{_DATED}/{_TYPE}/{_PROPERTY}",
+        _account.get_property,
+    ),
+    (
+        "account",
+        "GET",
+        "/account-info/v3/details",
+        f"/account-info/{_DATED}/details",
+        _account.account_details,
+    ),
+)
+_SEARCH: Final = (
+    f"/crm/v3/objects/{_TYPE}/search",
+    f"/crm/objects/{_DATED}/{_TYPE}/search",
+)
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """One endpoint under all its paths.
+
+    Attributes:
+        name: For faults and the call log.
+        pot: Which rate window counts its calls: "burst", "search" or "none".
+        open: Whether it takes no credentials.
+    """
+
+    name: str
+    method: str
+    pattern: re.Pattern[str]
+    endpoint: Endpoint
+    pot: str = "burst"
+    open: bool = False
+
+
+def build_routes(portal: Portal, search: SearchIndex, access: Access) -> tuple[Route, ...]:
+    """The table for one portal."""
+    return (
+        Route(
+            name="search",
+            method="POST",
+            pattern=_pattern(*_SEARCH),
+            endpoint=search.search,
+            pot="search",
+        ),
+        Route(
+            name="oauth",
+            method="POST",
+            pattern=_pattern(f"/oauth/{_OAUTH}/token", ""),
+            endpoint=access.exchange,
+            pot="none",
+            open=True,
+        ),
+        *(_route(portal, row) for row in _TABLE),
+    )
+
+
+def family_of(path: str) -> str:
+    """The API family of a path: "v3", "2026-03", "oauth-v1"; "" where it has none.
+
+    HubSpot retires them one by one, and then a path is unknown: facts 5.1 and 6.
+    """
+    match = _FAMILY.match(path)
+    if match is None:
+        return ""
+    return f"oauth-{match['version']}" if match["oauth"] else match["version"]
+
+
+def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, Mapping[str, str]]:
+    """The route for a path and the path's variable parts.
+
+    Raises:
+        RefusalError: No such path (404), or not with this method (405).
+    """
+    matched = False
+    for route in routes:
+        match = route.pattern.fullmatch(path)
+        if match is None:
+            continue
+        matched = True
+        if route.method == method:
+            parts = match.groupdict()
+            return route, {
+                name.rstrip("_"): unquote(part) for name, part in parts.items() if part is not None
+            }
+    raise wrong_method() if matched else not_found()
+
+
+def _route(portal: Portal, row: tuple[str, str, str, str, PortalEndpoint]) -> Route:
+    name, method, legacy, dated, endpoint = row
+    # HubSpot exempts association batches from the ten-second pot (facts 1.7, "burst bucket").
+    exempt = name == "associations" and method == "POST"
+    return Route(
+        name=name,
+        method=method,
+        pattern=_pattern(legacy, dated),
+        endpoint=lambda request: endpoint(portal, request),
+        pot="none" if exempt else "burst",
+    )
+
+
+def _pattern(legacy: str, dated: str) -> re.Pattern[str]:
+    # Python wants every group name once: the second path's groups get a suffix.
+    twin = dated.replace(">", "_>")
+    return re.compile(f"(?:{legacy}|{twin})/?" if dated else f"{legacy}/?")

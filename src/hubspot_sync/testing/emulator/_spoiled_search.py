@@ -1,0 +1,205 @@
+"""Search pages as they should not be: https://github.com/estuary/connectors guards against most.
+
+Its `source_hubspot_native/api/search_objects.py` drops rows outside the window and fails on rows
+out of order; singer, Airbyte and Supaglue tell of the rest (facts 14, points 1, 2, 4 and 17).
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from hubspot_sync.testing.emulator._failures import internal_error
+from hubspot_sync.testing.emulator._filters import Span
+from hubspot_sync.testing.emulator._table import clip
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubspot_sync.testing.emulator._portal import Portal
+    from hubspot_sync.testing.emulator._search import Query, SearchIndex
+    from hubspot_sync.testing.emulator._series import Series
+    from hubspot_sync.testing.emulator._types import ObjectType
+
+_REPEATED: Final = 5
+_LOOKED_AT: Final = 2_000
+
+
+@attrs.frozen(kw_only=True)
+class Page:
+    """One page of a search.
+
+    Attributes:
+        numbers: The ids of its rows.
+        total: How many rows match in all.
+        following: The offset of the next page, or None.
+    """
+
+    numbers: Sequence[int]
+    total: int
+    following: int | None
+
+
+class Spoiler:
+    """Spoils one page.
+
+    Args:
+        index: Knows the rows before the page.
+        portal: Knows all rows.
+        kind: The object type.
+        query: What was asked for.
+        subject: The request's fingerprint, which the dice go by.
+    """
+
+    def __init__(
+        self, index: SearchIndex, portal: Portal, kind: ObjectType, query: Query, subject: str
+    ) -> None:
+        self._index = index
+        self._portal = portal
+        self._kind = kind
+        self._query = query
+        self._subject = subject
+        self._settings = portal.mischief.settings
+
+    def spoil(self, page: Page) -> Page:
+        """The page with what the dice decide.
+
+        Raises:
+            RefusalError: It has a poisonous row: 500.
+        """
+        # What ends a page early comes first: the rows that it loses come with the next page.
+        for change in (
+            self._empty,
+            self._short,
+            self._with_repeats,
+            self._with_stray,
+            self._without_one,
+            self._disordered,
+            self._drifting,
+        ):
+            page = change(page)
+        return self._poisoned(page)
+
+    def _roll(self, share: float, part: str) -> Series | None:
+        return self._portal.mischief.dice.roll(share, part, self._subject)
+
+    def _empty(self, page: Page) -> Page:
+        if page.numbers and self._roll(self._settings.empty_pages, "empty page"):
+            return attrs.evolve(page, numbers=(), following=self._query.offset)
+        return page
+
+    def _short(self, page: Page) -> Page:
+        series = self._roll(self._settings.short_pages, "short page") if page.numbers else None
+        if series is None:
+            return page
+        page = self._cut(page, series.randint(1, len(page.numbers)))
+        if page.following is None:
+            # The last page, whole: it goes on all the same, to an empty one.
+            return attrs.evolve(page, following=self._query.offset + len(page.numbers))
+        return page
+
+    def _with_repeats(self, page: Page) -> Page:
+        before = self._before() if page.numbers else ()
+        if not before or not self._roll(self._settings.repeated_rows, "repeated rows"):
+            return page
+        page = self._cut(page, self._query.limit - len(before))
+        return attrs.evolve(page, numbers=[*before, *page.numbers])
+
+    def _with_stray(self, page: Page) -> Page:
+        series = self._roll(self._settings.stray_rows, "stray row") if page.numbers else None
+        stray = series and self._stray(series, page)
+        if not stray:
+            return page
+        # The index takes it for a match: it is counted, and it stands where its id belongs.
+        page = self._cut(page, self._query.limit - 1)
+        numbers = list(page.numbers)
+        if self._by_id:
+            insort(numbers, stray)
+        else:
+            numbers.insert(len(numbers) // 2, stray)
+        return attrs.evolve(page, numbers=numbers, total=page.total + 1)
+
+    def _without_one(self, page: Page) -> Page:
+        series = self._roll(self._settings.missing_rows, "missing row") if page.numbers else None
+        if series is None:
+            return page
+        gone = series.randrange(len(page.numbers))
+        return attrs.evolve(page, numbers=[*page.numbers[:gone], *page.numbers[gone + 1 :]])
+
+    def _disordered(self, page: Page) -> Page:
+        series = self._roll(self._settings.search_disorder, "search disorder")
+        numbers = page.numbers if series is None else shuffled(page.numbers, series)
+        return attrs.evolve(page, numbers=numbers)
+
+    def _drifting(self, page: Page) -> Page:
+        series = self._roll(self._settings.total_drift, "total drift")
+        if series is None:
+            return page
+        drift = series.randint(1, self._settings.total_drift_rows) * series.choice((-1, 1))
+        # A total of 0 cannot drop any further.
+        return attrs.evolve(page, total=max(page.total + drift, 0) if page.total else abs(drift))
+
+    def _poisoned(self, page: Page) -> Page:
+        poisonous = self._settings.poisonous.get(self._kind.name, frozenset())
+        if not any(str(number) in poisonous for number in page.numbers):
+            return page
+        if self._settings.poison == "error":
+            raise internal_error()
+        # One row alone cannot be out of order, so it comes twice.
+        numbers = list(page.numbers[::-1]) if len(page.numbers) > 1 else [*page.numbers] * 2
+        return attrs.evolve(page, numbers=numbers)
+
+    @property
+    def _by_id(self) -> bool:
+        return self._query.sort == "hs_object_id" and not self._query.descending
+
+    def _cut(self, page: Page, size: int) -> Page:
+        """At most *size* rows; the others come with the next page."""
+        dropped = len(page.numbers) - size
+        if dropped <= 0:
+            return page
+        end = page.total if page.following is None else page.following
+        return attrs.evolve(page, numbers=page.numbers[:size], following=end - dropped)
+
+    def _before(self) -> Sequence[int]:
+        """The last rows of the page before, whichever way it was asked for."""
+        query, count = self._query, min(_REPEATED, self._query.limit - 1)
+        if query.offset:
+            numbers = self._index.numbers(self._kind, query)
+            return numbers[max(query.offset - count, 0) : query.offset]
+        lows = [group.numbers.low for group in query.groups if group.numbers.low is not None]
+        if not lows or not self._by_id or not count:
+            return ()
+        # A walk by `hs_object_id GT n` has the page before it below n.
+        groups = tuple(
+            attrs.evolve(group, numbers=attrs.evolve(group.numbers, low=None, high=min(lows) - 1))
+            for group in query.groups
+        )
+        return self._index.numbers(self._kind, attrs.evolve(query, groups=groups))[-count:]
+
+    def _stray(self, series: Series, page: Page) -> int | None:
+        """A row that the window does not hold, among the ids asked for."""
+        group = self._query.groups[0] if self._query.groups else None
+        if group is None or group.modified == Span() or self._query.limit == 1:
+            return None
+        view = self._portal.indexed(self._kind)
+        # A walk by id goes on above the last row: a stray must not lead it past others.
+        more = page.following is not None or len(page.numbers) >= self._query.limit
+        high = page.numbers[-1] if self._by_id and more else group.numbers.high
+        numbers = clip(view.numbers, group.numbers.low, high)
+        some = numbers if len(numbers) <= _LOOKED_AT else series.sample(numbers, _LOOKED_AT)
+        outside = [n for n in some if not group.modified.holds(view.live[n].modified)]
+        # Of several filter groups another one may hold it.
+        stray = series.choice(outside) if outside else None
+        return None if stray in page.numbers else stray
+
+
+def shuffled(numbers: Sequence[int], series: Series) -> list[int]:
+    """The same numbers in another order, as far as there is one."""
+    mixed = list(numbers)
+    series.shuffle(mixed)
+    if mixed == list(numbers):
+        mixed.reverse()
+    return mixed

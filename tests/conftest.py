@@ -1,0 +1,61 @@
+"""A real MongoDB for the tests that ask for one, and a line that says whether it was there."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mongod import Mongod, NoMongoDBError
+
+_OUTCOME = pytest.StashKey[str]()
+_USERS = pytest.StashKey[set[str]]()
+
+
+@pytest.fixture(scope="session")
+def mongod(request, tmp_path_factory):
+    """A real `mongod` for the whole session; the test is skipped, in CI failed, without one."""
+    stash = request.config.stash
+    try:
+        server = Mongod(tmp_path_factory.mktemp("mongod"))
+    except NoMongoDBError as error:
+        stash[_OUTCOME] = f"not tested: {error}"
+        if os.environ.get("CI"):
+            pytest.fail(f"CI has to test against MongoDB: {error}", pytrace=False)
+        pytest.skip(str(error))
+    stash[_OUTCOME] = f"mongod {server.version} ({server.origin})"
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _dropping(mongod):
+    """Drops databases beside the tests: each takes the server a tenth of a second."""
+    with ThreadPoolExecutor(2) as pool:
+        yield lambda name: pool.submit(mongod.client.drop_database, name)
+
+
+@pytest.fixture
+def mongodb_client(mongod):
+    """A client that tests share; do not close it."""
+    return mongod.client
+
+
+@pytest.fixture
+def mongodb_uri(request, mongod, _dropping):
+    """The URI of a fresh database, dropped after the test."""
+    request.config.stash.setdefault(_USERS, set()).add(request.node.nodeid)
+    name = f"test_{uuid.uuid4().hex}"
+    yield mongod.uri_of(name)
+    _dropping(name)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say whether MongoDB was tested for real."""
+    outcome = config.stash.get(_OUTCOME, "no test asked for it")
+    users = len(config.stash.get(_USERS, ()))
+    tests = "1 test" if users == 1 else f"{users} tests"
+    text = f"{tests} ran against {outcome}" if users else outcome
+    terminalreporter.write_line(f"MongoDB: {text}")

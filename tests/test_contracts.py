@@ -1,0 +1,213 @@
+"""Every shipped store is held to its contract, and the contracts would notice."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import sys
+
+import pytest
+
+import hubspot_sync.stores
+from hubspot_sync import interfaces
+from hubspot_sync.testing import contracts
+
+pytest_plugins = ["pytester"]
+
+KINDS = {
+    "TokenStore": contracts.TokenStoreContract,
+    "ActionSink": contracts.ActionSinkContract,
+    "Checkpointer": contracts.CheckpointerContract,
+}
+TESTS = ("test_stores_memory", "test_stores_sqlite", "test_stores_mongodb")
+
+
+def public_stores() -> list[type]:
+    """Every class that some module of `hubspot_sync.stores` shows and that is a store."""
+    found = []
+    for module in pkgutil.iter_modules(hubspot_sync.stores.__path__, "hubspot_sync.stores."):
+        if not module.name.rpartition(".")[2].startswith("_"):
+            shown = importlib.import_module(module.name)
+            found += [getattr(shown, name) for name in shown.__all__]
+    return [kind for kind in found if kind.__name__.endswith(tuple(KINDS))]
+
+
+def cases_of(kind: type) -> list[type]:
+    """The contract classes that the tests make of the store *kind*."""
+    modules = [importlib.import_module(name) for name in TESTS]
+    return [
+        case
+        for module in modules
+        for name, case in vars(module).items()
+        if name == f"Test{kind.__name__}" and inspect.isclass(case)
+    ]
+
+
+def test_every_module_of_stores_has_a_test_module():
+    """A new back end cannot be forgotten in the list above."""
+    modules = [module.name for module in pkgutil.iter_modules(hubspot_sync.stores.__path__)]
+
+    assert {f"test_stores_{name}" for name in modules if not name.startswith("_")} == set(TESTS)
+
+
+@pytest.mark.parametrize("kind", public_stores(), ids=lambda kind: kind.__name__)
+def test_every_store_is_held_to_its_contract(kind):
+    """A public store without a subclass of its contract fails here."""
+    contract = next(value for name, value in KINDS.items() if kind.__name__.endswith(name))
+
+    cases = cases_of(kind)
+
+    assert len(cases) == 1, f"{kind.__name__} has no class Test{kind.__name__}"
+    assert issubclass(cases[0], contract)
+
+
+@pytest.mark.parametrize("contract", KINDS.values(), ids=lambda kind: kind.__name__)
+def test_no_case_of_a_contract_is_switched_off(contract):
+    """The tests of our own stores override fixtures only, never a case."""
+    own = [kind for kind in public_stores() if KINDS[_suffix(kind)] is contract]
+    overridden = [
+        name
+        for kind in own
+        for case in cases_of(kind)
+        for name in vars(case)
+        if name.startswith("test_")
+    ]
+
+    assert len(own) == 3
+    assert overridden == []
+
+
+def _suffix(kind: type) -> str:
+    return next(name for name in KINDS if kind.__name__.endswith(name))
+
+
+@pytest.mark.parametrize("contract", contracts.__all__)
+def test_a_contract_is_no_test_itself(contract):
+    """Pytest must not collect a contract before it is subclassed."""
+    assert contract.endswith("Contract")
+    assert not contract.startswith("Test")
+
+
+PROTOCOLS = [
+    kind
+    for kind in vars(interfaces).values()
+    if inspect.isclass(kind) and getattr(kind, "_is_protocol", False)
+]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda kind: kind.__name__)
+def test_interfaces_stay_small(protocol):
+    """At most six methods each."""
+    methods = [name for name in vars(protocol) if not name.startswith("_")]
+
+    assert len(methods) <= 6
+
+
+@pytest.mark.parametrize("kind", public_stores(), ids=lambda kind: kind.__name__)
+def test_a_store_has_the_methods_of_its_interface(kind):
+    """With the parameters of the interface, in the same order, and the same defaults."""
+    protocol = getattr(interfaces, _suffix(kind))
+    methods = [name for name in vars(protocol) if not name.startswith("_")]
+
+    for name in methods:
+        expected = inspect.signature(getattr(protocol, name))
+        assert expected == inspect.signature(getattr(kind, name)), f"{kind.__name__}.{name}"
+
+
+def test_stores_are_imported_when_asked_for():
+    """The package of the stores shows no back end, so none is loaded by accident."""
+    assert not [name for name in vars(hubspot_sync.stores) if name == "__all__"]
+    assert sys.modules["hubspot_sync.stores"].__doc__
+
+
+BROKEN = """
+import pytest
+from hubspot_sync.stores.memory import {kind}
+from hubspot_sync.testing.contracts import {contract}
+
+class Broken({kind}):
+    {change}
+
+class TestBroken({contract}):
+    @pytest.fixture
+    def store(self):
+        return Broken()
+
+    @pytest.fixture
+    def reopen(self, store):
+        return lambda: store
+
+    @pytest.fixture
+    def stored(self, store):
+        return lambda: store.actions
+"""
+STORES_WITH_A_FAULT = {
+    "renews anything": ("MemoryCheckpointer", "def renew(self, lease, duration): return lease"),
+    "releases anything": (
+        "MemoryCheckpointer",
+        "def release(self, lease): self._streams[lease.stream].lease = None",
+    ),
+    "forgets fingerprints": (
+        "MemoryCheckpointer",
+        "def recall(self, stream, object_ids): return {}",
+    ),
+    "refuses nobody": (
+        "MemoryTokenStore",
+        """def save(self, account, credentials, *, expected_revision):
+        kept = self.load(account)
+        revision = kept.revision if kept else None
+        return super().save(account, credentials, expected_revision=revision)""",
+    ),
+    "starts again after a delete": (
+        "MemoryTokenStore",
+        """def delete(self, account):
+        super().delete(account)
+        self._revisions.pop(account, None)""",
+    ),
+    "creates twice": ("MemoryActionSink", "def _may_be_created(self, action): return True"),
+    "keeps amounts as floats": (
+        "MemoryActionSink",
+        """@property
+    def actions(self):
+        from attrs import evolve
+        from decimal import Decimal
+        def rounded(value):
+            return float(value) if isinstance(value, Decimal) else value
+        return tuple(
+            evolve(kept, properties={n: rounded(v) for n, v in kept.properties.items()})
+            for kept in super().actions
+        )""",
+    ),
+    "answers nothing": (
+        "MemoryActionSink",
+        """def write(self, actions):
+        answer = super().write(actions)
+        return type(answer)()""",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", STORES_WITH_A_FAULT)
+def test_a_contract_notices_a_fault(pytester, fault):
+    """A store that breaks one promise fails its contract."""
+    kind, change = STORES_WITH_A_FAULT[fault]
+    contract = kind.removeprefix("Memory") + "Contract"
+    pytester.makepyfile(BROKEN.format(kind=kind, contract=contract, change=change))
+
+    outcome = pytester.runpytest_inprocess("-q", "-x", "-p", "no:cacheprovider")
+
+    assert outcome.parseoutcomes().get("failed", 0) >= 1
+
+
+def test_a_contract_that_was_given_no_store_says_so(pytester):
+    """An implementer who forgot the fixtures gets errors, not a green run."""
+    pytester.makepyfile(
+        "from hubspot_sync.testing.contracts import TokenStoreContract\n"
+        "class TestMine(TokenStoreContract): pass\n"
+    )
+
+    outcome = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider").parseoutcomes()
+
+    assert "passed" not in outcome
+    assert outcome["errors"] > 10

@@ -1,0 +1,132 @@
+"""What is sealed opens with the right key and account only, and no key is ever shown."""
+
+from __future__ import annotations
+
+import base64
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubspot_sync._encryption import EncryptionKeys, PlainText
+from hubspot_sync.errors import ConfigurationError, InvariantError
+from hubspot_sync.models import AccountKey
+
+ACCOUNT = AccountKey("acme", "62515")
+FIRST, SECOND = EncryptionKeys.generate_key(), EncryptionKeys.generate_key()
+KEYS = EncryptionKeys(FIRST)
+
+
+@given(st.binary())
+def test_what_is_sealed_opens(plaintext):
+    """Any bytes come back; the same bytes never look the same twice."""
+    first, second = KEYS.seal(ACCOUNT, plaintext), KEYS.seal(ACCOUNT, plaintext)
+
+    assert plaintext == KEYS.open(ACCOUNT, first) == KEYS.open(ACCOUNT, second)
+    assert first != second
+
+
+def test_the_plaintext_is_not_in_what_is_sealed():
+    """What is stored shows nothing of the secret."""
+    assert b"refresh" not in KEYS.seal(ACCOUNT, b"refresh-refresh-refresh")
+
+
+def test_a_generated_key_is_new_and_long_enough():
+    """Each generated key has 32 random bytes."""
+    keys = {EncryptionKeys.generate_key() for _ in range(100)}
+
+    assert len(keys) == 100
+    assert {32} == {len(base64.urlsafe_b64decode(key)) for key in keys}
+
+
+def test_older_keys_still_open():
+    """After a change of keys the new one seals, and both open."""
+    sealed = EncryptionKeys(FIRST).seal(ACCOUNT, b"secret")
+    changed = EncryptionKeys(SECOND, FIRST)
+
+    assert changed.open(ACCOUNT, sealed) == b"secret"
+    assert EncryptionKeys(SECOND).open(ACCOUNT, changed.seal(ACCOUNT, b"secret")) == b"secret"
+
+
+def test_a_missing_key_is_named():
+    """The error says which key is needed and which is at hand, by name and not by value."""
+    sealed = EncryptionKeys(FIRST).seal(ACCOUNT, b"secret")
+    needed = repr(EncryptionKeys(FIRST)).partition("(")[2].rstrip(")")
+    at_hand = repr(EncryptionKeys(SECOND)).partition("(")[2].rstrip(")")
+
+    with pytest.raises(ConfigurationError) as caught:
+        EncryptionKeys(SECOND).open(ACCOUNT, sealed)
+
+    assert f"need the encryption key {needed}, at hand is {at_hand}" in str(caught.value)
+    assert caught.value.account == "acme/62515"
+    assert FIRST not in str(caught.value)
+    assert SECOND not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [AccountKey("acme", "62516"), AccountKey("globex", "62515"), AccountKey("acme/6", "2515")],
+)
+def test_a_ciphertext_does_not_open_for_another_account(other):
+    """What was copied from one account to another is refused."""
+    sealed = KEYS.seal(ACCOUNT, b"secret")
+
+    with pytest.raises(InvariantError, match="another account"):
+        KEYS.open(other, sealed)
+
+
+def test_a_changed_ciphertext_does_not_open():
+    """Whatever byte is changed, or wherever it is cut, nothing comes out."""
+    sealed = KEYS.seal(ACCOUNT, b"secret")
+    changed = [sealed[:n] + bytes([sealed[n] ^ 1]) + sealed[n + 1 :] for n in range(len(sealed))]
+    cut = [sealed[:n] for n in range(len(sealed))]
+
+    for ciphertext in [*changed, *cut, sealed + b"x"]:
+        with pytest.raises((InvariantError, ConfigurationError)):
+            KEYS.open(ACCOUNT, ciphertext)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "short", FIRST[:-4], FIRST + "AAAA", "é" * 44, FIRST.encode(), None, "!" * 44],
+)
+def test_what_is_no_key_is_refused(key):
+    """A wrong key is a configuration error that shows nothing of it."""
+    with pytest.raises(ConfigurationError, match="generate_key") as caught:
+        EncryptionKeys(key)
+
+    assert FIRST[:8] not in "".join(traceback.format_exception_only(caught.value))
+    assert caught.value.__context__ is None
+
+
+def test_a_key_may_have_blanks_around_it():
+    """A line end from a file or a shell does no harm."""
+    sealed = EncryptionKeys(f" {FIRST}\n").seal(ACCOUNT, b"secret")
+
+    assert KEYS.open(ACCOUNT, sealed) == b"secret"
+
+
+def test_keys_are_in_no_repr():
+    """Neither repr nor str shows a key, only its name."""
+    keys = EncryptionKeys(FIRST, SECOND)
+
+    assert FIRST not in repr(keys) + str(keys)
+    assert SECOND not in repr(keys) + str(keys)
+    assert repr(keys).startswith("EncryptionKeys(")
+
+
+def test_plain_text_is_itself():
+    """`PlainText` stores in clear, and gives back what it stored."""
+    stored = PlainText().seal(ACCOUNT, b"secret")
+
+    assert b"secret" in stored
+    assert PlainText().open(ACCOUNT, stored) == b"secret"
+
+
+def test_the_two_ciphers_know_each_other():
+    """Each says that the other one is needed, instead of giving out nonsense."""
+    with pytest.raises(ConfigurationError, match="not encrypted by EncryptionKeys"):
+        KEYS.open(ACCOUNT, PlainText().seal(ACCOUNT, b"secret"))
+    with pytest.raises(ConfigurationError, match="give EncryptionKeys instead"):
+        PlainText().open(ACCOUNT, KEYS.seal(ACCOUNT, b"secret"))

@@ -1,0 +1,655 @@
+"""The engine on memory stores against the emulator: what it delivers, and that it adds up."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+
+from hubspot_sync import (
+    Account,
+    ActionKind,
+    ActionRejectedError,
+    AuthorizationRevokedError,
+    ConfigurationError,
+    HubSpotUnavailableError,
+    LeaseHeldError,
+    LeaseLostError,
+    MissingScopeError,
+    RequestRefusedError,
+    SinkAnswer,
+    StaticAccessToken,
+    StoreUnavailableError,
+    StreamSettings,
+    StreamStatus,
+    SyncSettings,
+    WrongAccountError,
+)
+from hubspot_sync.models import (
+    BatchStored,
+    Mode,
+    RunFinished,
+    RunStarted,
+    StoreRetried,
+    StreamFinished,
+    StreamKey,
+    StreamStarted,
+    ValueKeptAsText,
+)
+from hubspot_sync.testing import Fault, ManualClock
+from support import ACCOUNT, Host, truth_of
+
+CONTACTS = StreamKey(ACCOUNT.key, "contacts")
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def emulator(hubspot_emulator, clock):
+    return hubspot_emulator(contacts=450, companies=120, clock=clock)
+
+
+@pytest.fixture
+def host(emulator, clock):
+    return Host(emulator, clock)
+
+
+def latest(host):
+    """The last action on each object, by type and id; each version of it once."""
+    ids = [action.action_id for action in host.sink.actions]
+    assert len(set(ids)) == len(ids)
+    return {(action.object_type, action.object_id): action for action in host.sink.actions}
+
+
+def assert_in_step(host):
+    """The sink equals what HubSpot holds, and each object was created exactly once."""
+    found = latest(host)
+    for object_type in ("companies", "contacts"):
+        truth = host.emulator.records(object_type)
+        assert {key[1] for key in found if key[0] == object_type} == set(truth)
+        for object_id, held in truth.items():
+            action = found[object_type, object_id]
+            assert action.modified_at == held.modified_at
+            assert truth_of(host.emulator, object_type, object_id) == dict(action.properties)
+            if object_type == "contacts":
+                edges = {edge.object_id for edge in action.associations["companies"]}
+                assert edges == set(held.associations.get("companies", {}))
+    created = Counter(
+        (action.object_type, action.object_id)
+        for action in host.sink.actions
+        if action.kind is ActionKind.CREATED
+    )
+    assert set(created) == set(found)
+    assert set(created.values()) == {1}
+
+
+def stream(report, object_type):
+    """The report of one stream."""
+    return next(one for one in report.streams if one.stream.object_type == object_type)
+
+
+def test_the_first_run_delivers_everything(host):
+    """Each record once, as created, and the report adds up."""
+    report = host.engine().sync(ACCOUNT)
+
+    assert report.completed
+    assert_in_step(host)
+    assert [one.mode for one in report.streams] == [Mode.BACKFILL, Mode.BACKFILL]
+    assert report.counts.delivered == report.counts.read == 570
+    assert {action.name for action in host.sink.actions} == {"Company Created", "Contact Created"}
+    assert report.api_calls["list"] <= 7 + 3
+
+
+def test_a_second_run_without_changes_delivers_nothing(host):
+    """And costs a search a stream, once the definitions are known."""
+    engine = host.engine()
+    engine.sync(ACCOUNT)
+    host.clock.advance(1)
+
+    report = engine.sync(ACCOUNT)
+
+    assert report.completed
+    assert report.counts.read == 0
+    assert report.api_calls == {"search": 2}
+
+
+def test_a_new_process_needs_two_calls_a_stream_at_most(host):
+    """It has to ask for the definitions again."""
+    host.engine().sync(ACCOUNT)
+    host.clock.advance(60)
+
+    report = host.engine().sync(ACCOUNT)
+
+    assert report.counts.delivered == 0
+    assert all(sum(one.api_calls.values()) <= 2 for one in report.streams)
+
+
+def test_what_changed_is_delivered_once(host, emulator):
+    """Updates for touched records, creations for new ones, and again nothing in the next run."""
+    host.engine().sync(ACCOUNT)
+    host.clock.advance(60)
+    touched = emulator.touch("contacts", count=37)
+    company = emulator.create("companies", {"name": "Nova"})
+    contact = emulator.create("contacts", {"email": "nova@example.com"})
+    emulator.associate("contacts", contact, "companies", company, primary=True)
+    host.clock.advance(60)
+
+    report = host.engine().sync(ACCOUNT)
+    host.clock.advance(1)
+    again = host.engine().sync(ACCOUNT)
+
+    fresh = host.sink.actions[570:]
+    assert Counter(action.name for action in fresh) == {
+        "Contact Updated": 37,
+        "Contact Created": 1,
+        "Company Created": 1,
+    }
+    assert {action.object_id for action in fresh if action.kind is ActionKind.UPDATED} == set(
+        touched
+    )
+    assert report.counts.delivered == 39
+    assert again.counts.delivered == 0
+    assert again.counts.repeated == 39
+    assert_in_step(host)
+
+
+def test_a_moved_date_alone_is_counted_not_delivered(host, emulator):
+    """And the next run knows that version."""
+    host.engine().sync(ACCOUNT)
+    host.clock.advance(60)
+    emulator.bump("contacts", count=5)
+    host.clock.advance(1)
+
+    report = host.engine().sync(ACCOUNT)
+    again = host.engine().sync(ACCOUNT)
+
+    assert report.counts.unchanged == 5
+    assert report.counts.delivered == 0
+    assert again.counts.repeated == 5
+
+
+ODD_VALUES = {"total_revenue": "007", "contract_end": "20000-01-01", "closedate": "0000-01-01"}
+
+
+def test_values_that_do_not_fit_their_type_are_delivered_as_text(host, emulator):
+    """None is lost; each property is told of once, and all are counted."""
+    odd = [emulator.create("contacts", ODD_VALUES) for _ in range(3)]
+    emulator.create("contacts", {"erp_customer_number": "n/a"})
+
+    report = host.engine().sync(ACCOUNT)
+
+    assert report.completed
+    found = latest(host)
+    for object_id in odd:
+        action = found["contacts", object_id]
+        assert {name: action.properties[name] for name in ODD_VALUES} == ODD_VALUES
+    expected = {**dict.fromkeys(ODD_VALUES, 3), "erp_customer_number": 1}
+    assert stream(report, "contacts").unconverted == expected
+    assert stream(report, "contacts").as_dict()["unconverted"] == expected
+    assert stream(report, "companies").unconverted == {}
+    told = host.recorder.of(ValueKeptAsText)
+    assert sorted(event.property_name for event in told) == sorted(expected)
+    assert {event.object_id for event in told} <= {*odd, *emulator.records("contacts")}
+
+
+def test_a_value_written_in_another_way_is_no_change(host, emulator):
+    """HubSpot formats anew what nobody has edited; text is compared as it is."""
+    before = {"total_revenue": "12.50", "closedate": "1772447701123", "zip": "12.50"}
+    contact = emulator.create("contacts", before)
+    host.engine().sync(ACCOUNT)
+    host.clock.advance(60)
+    emulator.update(
+        "contacts", contact, {"total_revenue": "12.5", "closedate": "2026-03-02T10:35:01.123Z"}
+    )
+    host.clock.advance(60)
+    quiet = host.engine().sync(ACCOUNT)
+    emulator.update("contacts", contact, {"zip": "12.5"})
+    host.clock.advance(1)
+
+    report = host.engine().sync(ACCOUNT)
+
+    assert (quiet.counts.unchanged, quiet.counts.delivered) == (1, 0)
+    assert report.counts.delivered == 1
+
+
+def test_unchanged_records_are_delivered_on_demand(host, emulator):
+    """For hosts that keep the modified date."""
+    host.engine().sync(ACCOUNT)
+    host.clock.advance(60)
+    emulator.bump("contacts", count=5)
+    host.clock.advance(1)
+
+    report = host.engine(settings=SyncSettings(deliver_unchanged=True)).sync(ACCOUNT)
+
+    assert report.counts.delivered == 5
+
+
+def test_records_created_and_edited_during_the_backfill_arrive(host, emulator):
+    """The first window begins where the backfill began."""
+    created = []
+
+    class Meddler:
+        def notify(self, event):
+            if isinstance(event, BatchStored) and not created:
+                host.clock.advance(1)
+                emulator.touch("contacts", object_ids=list(emulator.records("contacts"))[:50])
+                created.append(emulator.create("contacts", {"email": "late@example.com"}))
+                host.clock.advance(1)
+
+    host.engine(observers=[Meddler()]).sync(ACCOUNT)
+    host.clock.advance(60)
+    host.engine().sync(ACCOUNT)
+
+    assert created
+    assert_in_step(host)
+
+
+@pytest.mark.parametrize("fails_at", range(1, 8))
+def test_a_backfill_that_is_cut_off_goes_on_where_it_was(host, emulator, fails_at):
+    """After each page in turn; what was read is stored, and the next run brings the rest."""
+    emulator.faults.add(Fault(route="list", status=404, skip=fails_at - 1))
+
+    first = host.engine().sync(ACCOUNT)
+    stored = len(host.sink.actions)
+    emulator.touch("contacts", count=3)
+    host.clock.advance(1)
+    second = host.engine().sync(ACCOUNT)
+
+    assert not first.completed
+    assert first.counts.delivered == stored
+    assert second.completed
+    assert_in_step(host)
+    pages = sum(report.api_calls.get("list", 0) for report in (first, second))
+    assert pages <= 7 + 6
+
+
+class Unreliable:
+    """A sink or checkpointer that fails at its n-th call, before or after it did its work."""
+
+    def __init__(self, inner, method, failing_call, *, after, error):
+        self._inner = inner
+        self._method = method
+        self._failing_call = failing_call
+        self._after = after
+        self._error = error
+        self._calls = 0
+
+    def __getattr__(self, name):
+        inner = getattr(self._inner, name)
+        if name != self._method:
+            return inner
+
+        def call(*args, **kwargs):
+            self._calls += 1
+            fails = self._calls == self._failing_call
+            if fails and not self._after:
+                raise self._error
+            result = inner(*args, **kwargs)
+            if fails:
+                raise self._error
+            return result
+
+        return call
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("failing_call", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("part", "method"),
+    [
+        ("sink", "write"),
+        ("checkpointer", "commit"),
+        ("checkpointer", "recall"),
+        ("checkpointer", "load"),
+        ("checkpointer", "acquire"),
+        ("checkpointer", "release"),
+    ],
+)
+def test_a_crash_at_any_step_loses_and_repeats_nothing(
+    host, emulator, part, method, failing_call, after
+):
+    """Changes go on meanwhile; a later run ends with the sink equal to HubSpot."""
+    broken = Unreliable(
+        getattr(host, part), method, failing_call, after=after, error=Crash("killed")
+    )
+    with suppress(Crash):
+        host.engine(**{part: broken}).sync(ACCOUNT)
+    host.clock.advance(120)  # the dead worker's lease ends
+    emulator.touch("contacts", count=40)
+    emulator.touch("companies", object_ids=list(emulator.records("companies"))[:30])
+    host.clock.advance(1)
+
+    report = host.engine().sync(ACCOUNT)
+
+    assert report.completed
+    assert_in_step(host)
+
+
+@pytest.mark.parametrize(("part", "method"), [("sink", "write"), ("checkpointer", "commit")])
+def test_a_store_that_is_away_for_a_moment_is_waited_for(host, part, method):
+    """The queue holds back the reader meanwhile, and nothing is read twice."""
+    away = Unreliable(
+        getattr(host, part), method, 2, after=True, error=StoreUnavailableError("failover")
+    )
+
+    report = host.engine(**{part: away}).sync(ACCOUNT)
+
+    assert report.completed
+    assert report.api_calls["list"] <= 7 + 3
+    assert [event.reason for event in host.recorder.of(StoreRetried)] == ["failover"]
+    assert_in_step(host)
+
+
+def test_a_store_that_stays_away_ends_the_run(host):
+    """With what was stored committed, and an error that says so."""
+
+    class Away:
+        def write(self, actions):
+            raise StoreUnavailableError("the database is away")
+
+    report = host.engine(sink=Away()).sync(ACCOUNT)
+
+    assert isinstance(report.error, StoreUnavailableError)
+    assert [one.status for one in report.streams] == [StreamStatus.FAILED]
+    assert host.engine().sync(ACCOUNT).completed
+    assert_in_step(host)
+
+
+def test_a_refused_action_stops_its_stream_before_the_commit(host):
+    """It is not skipped: once the cause is mended, everything arrives."""
+
+    class Picky:
+        def write(self, actions):
+            bad = {a.action_id: "no e-mail" for a in actions if not a.properties.get("email")}
+            if any(action.object_type == "contacts" for action in actions) and bad:
+                return SinkAnswer(refused=bad)
+            return host.sink.write(actions)
+
+    report = host.engine(sink=Picky()).sync(ACCOUNT)
+
+    assert stream(report, "companies").status is StreamStatus.COMPLETED
+    assert isinstance(stream(report, "contacts").error, ActionRejectedError)
+    assert "no e-mail" in str(stream(report, "contacts").error)
+    assert report.error is None
+    assert host.engine().sync(ACCOUNT).completed
+    assert_in_step(host)
+
+
+def test_a_creation_that_the_sink_holds_in_another_version_becomes_an_update(host, emulator):
+    """The process died between the sink's answer and the commit, and the record moved on."""
+    broken = Unreliable(host.checkpointer, "commit", 1, after=False, error=Crash("killed"))
+    with pytest.raises(Crash):
+        host.engine(checkpointer=broken).sync(ACCOUNT)
+    host.clock.advance(120)
+    changed = emulator.touch("companies", object_ids=list(emulator.records("companies"))[:10])
+
+    host.engine().sync(ACCOUNT)
+
+    names = Counter(
+        action.name
+        for action in host.sink.actions
+        if action.object_type == "companies" and action.object_id in changed
+    )
+    assert names == {"Company Created": 10, "Company Updated": 10}
+    assert_in_step(host)
+
+
+def test_only_one_worker_has_a_stream(host):
+    """The other leaves at once, with a word."""
+    lease = host.checkpointer.acquire(CONTACTS, "somebody else", timedelta(minutes=1))
+
+    report = host.engine().sync(ACCOUNT)
+
+    assert stream(report, "companies").status is StreamStatus.COMPLETED
+    assert stream(report, "contacts").status is StreamStatus.BUSY
+    assert isinstance(stream(report, "contacts").error, LeaseHeldError)
+    host.checkpointer.release(lease)
+    assert host.engine().sync(ACCOUNT).completed
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(host, clock):
+    """Another one took the stream over while it stood still."""
+    taken = []
+
+    class Stalled:
+        def write(self, actions):
+            answer = host.sink.write(actions)
+            if actions[0].object_type == "contacts" and not taken:
+                clock.advance(600)
+                taken.append(host.checkpointer.acquire(CONTACTS, "successor", timedelta(minutes=1)))
+            return answer
+
+    report = host.engine(sink=Stalled()).sync(ACCOUNT)
+
+    contacts = stream(report, "contacts")
+    assert contacts.status is StreamStatus.FAILED
+    assert isinstance(contacts.error, LeaseLostError)
+    assert contacts.counts.read == 0
+    host.checkpointer.commit(taken[0], host.checkpointer.load(CONTACTS))
+    host.checkpointer.release(taken[0])
+    host.engine().sync(ACCOUNT)
+    assert_in_step(host)
+
+
+def test_stop_ends_a_run_with_what_was_read(host):
+    """Committed, and its lease given back; another engine goes on at once."""
+    engine = host.engine()
+
+    class Stopper:
+        def notify(self, event):
+            if isinstance(event, BatchStored):
+                engine.stop()
+
+    engine = host.engine(observers=[Stopper()])
+    report = engine.sync(ACCOUNT)
+    later = engine.sync(ACCOUNT)
+
+    assert StreamStatus.STOPPED in {one.status for one in report.streams}
+    assert not report.completed
+    assert report.counts.delivered == len(host.sink.actions) > 0
+    assert {one.status for one in later.streams} == {StreamStatus.STOPPED}
+    assert later.api_calls == {}
+    assert host.engine().sync(ACCOUNT).completed
+    assert_in_step(host)
+
+
+def test_two_threads_share_an_engine(host):
+    """Each account's streams go to one of them."""
+    engine = host.engine()
+    reports = []
+    threads = [
+        threading.Thread(target=lambda: reports.append(engine.sync(ACCOUNT))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert {one.status for report in reports for one in report.streams} <= {
+        StreamStatus.COMPLETED,
+        StreamStatus.BUSY,
+    }
+    engine.sync(ACCOUNT)
+    assert_in_step(host)
+
+
+def test_a_missing_scope_stops_its_stream_only(host, emulator):
+    """The report says which scope to grant."""
+    emulator.faults.add(Fault(route="properties", object_type="companies", status=403, times=None))
+
+    report = host.engine().sync(ACCOUNT)
+
+    assert isinstance(stream(report, "companies").error, MissingScopeError)
+    assert stream(report, "contacts").status is StreamStatus.COMPLETED
+    assert report.error is None
+    assert not report.completed
+
+
+def test_an_unknown_object_type_stops_its_stream_only(host):
+    """The others are synced."""
+    account = evolve(
+        ACCOUNT,
+        streams=(StreamSettings(object_type="unicorns"), StreamSettings(object_type="companies")),
+    )
+
+    report = host.engine().sync(account)
+
+    assert isinstance(stream(report, "unicorns").error, RequestRefusedError)
+    assert stream(report, "companies").status is StreamStatus.COMPLETED
+
+
+def test_refused_credentials_end_the_run(host):
+    """Every stream would fail alike."""
+    engine = host.engine()
+    engine.connect(ACCOUNT, StaticAccessToken(access_token="wrong"))
+
+    report = engine.sync(ACCOUNT)
+
+    assert isinstance(report.error, AuthorizationRevokedError)
+    assert len(report.streams) == 1
+    assert report.error.account == "acme/62515"
+    with pytest.raises(AuthorizationRevokedError):
+        report.raise_for_failure()
+
+
+def test_hubspot_being_away_ends_the_run(host, emulator):
+    """And the next one goes on."""
+    emulator.faults.add(Fault(route="list", status=503, times=None))
+
+    report = host.engine().sync(ACCOUNT)
+
+    assert isinstance(report.error, HubSpotUnavailableError)
+    assert report.error.stream == "companies"
+    emulator.faults.clear()
+    assert host.engine().sync(ACCOUNT).completed
+
+
+def test_credentials_of_another_account_are_found_out_before_anything_is_stored(host):
+    """A customer who connected the wrong portal may not pour it into the right one's data."""
+    other = Account(account_id="777", domain_id="acme")
+    engine = host.engine()
+    engine.connect(other, StaticAccessToken(access_token=host.emulator.access_token))
+
+    report = engine.sync(other)
+
+    assert isinstance(report.error, WrongAccountError)
+    assert "62515" in str(report.error)
+    assert list(host.sink.actions) == []
+
+
+def test_an_account_that_cannot_be_asked_who_it_is_is_synced_all_the_same(host, emulator):
+    """A service key may lack the scope."""
+    emulator.faults.add(Fault(route="account", status=403, times=None))
+
+    assert host.engine().sync(ACCOUNT).completed
+
+
+def test_no_credentials_are_the_callers_mistake(host):
+    """Raised, because nothing was done that a report could tell."""
+    with pytest.raises(ConfigurationError, match="no credentials"):
+        host.engine().sync(Account(account_id="777"))
+
+
+def test_two_domains_with_the_same_account_do_not_meet(host):
+    """Each gets everything, under its own name."""
+    other = evolve(ACCOUNT, domain_id="other")
+    engine = host.engine()
+    engine.connect(other, StaticAccessToken(access_token=host.emulator.access_token))
+
+    first, second = engine.sync(ACCOUNT), engine.sync(other)
+
+    assert first.counts.delivered == second.counts.delivered == 570
+    assert Counter(action.account.domain_id for action in host.sink.actions) == {
+        "acme": 570,
+        "other": 570,
+    }
+
+
+def test_an_unforeseen_error_of_the_hosts_sink_reaches_the_host(host):
+    """As it is; the lease is given back, and nothing of the batch is committed."""
+
+    class Buggy:
+        def write(self, actions):
+            raise KeyError("bug of the host's")
+
+    with pytest.raises(KeyError, match="bug of the host's"):
+        host.engine(sink=Buggy()).sync(ACCOUNT)
+
+    assert host.engine().sync(ACCOUNT).completed
+    assert_in_step(host)
+
+
+def test_a_run_tells_its_observers_what_happens(host):
+    """From the start to the end, in order, with counts that grow."""
+    report = host.engine().sync(ACCOUNT)
+
+    kinds = [type(event) for event in host.recorder.events]
+    assert kinds[:2] == [RunStarted, StreamStarted]
+    assert kinds[-2:] == [StreamFinished, RunFinished]
+    assert host.recorder.events[-1].report == report
+    contacts = [e.so_far.read for e in host.recorder.of(BatchStored) if e.stream == CONTACTS]
+    assert contacts == sorted(contacts)
+    assert contacts[-1] == 450
+
+
+def test_the_engine_closes_what_was_opened_for_it_once():
+    """And nothing else."""
+    closed = []
+
+    class Nothing:
+        """Never called."""
+
+    from hubspot_sync import SyncEngine
+
+    nothing = Nothing()
+    with SyncEngine(
+        open_source=nothing,
+        tokens=nothing,
+        sink=nothing,
+        checkpointer=nothing,
+        on_close=lambda: closed.append(1),
+    ) as engine:
+        pass
+    engine.close()
+
+    assert closed == [1]
+
+
+def test_connect_replaces_credentials(host):
+    """The second time as the first."""
+    engine = host.engine()
+    for name in ("first", "second"):
+        engine.connect(ACCOUNT, StaticAccessToken(access_token=name))
+
+    assert host.tokens.load(ACCOUNT.key).credentials == StaticAccessToken(access_token="second")
+
+
+def test_a_resumed_run_goes_on_to_the_present(host, emulator):
+    """What an earlier run left over comes first, then what changed since."""
+    emulator.faults.add(Fault(route="list", object_type="contacts", status=404, skip=2))
+    host.engine().sync(ACCOUNT)
+    host.clock.advance(3600)
+    emulator.touch("contacts", object_ids=[next(iter(emulator.records("contacts")))])
+    host.clock.advance(1)
+
+    report = host.engine().sync(ACCOUNT)
+
+    assert report.completed
+    started = [e for e in host.recorder.of(StreamStarted) if e.stream == CONTACTS]
+    assert [(event.mode, event.resumed) for event in started] == [
+        (Mode.BACKFILL, False),
+        (Mode.BACKFILL, True),
+        (Mode.INCREMENTAL, False),
+    ]
+    assert_in_step(host)

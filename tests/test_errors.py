@@ -1,0 +1,53 @@
+"""The tree of errors, and what each one tells."""
+
+import inspect
+import re
+from datetime import timedelta
+
+import hubspot_sync
+from hubspot_sync import errors
+
+
+def classes():
+    return {
+        name: value
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, Exception)
+    }
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_classes():
+    """The picture that everybody reads may not drift from the code."""
+    drawn = re.findall(r"^([│├└─ ]*)(\w+Error)\b", errors.__doc__, flags=re.MULTILINE)
+    parents = {}
+    path = []
+    for indent, name in drawn:
+        depth = len(indent) // 3
+        path[depth:] = [name]
+        parents[name] = path[depth - 1] if depth else None
+
+    assert {name: cls.__bases__[0].__name__ for name, cls in classes().items()} == {
+        name: parent or "Exception" for name, parent in parents.items()
+    }
+
+
+def test_every_error_is_public():
+    """A host catches what it can import."""
+    assert set(classes()) <= set(hubspot_sync.__all__)
+
+
+def test_an_error_says_where_it_happened():
+    """Attributes for programs, the same in words for people."""
+    error = errors.RateLimitedError(
+        "slow down", policy="DAILY", retry_after=timedelta(seconds=1), status=429
+    )
+    error.locate(account="acme/1", stream="contacts").locate(stream="companies")
+
+    assert str(error) == "slow down [account acme/1, stream contacts, HTTP 429]"
+    assert error.stream == "contacts"
+    assert error.retry_after == timedelta(seconds=1)
+
+
+def test_a_configuration_error_is_a_value_error():
+    """Callers who know nothing of us expect that."""
+    assert issubclass(errors.ConfigurationError, ValueError)

@@ -1,0 +1,209 @@
+"""Reading HubSpot's answers: rows, instants, associations, and bodies that are no JSON."""
+
+import threading
+from datetime import datetime, timezone
+
+import pytest
+
+from hubspot_sync import HubSpotUnavailableError
+from hubspot_sync._hubspot.answers import next_after, rows_of
+from hubspot_sync._hubspot.associations import read_inline
+from hubspot_sync._hubspot.decoding import loads
+from hubspot_sync._hubspot.rows import to_records
+from hubspot_sync._hubspot.server_clock import ServerClock
+from hubspot_sync._hubspot.values import conversion_for, to_instant
+from hubspot_sync.models import Association, AssociationType, PropertyDefinition
+from hubspot_sync.testing import ManualClock
+
+ROW = {
+    "id": "512",
+    "properties": {
+        "email": "a@b.c",
+        "phone": "",
+        "city": None,
+        "lastmodifieddate": "1790000000000",
+    },
+    "createdAt": "2026-03-02T10:35:01.123Z",
+    "updatedAt": "2026-03-02T18:14:09.001Z",
+    "archived": False,
+}
+AS_TEXT = conversion_for([], raw=True)
+TYPED = conversion_for(
+    [PropertyDefinition(name="lastmodifieddate", type="datetime", field_type="date")]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-03-02T10:35:01.123Z", (2026, 3, 2, 10, 35, 1, 123_000)),
+        ("2026-03-02T10:35:01Z", (2026, 3, 2, 10, 35, 1)),
+        ("2026-03-02T10:35:01.1Z", (2026, 3, 2, 10, 35, 1, 100_000)),
+        ("2026-03-02T10:35:01.123456789Z", (2026, 3, 2, 10, 35, 1, 123_000)),
+        ("2026-03-02T12:35:01.123+02:00", (2026, 3, 2, 10, 35, 1, 123_000)),
+        ("1772447701123", (2026, 3, 2, 10, 35, 1, 123_000)),
+    ],
+)
+def test_instants_are_read_to_the_millisecond(text, expected):
+    """ISO with any fraction, or milliseconds since 1970; always in UTC."""
+    assert to_instant(text) == datetime(*expected, tzinfo=timezone.utc)
+
+
+def test_null_and_empty_both_mean_no_value():
+    """HubSpot sends either for a cleared value."""
+    (record,), skipped = to_records([ROW], "contacts", AS_TEXT)
+
+    assert skipped == ()
+    assert record.properties["phone"] is None
+    assert record.properties["city"] is None
+    assert "absent" not in record.properties
+
+
+@pytest.mark.parametrize("convert", [AS_TEXT, TYPED], ids=["raw", "converted"])
+def test_the_cursor_field_dates_a_record(convert):
+    """The window filters by the property, so its value counts, not the envelope's."""
+    (record,), _ = to_records([ROW], "contacts", convert)
+    (company,), _ = to_records([ROW], "companies", convert)
+
+    assert record.version == 1_790_000_000_000
+    assert company.modified_at == to_instant(ROW["updatedAt"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"id": "x1"}, "its id is no number"),
+        ({"createdAt": None}, "it has no date of creation or change"),
+        ({"createdAt": "yesterday"}, "its date of creation or change cannot be read"),
+        ({"createdAt": "999999999999999"}, "its date of creation or change cannot be read"),
+        (
+            {"properties": {"lastmodifieddate": "soon"}},
+            "its date of creation or change cannot be read",
+        ),
+        ({"properties": None}, "it does not have the shape of a record"),
+    ],
+)
+def test_rows_that_are_no_records_are_named(change, reason):
+    """One bad row never costs the page."""
+    records, (skipped,) = to_records([{**ROW, **change}, ROW], "contacts", TYPED)
+
+    assert [record.object_id for record in records] == ["512"]
+    assert skipped.reason == reason
+    assert skipped.object_id == {**ROW, **change}["id"]
+
+
+def test_inline_associations_are_merged_by_record():
+    """The same id comes once per type."""
+    block = {
+        "results": [
+            {"id": "9", "type": "contact_to_company_unlabeled"},
+            {"id": "10", "type": "contact_to_company"},
+            {"id": "10", "type": "contact_to_company_unlabeled"},
+        ]
+    }
+    unlabeled = AssociationType("HUBSPOT_DEFINED", 279)
+    primary = AssociationType("HUBSPOT_DEFINED", 1, "Primary")
+
+    assert read_inline(block) == (
+        Association("9", primary=False, types=(unlabeled,)),
+        Association("10", primary=True, types=(primary, unlabeled)),
+    )
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"results": [], "paging": {"next": {"after": "7"}}},
+        {"results": [{"id": "1", "type": "billing_contact"}]},
+    ],
+)
+def test_inline_associations_that_are_not_whole_are_not_used(block):
+    """A further page, or a label whose type id is not told."""
+    assert read_inline(block) is None
+
+
+def test_no_block_means_no_associations():
+    """HubSpot leaves the key out."""
+    assert read_inline(None) == ()
+
+
+def test_half_a_surrogate_pair_costs_one_character_only():
+    """No store could keep it, and orjson refuses the whole page."""
+    assert loads(rb'{"a\ud800": ["\ud83d\ude00", "x\udc00", 1]}') == {
+        "a\N{REPLACEMENT CHARACTER}": ["\N{GRINNING FACE}", "x\N{REPLACEMENT CHARACTER}", 1]
+    }
+    assert loads(b'{"a": "\xff"}') == {"a": "\N{REPLACEMENT CHARACTER}"}
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"results": None}, {"results": [1]}])
+def test_a_page_without_rows_is_no_page(body):
+    """An answer in another shape is tried again, not taken for an empty page."""
+    with pytest.raises(HubSpotUnavailableError, match="no list of results"):
+        rows_of(body)
+
+
+def test_the_last_page_has_no_paging():
+    """HubSpot leaves the key out there."""
+    assert next_after({"results": []}) is None
+    assert next_after({"paging": {"next": {"after": 7}}}) == "7"
+
+
+def test_the_hosts_clock_is_believed_until_an_answer_contradicts_it():
+    """A Date header is up to a second old."""
+    clock = ManualClock(datetime(2026, 3, 2, 12, 0, 0, 900_000, tzinfo=timezone.utc))
+    server_clock = ServerClock(clock)
+
+    assert not server_clock.known
+    server_clock.observe(clock.now(), "Mon, 02 Mar 2026 12:00:00 GMT")
+
+    assert server_clock.known
+    assert server_clock.now() == clock.now()
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("Mon, 02 Mar 2026 12:05:00 GMT", 299.1), ("Mon, 02 Mar 2026 11:55:00 GMT", -299.9)],
+)
+def test_a_wrong_clock_of_the_hosts_is_corrected(header, seconds):
+    """By as little as explains the answer."""
+    clock = ManualClock(datetime(2026, 3, 2, 12, 0, 0, 900_000, tzinfo=timezone.utc))
+    server_clock = ServerClock(clock)
+
+    server_clock.observe(clock.now(), header)
+
+    assert (server_clock.now() - clock.now()).total_seconds() == pytest.approx(seconds)
+
+
+def test_a_clock_that_was_set_is_learnt_anew():
+    """Bounds that exclude each other cannot both be true any more."""
+    clock = ManualClock(datetime(2026, 3, 2, 12, tzinfo=timezone.utc))
+    server_clock = ServerClock(clock)
+    server_clock.observe(clock.now(), "Mon, 02 Mar 2026 12:05:00 GMT")
+
+    server_clock.observe(clock.now(), "Mon, 02 Mar 2026 12:00:00 GMT")
+
+    assert server_clock.now() == clock.now()
+
+
+@pytest.mark.parametrize("header", [None, "", "soon", "Mon, 02 Mar 2026 12:00:00"])
+def test_answers_without_a_usable_date_teach_nothing(header):
+    """Proxies may drop it."""
+    server_clock = ServerClock(ManualClock())
+
+    server_clock.observe(datetime.now(timezone.utc), header)  # noqa: TID251
+
+    assert not server_clock.known
+
+
+def test_threads_share_a_server_clock():
+    """No answer is lost, none breaks it."""
+    clock = ManualClock(datetime(2026, 3, 2, 12, tzinfo=timezone.utc))
+    server_clock = ServerClock(clock)
+    observe = lambda: server_clock.observe(clock.now(), "Mon, 02 Mar 2026 12:00:00 GMT")  # noqa: E731
+    threads = [threading.Thread(target=observe) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert server_clock.now() == clock.now()

@@ -1,0 +1,191 @@
+"""Values refuse what could not be stored or sent, and say so."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubspot_sync import (
+    Account,
+    ConfigurationError,
+    HubSpotSettings,
+    InvariantError,
+    OAuthApp,
+    OAuthTokens,
+    StaticAccessToken,
+    StreamSettings,
+    SyncSettings,
+)
+from hubspot_sync.models import (
+    AccountKey,
+    Action,
+    ActionKind,
+    Checkpoint,
+    Counts,
+    Mode,
+    Pass,
+    canonical_object_type,
+    cursor_field,
+    from_milliseconds,
+    singular_name,
+    to_milliseconds,
+)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("account_id", ["", "abc", "62515 ", "٣", "-1"])
+def test_account_id_has_to_be_digits(account_id):
+    """HubSpot's ids are ASCII digits; anything else is a mistake of the caller's."""
+    with pytest.raises(ConfigurationError, match="account_id"):
+        Account(account_id=account_id)
+
+
+@pytest.mark.parametrize("domain_id", ["", "a\0b", "\ud800", "x" * 201])
+def test_domain_id_has_to_be_storable(domain_id):
+    """No store could keep these in a key."""
+    with pytest.raises(ConfigurationError, match="domain_id"):
+        Account(account_id="1", domain_id=domain_id)
+
+
+def test_account_refuses_the_same_stream_twice():
+    """Two streams of one object type would fight over one lease."""
+    twice = (StreamSettings(object_type="0-1"), StreamSettings(object_type="contacts"))
+
+    with pytest.raises(ConfigurationError, match="each object type once"):
+        Account(account_id="1", streams=twice)
+
+
+def test_properties_as_one_text_are_refused():
+    """A text is an iterable of letters, which nobody means."""
+    with pytest.raises(ConfigurationError, match="single text"):
+        StreamSettings(object_type="contacts", properties="email")
+    with pytest.raises(ConfigurationError, match="single text"):
+        StreamSettings(object_type="contacts", exclude="email")
+
+
+def test_secrets_are_no_part_of_a_repr():
+    """Logs and tracebacks print values."""
+    values = (
+        StaticAccessToken(access_token="canary"),
+        OAuthTokens(refresh_token="canary", access_token="canary"),
+        OAuthApp(client_id="app", client_secret="canary"),
+    )
+
+    assert "canary" not in repr(values)
+
+
+@pytest.mark.parametrize("secret", ["", "  ", "line\nbreak"])
+def test_credentials_that_cannot_be_sent_are_refused(secret):
+    """A broken header would fail much later, and less clearly."""
+    with pytest.raises(ConfigurationError) as caught:
+        StaticAccessToken(access_token=secret)
+
+    assert not secret.strip() or secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given_name", "canonical"), [("0-1", "contacts"), ("0-2", "companies"), ("2-77", "2-77")]
+)
+def test_object_types_go_by_their_name(given_name, canonical):
+    """One stream has one name, whether it was given by name or by id."""
+    assert canonical == canonical_object_type(given_name)
+
+
+@pytest.mark.parametrize("name", ["", "con tacts", "contacts:x", "../contacts", None])
+def test_impossible_object_types_are_refused(name):
+    """Names become parts of paths and keys."""
+    with pytest.raises(ConfigurationError, match="object type"):
+        canonical_object_type(name)
+
+
+@pytest.mark.parametrize(
+    ("object_type", "singular"),
+    [
+        ("contacts", "Contact"),
+        ("companies", "Company"),
+        ("line_items", "Line Item"),
+        ("p62515_pets", "Pet"),
+        ("2-77", "2-77"),
+    ],
+)
+def test_action_names_use_the_singular(object_type, singular):
+    """Action names are read by people."""
+    assert singular == singular_name(object_type)
+
+
+def test_only_contacts_have_a_cursor_field_of_their_own():
+    """HubSpot answers the wrong one with no rows and no error."""
+    assert cursor_field("contacts") == "lastmodifieddate"
+    assert cursor_field("companies") == "hs_lastmodifieddate"
+
+
+@given(st.integers(min_value=-(10**13), max_value=10**14))
+def test_milliseconds_survive_the_round_trip(milliseconds):
+    """No float is involved anywhere."""
+    assert milliseconds == to_milliseconds(from_milliseconds(milliseconds))
+
+
+def test_action_ids_tell_all_parts_apart():
+    """A domain may hold colons; ids stay unique all the same."""
+
+    def action_id(domain_id, account_id, object_id):
+        return Action(
+            account=AccountKey(domain_id, account_id),
+            object_type="contacts",
+            object_id=object_id,
+            kind=ActionKind.CREATED,
+            version=1,
+            occurred_at=NOON,
+            properties={},
+        ).action_id
+
+    assert action_id("a", "1", "2") == "a:1:contacts:2:1"
+    assert action_id("a:1", "1", "2") != action_id("a", "1", "2")
+
+
+def test_counts_add_up():
+    """What was read is the sum of where it ended."""
+    counts = Counts(delivered=1, repeated=2, unchanged=3, rejected=4, skipped=5)
+
+    assert counts.read == 15
+    assert (counts + counts).read == 30
+
+
+def test_instants_without_a_zone_are_refused():
+    """A naive datetime would mean another instant on another machine."""
+    with pytest.raises(ConfigurationError, match="time zone"):
+        Checkpoint(high_water_mark=NOON.replace(tzinfo=None))
+
+
+def test_a_backfill_has_no_start():
+    """A pass in the wrong shape is a bug of ours."""
+    with pytest.raises(InvariantError):
+        Pass(mode=Mode.BACKFILL, start=NOON, end=NOON)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"base_url": "api.hubapi.com"}, "base URL 'api.hubapi.com'"),
+        ({"base_url": "ftp://x"}, "base URL 'ftp://x'"),
+        ({"base_url": "http://127.0.0.1:port"}, "base URL 'http://127.0.0.1:port'"),
+        ({"api_version": "2024-01"}, "API version '2024-01'"),
+        ({"burst_limit": 0}, "burst_limit is 0"),
+        ({"max_tries": 0}, "max_tries is 0"),
+        ({"read_timeout": timedelta(0)}, "read_timeout"),
+    ],
+)
+def test_wrong_hubspot_settings_are_refused(settings, said):
+    """Before anything is sent."""
+    with pytest.raises(ConfigurationError, match=said):
+        HubSpotSettings(**settings)
+
+
+def test_wrong_sync_settings_are_refused():
+    """Before anything is read."""
+    with pytest.raises(ConfigurationError, match="lookback"):
+        SyncSettings(lookback=timedelta(seconds=-1))
+    with pytest.raises(ConfigurationError, match="batch_size"):
+        SyncSettings(batch_size=0)

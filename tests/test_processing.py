@@ -1,0 +1,196 @@
+"""From records to actions: new, changed, repeated, and only seemingly changed."""
+
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubspot_sync._processing import digest_of, newest_versions, to_actions, without_repeats
+from hubspot_sync.models import (
+    AccountKey,
+    ActionKind,
+    Association,
+    AssociationType,
+    Fingerprint,
+    Record,
+)
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
+ACCOUNT = AccountKey("acme", "62515")
+ADA = Record(
+    object_type="contacts",
+    object_id="1",
+    properties={"email": "ada@example.com", "phone": None, "lastmodifieddate": "x"},
+    created_at=NOON - timedelta(days=9),
+    modified_at=NOON,
+)
+
+
+def fingerprint_of(record):
+    return Fingerprint(object_id=record.object_id, version=record.version, digest=digest_of(record))
+
+
+def test_an_unknown_record_was_created():
+    """Its action says when HubSpot created it."""
+    outcome = to_actions(ACCOUNT, [ADA], {}, deliver_unchanged=False)
+
+    (action,) = outcome.actions
+    assert action.name == "Contact Created"
+    assert action.occurred_at == ADA.created_at
+    assert action.modified_at == ADA.modified_at
+    assert outcome.fingerprints == (fingerprint_of(ADA),)
+
+
+def test_a_known_record_with_another_value_was_updated():
+    """Its action says when HubSpot changed it."""
+    changed = evolve(
+        ADA, properties={**ADA.properties, "phone": "1"}, modified_at=NOON + timedelta(seconds=1)
+    )
+
+    outcome = to_actions(ACCOUNT, [changed], {"1": fingerprint_of(ADA)}, deliver_unchanged=False)
+
+    assert [action.kind for action in outcome.actions] == [ActionKind.UPDATED]
+    assert outcome.actions[0].occurred_at == changed.modified_at
+
+
+def test_a_moved_date_alone_is_no_change():
+    """HubSpot's background jobs move it; the host hears of it only when it asked to."""
+    moved = evolve(
+        ADA,
+        properties={**ADA.properties, "lastmodifieddate": "y"},
+        modified_at=NOON + timedelta(hours=1),
+    )
+    known = {"1": fingerprint_of(ADA)}
+
+    quiet = to_actions(ACCOUNT, [moved], known, deliver_unchanged=False)
+    asked = to_actions(ACCOUNT, [moved], known, deliver_unchanged=True)
+
+    assert quiet.actions == ()
+    assert quiet.counts.unchanged == 1
+    assert quiet.fingerprints == (fingerprint_of(moved),)
+    assert [action.kind for action in asked.actions] == [ActionKind.UPDATED]
+
+
+def digest(value):
+    """The digest of a record with this value."""
+    return digest_of(evolve(ADA, properties={"it": value}))
+
+
+DIFFERENT = (
+    None,
+    "",
+    "1",
+    1,
+    True,
+    "true",
+    False,
+    0,
+    Decimal("0.5"),
+    "0.5",
+    2**63,
+    str(2**63),
+    2**64 + 1,
+    10**40,
+    10**40 + 1,
+    Decimal("1E-40"),
+    date(2026, 3, 2),
+    "2026-03-02",
+    datetime(2026, 3, 2, tzinfo=timezone.utc),
+    "2026-03-02T00:00:00.000Z",
+    "2026-03-02T00:00:00+00:00",
+    1_772_409_600_000,
+    ("a", "b"),
+    ("b", "a"),
+    ("a",),
+    "a",
+    "a;b",
+)
+
+
+@pytest.mark.parametrize(("place", "value"), list(enumerate(DIFFERENT)))
+def test_values_that_differ_are_a_change(place, value):
+    """Also where only their kind does: "1" is not 1, and 1 is not True."""
+    assert digest(value) not in [digest(other) for other in DIFFERENT[:place]]
+
+
+@pytest.mark.parametrize(
+    ("value", "same"),
+    [
+        (1, Decimal("1.00")),
+        (1, Decimal("1E+0")),
+        (1_000, Decimal("1E+3")),
+        (-17, Decimal("-17.0")),
+        (0, Decimal("-0.00")),
+        (Decimal("1.0"), Decimal("1.00")),
+        (Decimal("0.1"), Decimal("1E-1")),
+        (Decimal("-0.10"), Decimal("-0.1")),
+        (0, Decimal("0E+400")),
+        (2**63, Decimal(2**63)),
+        (2**64 - 1, Decimal(2**64 - 1)),
+        (2**64, Decimal(2**64)),
+        (-(2**63) - 1, Decimal(-(2**63) - 1)),
+        (10**400, Decimal("1E+400")),
+        (10**40, Decimal("1E+40")),
+        (NOON, NOON.astimezone(timezone(timedelta(hours=-8)))),
+    ],
+)
+def test_another_way_to_write_a_value_is_no_change(value, same):
+    """HubSpot may format a number or a date anew without anybody having changed it."""
+    assert digest(value) == digest(same)
+
+
+@given(st.integers() | st.decimals(-(10**30), 10**30, places=12), st.integers(0, 9))
+def test_numbers_are_compared_by_their_value(number, zeros):
+    """Whatever they look like."""
+    text = f"{Decimal(number):f}"
+    longer = Decimal(f"{text}{'' if '.' in text else '.'}{'0' * zeros}")
+
+    assert digest(number) == digest(longer)
+    assert digest(number) != digest(str(number))
+
+
+def test_what_is_no_value_has_no_digest():
+    """A `Source` of somebody's own hears of its mistake."""
+    with pytest.raises(TypeError, match="set"):
+        digest({1})
+
+
+def test_a_cleared_value_is_a_change():
+    """None is a value of its own."""
+    before = evolve(ADA, properties={"phone": "1"})
+    after = evolve(ADA, properties={"phone": None})
+
+    assert digest_of(before) != digest_of(after)
+    assert digest_of(after) != digest_of(evolve(ADA, properties={}))
+
+
+def test_associations_are_part_of_what_is_compared():
+    """In any order."""
+    kind = AssociationType("HUBSPOT_DEFINED", 279)
+    one, two = Association("1", types=(kind,)), Association("2", types=(kind,))
+    there = evolve(ADA, associations={"companies": (one, two)})
+    back = evolve(ADA, associations={"companies": (two, one)})
+
+    assert digest_of(there) == digest_of(back)
+    assert digest_of(there) != digest_of(evolve(ADA, associations={"companies": (one,)}))
+
+
+def test_versions_that_were_delivered_are_left_out():
+    """An older version from a late index never comes after a newer one."""
+    newer = evolve(ADA, modified_at=NOON + timedelta(milliseconds=1))
+    older = evolve(ADA, modified_at=NOON - timedelta(milliseconds=1))
+    known = {"1": fingerprint_of(ADA)}
+
+    assert without_repeats([ADA], known) == ([], 1)
+    assert without_repeats([older], known) == ([], 1)
+    assert without_repeats([newer], known) == ([newer], 0)
+
+
+def test_the_newest_of_several_rows_counts():
+    """A record that was edited while pages were read may come twice."""
+    newer = evolve(ADA, modified_at=NOON + timedelta(seconds=1))
+
+    assert newest_versions([ADA, newer, ADA]) == ([newer], 2)

@@ -1,0 +1,628 @@
+"""The MongoDB stores keep the contracts against a real server, and map what goes wrong."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from bson.decimal128 import Decimal128
+from bson.errors import BSONError
+from bson.int64 import Int64
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo import MongoClient, errors
+
+from hubspot_sync._encryption import EncryptionKeys, PlainText
+from hubspot_sync.errors import (
+    ConfigurationError,
+    HubSpotSyncError,
+    InvariantError,
+    LeaseLostError,
+    StoreUnavailableError,
+)
+from hubspot_sync.models import (
+    AccountKey,
+    Action,
+    ActionKind,
+    Association,
+    AssociationType,
+    Checkpoint,
+    Fingerprint,
+    SinkAnswer,
+    StoredCredentials,
+)
+from hubspot_sync.stores.mongodb import (
+    MongoActionSink,
+    MongoCheckpointer,
+    MongoDatabase,
+    MongoTokenStore,
+)
+from hubspot_sync.stores.mongodb._actions import _answer
+from hubspot_sync.stores.mongodb._errors import translate
+from hubspot_sync.stores.mongodb._values import properties_to_bson
+from hubspot_sync.testing.clock import ManualClock
+from hubspot_sync.testing.contracts import (
+    ActionSinkContract,
+    CheckpointerContract,
+    TokenStoreContract,
+)
+from hubspot_sync.testing.contracts._samples import (
+    ACCOUNT,
+    MOMENT,
+    STREAM,
+    TOKENS,
+    VERSION,
+    action,
+    at_once,
+    creation,
+    progress,
+    rich_action,
+)
+from support import from_bson
+
+KEYS = EncryptionKeys(EncryptionKeys.generate_key())
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def raw(mongodb_uri, mongodb_client):
+    """The test's database by the bare driver."""
+    name = mongodb_uri.partition("?")[0].rpartition("/")[2]
+    return mongodb_client.get_database(name)
+
+
+@pytest.fixture
+def database(raw):
+    return MongoDatabase(raw.client, name=raw.name)
+
+
+@pytest.fixture
+def reopened(mongodb_uri):
+    """A second client of its own."""
+    with MongoDatabase(mongodb_uri) as second:
+        yield second
+
+
+@pytest.fixture
+def dead():
+    """A database on a port where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        uri = f"mongodb://someone:hush@127.0.0.1:{port}/crm?serverSelectionTimeoutMS=20"
+        with MongoDatabase(uri) as database:
+            yield database
+
+
+@pytest.fixture
+def closed(mongodb_uri):
+    """A database whose client is closed already."""
+    database = MongoDatabase(mongodb_uri)
+    database.close()
+    return database
+
+
+@pytest.fixture
+def fail_inserts(raw):
+    """Makes the server's next inserts fail, as the parameters of its fail point say."""
+
+    def fail(times: int, **how: Any) -> None:
+        data = {"failCommands": ["insert"], **how}
+        try:
+            raw.client.admin.command(
+                "configureFailPoint", "failCommand", mode={"times": times}, data=data
+            )
+        except errors.OperationFailure:
+            pytest.skip("this server does not have test commands enabled")
+
+    yield fail
+    with suppress(errors.OperationFailure):
+        raw.client.admin.command("configureFailPoint", "failCommand", mode="off")
+
+
+def association(document: dict[str, Any]) -> Association:
+    types = (AssociationType(**kind) for kind in document["types"])
+    return Association(document["id"], primary=document["primary"], types=tuple(types))
+
+
+def kept_by_mongodb(value: Any) -> Any:
+    """What of a value MongoDB keeps as text: dates without a time, and what its numbers lack."""
+    if type(value) is int and value.bit_length() > 63 and value != -(2**63):
+        return str(value)
+    if isinstance(value, Decimal) and len(value.as_tuple().digits) > 34:
+        return format(value, "f")
+    return value.isoformat() if type(value) is date else value
+
+
+def stored_actions(raw: Any) -> list[Action]:
+    """What is in the collection, as actions; reads the fields like a host would."""
+    options = raw.codec_options.with_options(tz_aware=True)
+    return [
+        Action(
+            account=AccountKey(document["domain_id"], document["account_id"]),
+            object_type=document["object_type"],
+            object_id=document["object_id"],
+            kind=ActionKind(document["kind"]),
+            version=document["version"],
+            occurred_at=document["occurred_at"],
+            properties={name: from_bson(value) for name, value in document["properties"].items()},
+            associations={
+                name: tuple(map(association, documents))
+                for name, documents in document["associations"].items()
+            },
+        )
+        for document in raw.get_collection("actions", codec_options=options).find()
+    ]
+
+
+class TestMongoTokenStore(TokenStoreContract):
+    @pytest.fixture
+    def store(self, database):
+        return MongoTokenStore(database, KEYS)
+
+    @pytest.fixture
+    def reopen(self, reopened):
+        return lambda: MongoTokenStore(reopened, KEYS)
+
+    @pytest.fixture
+    def away(self, closed):
+        return MongoTokenStore(closed, KEYS)
+
+
+class TestMongoActionSink(ActionSinkContract):
+    @pytest.fixture
+    def store(self, database):
+        return MongoActionSink(database)
+
+    @pytest.fixture
+    def reopen(self, reopened):
+        return lambda: MongoActionSink(reopened)
+
+    @pytest.fixture
+    def stored(self, raw):
+        return lambda: stored_actions(raw)
+
+    @pytest.fixture
+    def as_kept(self):
+        return kept_by_mongodb
+
+    @pytest.fixture
+    def away(self, dead):
+        return MongoActionSink(dead)
+
+
+class TestMongoCheckpointer(CheckpointerContract):
+    @pytest.fixture
+    def store(self, database):
+        return MongoCheckpointer(database)
+
+    @pytest.fixture
+    def reopen(self, reopened):
+        return lambda: MongoCheckpointer(reopened)
+
+    @pytest.fixture
+    def away(self, closed):
+        return MongoCheckpointer(closed)
+
+
+class TestDocuments:
+    def test_an_action_is_a_document_as_documented(self, database, raw):
+        """The fields that hosts read have the documented names and types."""
+        clock = ManualClock(MOMENT + timedelta(seconds=1))
+        MongoActionSink(database, clock=clock).write([rich_action()])
+
+        document = raw["actions"].find_one({}, {"properties": False})
+
+        companies = document.pop("associations")
+        assert companies["deals"] == []
+        assert companies["companies"][0] == {
+            "id": "9007199254740993",
+            "primary": True,
+            "types": [
+                {"category": "HUBSPOT_DEFINED", "type_id": 1, "label": None},
+                {"category": "USER_DEFINED", "type_id": 36, "label": "Décideur «principal»"},
+            ],
+        }
+        assert isinstance(document["version"], Int64)
+        assert document == {
+            "_id": f"acme:62515:contacts:9007199254740995:{VERSION}",
+            "domain_id": "acme",
+            "account_id": "62515",
+            "object_type": "contacts",
+            "object_id": "9007199254740995",
+            "name": "Contact Created",
+            "kind": "Created",
+            "version": VERSION,
+            "occurred_at": MOMENT.replace(tzinfo=None),
+            "stored_at": (MOMENT + timedelta(seconds=1)).replace(tzinfo=None),
+        }
+
+    def test_fingerprints_and_checkpoints_are_documents_as_documented(self, database, raw):
+        """Their keys name the stream, numbers have 64 bits, digests are binary."""
+        store = MongoCheckpointer(database)
+        known = Fingerprint(object_id="7", version=1, digest=b"\x00\x01")
+        lease = store.acquire(STREAM, "a", HOUR)
+        store.commit(lease, progress(), [known])
+
+        fingerprint = raw["fingerprints"].find_one()
+        checkpoint = raw["checkpoints"].find_one()
+
+        assert fingerprint == {"_id": "acme:62515:contacts:7", "version": 1, "digest": b"\x00\x01"}
+        assert isinstance(fingerprint["version"], Int64)
+        assert checkpoint["_id"] == "acme:62515:contacts"
+        assert (checkpoint["fence"], checkpoint["owner"]) == (1, "a")
+        assert isinstance(checkpoint["fence"], Int64)
+        assert checkpoint["checkpoint"]["high_water_mark"] == "2026-03-02T10:35:01.123Z"
+
+    def test_what_a_validator_of_the_host_refuses(self, database, raw):
+        """A document that the collection's validator refuses is refused, the others stored."""
+        database.prepare()
+        rule = {"properties.email": {"$ne": "2@example.com"}}
+        raw.command("collMod", "actions", validator=rule)
+
+        answer = MongoActionSink(database).write([action("1"), action("2"), action("3")])
+
+        assert {action("2").action_id} == set(answer.refused)
+        assert {"1", "3"} == {kept.object_id for kept in stored_actions(raw)}
+
+    def test_several_strange_actions_in_one_batch(self, database, raw):
+        """Each is refused for its own reason."""
+        strange = [
+            action("1", properties={"a": "\ud800"}),
+            action("2", properties={"a": "x" * 17_000_000}),
+            action("3", version=2**63),
+        ]
+
+        answer = MongoActionSink(database).write([*strange, creation("4")])
+
+        reasons = [answer.refused[one.action_id] for one in strange]
+        assert [
+            next(word for word in ("text", "16 MiB", "64 bits") if word in reason)
+            for reason in reasons
+        ] == ["text", "16 MiB", "64 bits"]
+        assert [creation("4")] == stored_actions(raw)
+
+    def test_a_batch_of_nothing_but_strange_actions(self, database, raw):
+        """When all are refused, nothing is left to insert."""
+        answer = MongoActionSink(database).write([action("1", properties={"a": "\ud800"})])
+
+        assert {action("1").action_id} == set(answer.refused)
+        assert stored_actions(raw) == []
+
+    def test_no_secret_is_in_the_database(self, database, raw):
+        """Sealed credentials cannot be read; a deleted one leaves no ciphertext."""
+        store = MongoTokenStore(database, KEYS)
+        store.save(ACCOUNT, TOKENS, expected_revision=None)
+
+        shown = repr(list(raw["credentials"].find()))
+        store.delete(ACCOUNT)
+
+        assert "refresh-" not in shown
+        assert "access-1" not in shown
+        assert raw["credentials"].find_one()["sealed"] is None
+
+    def test_credentials_in_clear_have_to_be_asked_for(self, database):
+        """With `PlainText` they are readable; a store with keys then refuses them."""
+        MongoTokenStore(database, PlainText()).save(ACCOUNT, TOKENS, expected_revision=None)
+
+        loaded = MongoTokenStore(database, PlainText()).load(ACCOUNT)
+
+        assert StoredCredentials(credentials=TOKENS, revision=1) == loaded
+        with pytest.raises(ConfigurationError, match="not encrypted"):
+            MongoTokenStore(database, KEYS).load(ACCOUNT)
+
+    def test_a_corrupt_checkpoint_is_an_error(self, database, raw):
+        """A checkpoint that cannot be read stops the stream instead of starting it anew."""
+        store = MongoCheckpointer(database)
+        store.commit(store.acquire(STREAM, "a", HOUR), progress())
+        raw["checkpoints"].update_one({}, {"$set": {"checkpoint.reading": 7}})
+
+        with pytest.raises(InvariantError, match="cannot be read"):
+            store.load(STREAM)
+
+    def test_a_stale_owner_that_passed_the_first_check(self, database, raw):
+        """When the stream is taken over inside a commit, the checkpoint is not written."""
+        store = MongoCheckpointer(database)
+        lease = store.acquire(STREAM, "a", HOUR)
+        learn = store._learn
+
+        def learn_late(*arguments):
+            learn(*arguments)
+            raw["checkpoints"].update_one({}, {"$inc": {"fence": 1}})
+
+        store._learn = learn_late  # type: ignore[method-assign]
+
+        with pytest.raises(LeaseLostError):
+            store.commit(lease, progress(), [Fingerprint(object_id="1", version=1, digest=b"")])
+
+        assert Checkpoint() == store.load(STREAM)
+
+
+class TestOpening:
+    def test_a_client_of_the_host_stays_open(self, mongodb_uri):
+        """Closing the database closes no client that was handed in."""
+        client: MongoClient[Any]
+        with MongoClient(mongodb_uri) as client:
+            with MongoDatabase(client) as database:
+                database.prepare()
+            assert client.admin.command("ping")["ok"] == 1
+
+    def test_whatever_the_client_of_the_host_prefers(self, mongodb_uri, raw):
+        """Naive dates, secondary reads and weak writes of the host's client do not get in."""
+        client: MongoClient[Any]
+        with MongoClient(mongodb_uri, w=0, readPreference="secondary") as client:
+            database = MongoDatabase(client)
+            store = MongoCheckpointer(database)
+            lease = store.acquire(STREAM, "a", HOUR)
+            store.commit(lease, progress(), [Fingerprint(object_id="1", version=1, digest=b"")])
+
+            assert lease.expires_at.tzinfo is not None
+            assert progress() == store.load(STREAM)
+            with database.collection("actions") as actions:
+                assert (actions.write_concern.document) == {
+                    "w": "majority",
+                    "j": True,
+                    "wtimeout": 60_000,
+                }
+
+    def test_a_client_of_our_own_is_closed(self, mongodb_uri):
+        """After closing, a call says that the database was closed; closing again is silent."""
+        database = MongoDatabase(mongodb_uri)
+        store = MongoCheckpointer(database)
+        store.load(STREAM)
+        database.close()
+        database.close()
+
+        with pytest.raises(StoreUnavailableError, match="was closed"):
+            store.load(STREAM)
+
+    def test_the_database_has_a_default_name(self):
+        """A URI without a database means "hubspot_sync"; a name that is given comes first."""
+        with MongoDatabase("mongodb://127.0.0.1:1") as database:
+            assert database.name == "hubspot_sync"
+        with MongoDatabase("mongodb://127.0.0.1:1/crm") as database:
+            assert database.name == "crm"
+        with MongoDatabase("mongodb://127.0.0.1:1/crm", name="other") as database:
+            assert database.name == "other"
+            assert repr(database) == "MongoDatabase('other')"
+
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            "",
+            "127.0.0.1",
+            "http://127.0.0.1",
+            "mongodb://",
+            "mongodb://host:99999/",
+            "mongodb://someone:hush@er@host/",
+            "mongodb://someone:17/hush@host/",
+            "mongodb://someone:hu%sh@host/",
+            "mongodb://host/a b",
+        ],
+    )
+    def test_a_uri_that_is_none(self, uri):
+        """It is a configuration error in one line, which shows no part of the password."""
+        with pytest.raises(ConfigurationError, match="URI cannot be used") as caught:
+            MongoDatabase(uri)
+
+        assert "hush" not in str(caught.value)
+        assert caught.value.__context__ is None
+
+    def test_a_name_that_is_none(self):
+        """A database name that MongoDB does not take is a configuration error."""
+        client: MongoClient[Any]
+        with (
+            MongoClient("127.0.0.1", 1, connect=False) as client,
+            pytest.raises(ConfigurationError, match="name"),
+        ):
+            MongoDatabase(client, name="a b")
+
+    def test_a_server_that_is_away(self, dead):
+        """The message says where, and not with what password."""
+        with pytest.raises(StoreUnavailableError) as caught:
+            dead.prepare()
+
+        assert "the MongoDB database crm at 127.0.0.1:" in str(caught.value)
+        assert "hush" not in str(caught.value)
+        assert isinstance(caught.value.__cause__, errors.ServerSelectionTimeoutError)
+
+    def test_a_wrong_password(self, mongodb_uri):
+        """A user that the server does not know is a configuration error."""
+        uri = mongodb_uri.replace("mongodb://", "mongodb://someone:hush@")
+
+        with MongoDatabase(uri) as database, pytest.raises(ConfigurationError) as caught:
+            database.prepare()
+
+        assert "refuses access (code 18)" in str(caught.value)
+        assert "hush" not in str(caught.value)
+
+    def test_a_newer_version(self, database, raw):
+        """A database of a newer version is not touched; the message says what to do."""
+        raw["schema"].insert_one({"_id": "hubspot_sync", "version": 7})
+
+        with pytest.raises(ConfigurationError) as caught:
+            database.prepare()
+
+        assert "was made by a newer version of hubspot-sync (schema 7" in str(caught.value)
+        assert "this version knows 1); upgrade hubspot-sync" in str(caught.value)
+        assert raw.list_collection_names() == ["schema"]
+
+    def test_a_server_that_is_too_old(self, database, monkeypatch):
+        """A server that does not take every field name is a configuration error."""
+        monkeypatch.setattr("hubspot_sync.stores.mongodb._schema._OLDEST_WIRE_VERSION", 1_000)
+
+        with pytest.raises(ConfigurationError, match=r"needs MongoDB 5\.0 or later"):
+            database.prepare()
+
+    def test_many_workers_prepare_at_once(self, raw):
+        """Workers that start at the same moment on a new database all succeed."""
+        databases = [MongoDatabase(raw.client, name=raw.name) for _ in range(8)]
+
+        at_once(lambda number: databases[number].prepare())
+
+        assert list(raw["schema"].find()) == [{"_id": "hubspot_sync", "version": 1}]
+
+    def test_an_index_of_somebody_else(self, database, raw):
+        """An index of the same name over other fields is not replaced."""
+        raw["actions"].create_index("email", name="created")
+
+        with pytest.raises(ConfigurationError, match="a database of its own"):
+            database.prepare()
+
+    def test_preparing_again(self, database, raw):
+        """The layout is there once, however often it is prepared, by how many workers."""
+        database.prepare()
+        database.prepare()
+        MongoDatabase(raw.client, name=raw.name).prepare()
+
+        assert list(raw["schema"].find()) == [{"_id": "hubspot_sync", "version": 1}]
+        assert {"_id_", "created"} == set(raw["actions"].index_information())
+
+
+def an_error(kind: Any) -> Any:
+    """An instance of an error class of the driver."""
+    if kind is errors.BulkWriteError:
+        return kind({"writeErrors": [], "writeConcernErrors": []})
+    if kind.__name__ == "ClientBulkWriteException":
+        return kind({}, verbose=False)
+    if kind.__name__ == "EncryptedCollectionError":
+        return kind(ValueError("some text"), {})
+    return kind("some text")
+
+
+def classes_of(module: Any) -> list[type[Exception]]:
+    return [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, (errors.PyMongoError, BSONError))
+    ]
+
+
+EXPECTED = {
+    errors.ConnectionFailure: StoreUnavailableError,
+    errors.ProtocolError: StoreUnavailableError,
+    errors.CursorNotFound: StoreUnavailableError,
+    errors.ExecutionTimeout: StoreUnavailableError,
+    errors.WriteConcernError: StoreUnavailableError,
+    errors.ConfigurationError: ConfigurationError,
+    errors.InvalidName: ConfigurationError,
+    errors.EncryptionError: ConfigurationError,
+    errors.OperationFailure: InvariantError,
+    errors.InvalidOperation: InvariantError,
+    errors.CollectionInvalid: InvariantError,
+    BSONError: InvariantError,
+}
+
+
+class TestErrors:
+    @pytest.mark.parametrize("kind", classes_of(errors), ids=lambda kind: kind.__name__)
+    def test_every_error_of_the_driver_is_mapped(self, kind):
+        """Each class of `pymongo.errors` is, or descends from, one whose meaning was decided."""
+        decided = [theirs for theirs in kind.__mro__ if theirs in EXPECTED]
+
+        mapped = translate(an_error(kind), "here")
+
+        assert decided or kind is errors.PyMongoError, f"{kind.__name__} was not thought of"
+        assert isinstance(mapped, HubSpotSyncError)
+        if decided:
+            assert EXPECTED[decided[0]] is type(mapped)
+
+    @pytest.mark.parametrize(
+        ("code", "expected"),
+        [
+            (13, ConfigurationError),
+            (18, ConfigurationError),
+            (85, ConfigurationError),
+            (91, StoreUnavailableError),
+            (189, StoreUnavailableError),
+            (10_107, StoreUnavailableError),
+            (14_031, StoreUnavailableError),
+            (9, InvariantError),
+        ],
+    )
+    def test_a_refused_call_is_mapped_by_its_code(self, code, expected):
+        """Access, failover, a full disk and our own mistakes are told apart."""
+        assert type(translate(errors.OperationFailure("text", code), "here")) is expected
+
+        details = {"writeErrors": [{"code": code}], "writeConcernErrors": []}
+        assert type(translate(errors.BulkWriteError(details), "here")) is expected
+
+    def test_an_unconfirmed_bulk_write_is_not_taken_for_stored(self):
+        """A batch whose write concern failed has to be repeated."""
+        details = {"writeErrors": [], "writeConcernErrors": [{"code": 64}]}
+
+        assert isinstance(translate(errors.BulkWriteError(details), "x"), StoreUnavailableError)
+
+    # The driver itself tries a failover twice, a full disk once.
+    @pytest.mark.parametrize(("code", "times"), [(189, 2), (14_031, 1)])
+    def test_a_server_that_gives_up_in_the_middle(self, database, fail_inserts, code, times):
+        """A primary that steps down, or a full disk, leaves the batch to be repeated."""
+        sink = MongoActionSink(database)
+        sink.write([action("0")])
+        fail_inserts(times=times, errorCode=code)
+
+        with pytest.raises(StoreUnavailableError):
+            sink.write([action("1")])
+
+        assert {action("0").action_id} == sink.write([action("0"), action("1")]).repeated
+
+    def test_a_write_that_is_not_confirmed(self, database, fail_inserts):
+        """What most members did not confirm is not taken for stored, nor committed."""
+        sink, store = MongoActionSink(database), MongoCheckpointer(database)
+        lease = store.acquire(STREAM, "a", HOUR)
+        unconfirmed = {"code": 64, "errmsg": "waiting for replication timed out"}
+
+        fail_inserts(times=1, writeConcernError=unconfirmed)
+        with pytest.raises(StoreUnavailableError):
+            sink.write([action("1")])
+        fail_inserts(times=1, writeConcernError=unconfirmed)
+        with pytest.raises(StoreUnavailableError):
+            store.commit(lease, progress(), [Fingerprint(object_id="1", version=1, digest=b"")])
+
+        assert Checkpoint() == store.load(STREAM)
+
+    def test_a_document_that_fails_for_now(self):
+        """A single document's error that passes fails the batch, so that it is repeated."""
+        details = {"writeErrors": [{"index": 0, "code": 112}], "writeConcernErrors": []}
+
+        with pytest.raises(errors.BulkWriteError):
+            _answer(errors.BulkWriteError(details), [{"_id": "1"}], {})
+
+    def test_a_failover_is_waited_for(self, database, raw, mongod):
+        """While there is no primary, calls wait for the next one and then go through."""
+        if mongod.origin == "environment":
+            pytest.skip("the server is not ours to step down")
+        sink, store = MongoActionSink(database), MongoCheckpointer(database)
+        lease = store.acquire(STREAM, "a", HOUR)
+        raw.client.admin.command("replSetStepDown", 1, force=True)
+
+        assert SinkAnswer() == sink.write([creation()])
+        store.commit(lease, progress(), [Fingerprint(object_id="1", version=1, digest=b"")])
+
+        assert [creation()] == stored_actions(raw)
+        assert progress() == store.load(STREAM)
+
+
+@given(st.decimals(allow_nan=False) | st.decimals(-(10**20), 10**20, places=4))
+def test_amounts_are_put_together_as_the_driver_does(number):
+    """Ours is several times faster; zeros at the end and the sign of zero stay."""
+    kept = properties_to_bson({"it": number})["it"]
+
+    try:
+        expected = Decimal128(number)
+    except ArithmeticError:
+        assert kept == format(number, "f")
+        return
+    assert kept.to_decimal() == number
+    assert kept == expected or number.as_tuple().exponent > 0
+
+
+def test_numbers_that_are_none_do_not_stop_a_batch():
+    """HubSpot sends none; a source of somebody's own may."""
+    found = properties_to_bson({"nan": Decimal("NaN"), "infinite": Decimal("-Infinity")})
+
+    assert found == {"nan": Decimal128("NaN"), "infinite": Decimal128("-Infinity")}

@@ -1,0 +1,462 @@
+"""The SQLite stores keep the contracts, and say clearly what is wrong with a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+import sys
+import tempfile
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from subprocess import PIPE, Popen
+from typing import Any
+
+import pytest
+
+from hubspot_sync._encryption import EncryptionKeys, PlainText
+from hubspot_sync.errors import (
+    ConfigurationError,
+    HubSpotSyncError,
+    InvariantError,
+    StoreUnavailableError,
+)
+from hubspot_sync.models import (
+    AccountKey,
+    Action,
+    ActionKind,
+    Association,
+    AssociationType,
+    Checkpoint,
+    StoredCredentials,
+    StreamKey,
+)
+from hubspot_sync.stores.sqlite import (
+    SqliteActionSink,
+    SqliteCheckpointer,
+    SqliteDatabase,
+    SqliteTokenStore,
+)
+from hubspot_sync.stores.sqlite._errors import translate
+from hubspot_sync.testing.clock import ManualClock
+from hubspot_sync.testing.contracts import (
+    ActionSinkContract,
+    CheckpointerContract,
+    TokenStoreContract,
+)
+from hubspot_sync.testing.contracts._samples import (
+    ACCOUNT,
+    MOMENT,
+    STREAM,
+    TOKENS,
+    action,
+    creation,
+    progress,
+    rich_action,
+)
+from support import as_json
+
+KEYS = EncryptionKeys(EncryptionKeys.generate_key())
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "sync.db"
+
+
+@pytest.fixture
+def open_database(path):
+    opened = []
+
+    def open_one():
+        opened.append(SqliteDatabase(path))
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def database(open_database):
+    return open_database()
+
+
+@pytest.fixture
+def closed(open_database):
+    database = open_database()
+    database.close()
+    return database
+
+
+def read(database: SqliteDatabase, statement: str) -> list[dict[str, Any]]:
+    """The rows of *statement* as dicts."""
+    with database.reading() as connection:
+        found = connection.execute(statement)
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def association(document: dict[str, Any]) -> Association:
+    types = (AssociationType(**kind) for kind in document["types"])
+    return Association(document["id"], primary=document["primary"], types=tuple(types))
+
+
+def stored_actions(database: SqliteDatabase) -> list[Action]:
+    """What is in the table, as actions; reads the columns like a host would."""
+    return [
+        Action(
+            account=AccountKey(row["domain_id"], row["account_id"]),
+            object_type=row["object_type"],
+            object_id=row["object_id"],
+            kind=ActionKind(row["kind"]),
+            version=row["version"],
+            occurred_at=MOMENT.fromisoformat(row["occurred_at"].replace("Z", "+00:00")),
+            properties=json.loads(row["properties"]),
+            associations={
+                name: tuple(map(association, documents))
+                for name, documents in json.loads(row["associations"]).items()
+            },
+        )
+        for row in read(database, "SELECT * FROM actions")
+    ]
+
+
+class TestSqliteTokenStore(TokenStoreContract):
+    @pytest.fixture
+    def store(self, database):
+        return SqliteTokenStore(database, KEYS)
+
+    @pytest.fixture
+    def reopen(self, open_database):
+        return lambda: SqliteTokenStore(open_database(), KEYS)
+
+    @pytest.fixture
+    def away(self, closed):
+        return SqliteTokenStore(closed, KEYS)
+
+
+class TestSqliteActionSink(ActionSinkContract):
+    @pytest.fixture
+    def store(self, database):
+        return SqliteActionSink(database)
+
+    @pytest.fixture
+    def reopen(self, open_database):
+        return lambda: SqliteActionSink(open_database())
+
+    @pytest.fixture
+    def stored(self, database):
+        return lambda: stored_actions(database)
+
+    @pytest.fixture
+    def as_kept(self):
+        return as_json
+
+    @pytest.fixture
+    def away(self, closed):
+        return SqliteActionSink(closed)
+
+
+class TestSqliteCheckpointer(CheckpointerContract):
+    short = timedelta(minutes=1)
+
+    @pytest.fixture
+    def clock(self):
+        return ManualClock()
+
+    @pytest.fixture
+    def store(self, database, clock):
+        return SqliteCheckpointer(database, clock=clock)
+
+    @pytest.fixture
+    def reopen(self, open_database, clock):
+        return lambda: SqliteCheckpointer(open_database(), clock=clock)
+
+    @pytest.fixture
+    def let_pass(self, clock):
+        return clock.advance
+
+    @pytest.fixture
+    def away(self, closed):
+        return SqliteCheckpointer(closed)
+
+
+class TestRows:
+    def test_an_action_is_a_row_as_documented(self, database):
+        """The columns that hosts read have the documented names and formats."""
+        clock = ManualClock(MOMENT + timedelta(seconds=1))
+        SqliteActionSink(database, clock=clock).write([rich_action()])
+
+        (row,) = read(database, "SELECT * FROM actions")
+
+        properties = json.loads(row.pop("properties"))
+        assert rich_action().properties == properties
+        companies = json.loads(row.pop("associations"))
+        assert companies["deals"] == []
+        assert companies["companies"][0] == {
+            "id": "9007199254740993",
+            "primary": True,
+            "types": [
+                {"category": "HUBSPOT_DEFINED", "type_id": 1, "label": None},
+                {"category": "USER_DEFINED", "type_id": 36, "label": "Décideur «principal»"},
+            ],
+        }
+        assert row == {
+            "id": "acme:62515:contacts:9007199254740995:1772447701123",
+            "domain_id": "acme",
+            "account_id": "62515",
+            "object_type": "contacts",
+            "object_id": "9007199254740995",
+            "name": "Contact Created",
+            "kind": "Created",
+            "version": 1_772_447_701_123,
+            "occurred_at": "2026-03-02T10:35:01.123Z",
+            "stored_at": "2026-03-02T10:35:02.123Z",
+        }
+
+    def test_what_is_larger_than_sqlite_takes_is_refused(self, database):
+        """A row beyond SQLite's limit is refused, and the others are stored."""
+        if sys.version_info < (3, 11):
+            pytest.skip("this Python cannot lower SQLite's limit")
+        with database.reading() as connection:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10_000)
+        large = action("2", properties={"notes": "x" * 20_000})
+
+        answer = SqliteActionSink(database).write([action("1"), large, action("3")])
+
+        assert {large.action_id: "it is larger than SQLite takes"} == answer.refused
+        assert [kept.object_id for kept in stored_actions(database)] == ["1", "3"]
+
+    def test_no_secret_is_in_the_file(self, database, path):
+        """Sealed credentials cannot be found in the file; a deleted one leaves no ciphertext."""
+        store = SqliteTokenStore(database, KEYS)
+        store.save(ACCOUNT, TOKENS, expected_revision=None)
+
+        database.close()
+
+        content = b"".join(file.read_bytes() for file in path.parent.iterdir())
+        assert TOKENS.refresh_token.encode() not in content
+        assert b"access-1" not in content
+        assert b"acme" in content
+
+    def test_credentials_in_clear_have_to_be_asked_for(self, database):
+        """With `PlainText` they are readable; a store with keys then refuses them."""
+        SqliteTokenStore(database, PlainText()).save(ACCOUNT, TOKENS, expected_revision=None)
+
+        loaded = SqliteTokenStore(database, PlainText()).load(ACCOUNT)
+
+        assert StoredCredentials(credentials=TOKENS, revision=1) == loaded
+        with pytest.raises(ConfigurationError, match="not encrypted"):
+            SqliteTokenStore(database, KEYS).load(ACCOUNT)
+
+    def test_a_corrupt_checkpoint_is_an_error(self, database):
+        """A checkpoint that cannot be read stops the stream instead of starting it anew."""
+        store = SqliteCheckpointer(database)
+        lease = store.acquire(STREAM, "a", timedelta(hours=1))
+        store.commit(lease, progress())
+        with database.writing() as connection:
+            connection.execute("UPDATE checkpoints SET checkpoint = '{\"reading\": 7'")
+
+        with pytest.raises(InvariantError, match="cannot be read"):
+            store.load(STREAM)
+        with pytest.raises(InvariantError, match="cannot be read"):
+            store.commit(lease, progress())
+
+
+class TestOpening:
+    def test_memory(self):
+        """A database in memory is one of its own."""
+        with SqliteDatabase(":memory:") as database:
+            SqliteActionSink(database).write([action()])
+            assert len(stored_actions(database)) == 1
+
+    def test_the_file_is_safe_against_power_cuts(self, database):
+        """It has a write-ahead log, and every commit is flushed to the disk."""
+        assert read(database, "PRAGMA journal_mode") == [{"journal_mode": "wal"}]
+        assert read(database, "PRAGMA synchronous") == [{"synchronous": 2}]
+
+    def test_closing_twice(self, database):
+        """Closing again does nothing; a call afterwards says that the file was closed."""
+        database.close()
+        database.close()
+
+        with pytest.raises(StoreUnavailableError, match="was closed"):
+            SqliteCheckpointer(database).load(STREAM)
+
+    @pytest.mark.parametrize("path", ["", "a\0b", b"bytes"])
+    def test_no_path(self, path):
+        """What is no path is a configuration error."""
+        with pytest.raises(ConfigurationError, match="is not a path"):
+            SqliteDatabase(path)
+
+    def test_a_missing_folder(self, tmp_path):
+        """A folder that does not exist is named; none is created."""
+        with pytest.raises(ConfigurationError, match=r"folder .* does not exist"):
+            SqliteDatabase(tmp_path / "no" / "sync.db")
+
+        assert not (tmp_path / "no").exists()
+
+    def test_a_folder(self, tmp_path):
+        """A folder is no file."""
+        with pytest.raises(ConfigurationError, match="cannot be opened"):
+            SqliteDatabase(tmp_path)
+
+    def test_not_a_database(self, path):
+        """A file of something else is left as it is."""
+        path.write_text("just some notes\n" * 100)
+
+        with pytest.raises(ConfigurationError, match="is not an SQLite database"):
+            SqliteDatabase(path)
+
+        assert path.read_text().startswith("just some notes")
+
+    @pytest.mark.parametrize("tables", ["actions (x)", "schema (x)", "schema (version)"])
+    def test_a_database_of_something_else(self, path, tables):
+        """A database with tables of the same names is left as it is."""
+        connection = sqlite3.connect(path)
+        connection.execute(f"CREATE TABLE {tables}")
+        connection.close()
+
+        with pytest.raises(ConfigurationError, match="a file of its own"):
+            SqliteDatabase(path)
+
+    def test_a_newer_version(self, database, path):
+        """A file of a newer version is not touched; the message says what to do."""
+        with database.writing() as connection:
+            connection.execute("UPDATE schema SET version = 7")
+
+        with pytest.raises(ConfigurationError) as caught:
+            SqliteDatabase(path)
+
+        assert f"{path} was made by a newer version of hubspot-sync (schema 7" in str(caught.value)
+        assert "this version knows 1); upgrade hubspot-sync" in str(caught.value)
+
+    @pytest.mark.parametrize("with_file", [True, False], ids=["file", "folder"])
+    def test_read_only(self, with_file):
+        """A read-only file, or a new one in a read-only folder, is one clear line."""
+        with _without_privileges(), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "sync.db")
+            if with_file:
+                SqliteDatabase(path).close()
+                path.chmod(stat.S_IRUSR)
+            Path(folder).chmod(stat.S_IRUSR | stat.S_IXUSR)
+            try:
+                with pytest.raises(ConfigurationError, match=r"read-only|cannot be opened"):
+                    SqliteDatabase(path)
+            finally:
+                Path(folder).chmod(stat.S_IRWXU)
+
+    def test_many_processes_open_a_new_file(self, path):
+        """Processes that create the same file at the same moment all succeed."""
+        code = "import sys; from hubspot_sync.stores.sqlite import SqliteDatabase as D; "
+        code += "print('ready', flush=True); sys.stdin.read(); D(sys.argv[1]).close()"
+        with ExitStack() as stack:
+            processes = [
+                stack.enter_context(
+                    Popen([sys.executable, "-c", code, path], stdin=PIPE, stdout=PIPE)
+                )
+                for _ in range(6)
+            ]
+            for process in processes:
+                assert process.stdout is not None
+                assert process.stdout.readline().strip() == b"ready"
+            for process in processes:
+                process.communicate()
+
+        assert [process.returncode for process in processes] == [0] * 6
+
+
+class _without_privileges:  # noqa: N801 - used like a function
+    """Act as an ordinary user, for whom file modes count; nothing to do if we are one."""
+
+    def __enter__(self):
+        self.root = os.geteuid() == 0
+        if self.root:
+            os.seteuid(65_534)
+
+    def __exit__(self, *_):
+        if self.root:
+            os.seteuid(0)
+
+
+class TestFaults:
+    def test_a_full_disk(self, database):
+        """A batch that does not fit is reported and leaves the file as it was."""
+        sink = SqliteActionSink(database)
+        sink.write([creation("1")])
+        with database.reading() as connection:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+        large = [action(str(n), properties={"notes": "x" * 4_000}) for n in range(2, 50)]
+
+        with pytest.raises(StoreUnavailableError, match="disk is full"):
+            sink.write(large)
+
+        assert [creation("1")] == stored_actions(database)
+        with database.reading() as connection:
+            connection.execute("PRAGMA max_page_count = 1000000")
+        assert not sink.write(large).repeated
+
+    def test_a_locked_file(self, path, database):
+        """A writer that another process keeps out for too long is told so; readers go on."""
+        with (
+            SqliteDatabase(path, busy_timeout=timedelta(milliseconds=20)) as second,
+            database.writing(),
+        ):
+            checkpointer = SqliteCheckpointer(second)
+            with pytest.raises(StoreUnavailableError, match="is locked by another process"):
+                checkpointer.acquire(STREAM, "a", timedelta(hours=1))
+            assert Checkpoint() == checkpointer.load(STREAM)
+
+    def test_a_damaged_file(self, path, database):
+        """A table that is gone is reported as damage, not as something that passes."""
+        with database.writing() as connection:
+            connection.execute("DROP TABLE fingerprints")
+
+        with pytest.raises(InvariantError, match="has lost a table"):
+            SqliteCheckpointer(database).recall(STREAM, ["1"])
+
+    def test_a_failed_transaction_leaves_nothing(self, database):
+        """What fails in the middle of a transaction is rolled back, and the file stays usable."""
+
+        def fail() -> None:
+            with database.writing() as connection:
+                connection.execute("DELETE FROM schema")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+
+        assert read(database, "SELECT version FROM schema") == [{"version": 1}]
+
+    def test_every_error_of_the_driver_is_mapped(self):
+        """No class of `sqlite3` errors gets out, and none is mapped to the bare root."""
+        classes = [
+            kind
+            for kind in vars(sqlite3).values()
+            if isinstance(kind, type) and issubclass(kind, sqlite3.Error)
+        ]
+
+        mapped = {kind: translate(kind("some text"), "x.db") for kind in classes}
+
+        assert len(classes) >= 9
+        assert all(isinstance(error, HubSpotSyncError) for error in mapped.values())
+        assert isinstance(mapped[sqlite3.OperationalError], StoreUnavailableError)
+        assert isinstance(mapped[sqlite3.ProgrammingError], InvariantError)
+
+
+def test_one_file_serves_all_stores(path, open_database):
+    """Token store, sink and checkpointer share one file and do not meet."""
+    database = open_database()
+    stream = StreamKey(ACCOUNT, "companies")
+    SqliteTokenStore(database, KEYS).save(ACCOUNT, TOKENS, expected_revision=None)
+    SqliteActionSink(database).write([creation()])
+    SqliteCheckpointer(database).acquire(stream, "a", timedelta(hours=1))
+
+    tables = [row["name"] for row in read(database, "SELECT name FROM sqlite_master")]
+
+    assert {"actions", "checkpoints", "fingerprints", "credentials", "schema"} <= set(tables)
+    assert repr(path.as_posix()) in repr(database)
