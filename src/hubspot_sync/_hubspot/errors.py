@@ -200,8 +200,9 @@ def _retry_after(answer: Answer) -> timedelta | None:
 
 
 def _scopes(body: Mapping[str, Any]) -> list[str]:
+    """The scopes that HubSpot names, in the error itself or in its details."""
     errors = body.get("errors")
-    details = errors if isinstance(errors, list) else []
+    details = [body, *(errors if isinstance(errors, list) else ())]
     contexts = [detail.get("context") for detail in details if isinstance(detail, dict)]
     return [
         str(scope)

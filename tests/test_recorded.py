@@ -1,0 +1,137 @@
+"""Bodies that HubSpot really sent are read as they should be.
+
+They lie beside this project, not in it; where they are not, these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hubspot_sync import MissingScopeError, RequestRefusedError
+from hubspot_sync._hubspot.answers import next_after, rows_of
+from hubspot_sync._hubspot.associations import read_batches
+from hubspot_sync._hubspot.errors import error_for
+from hubspot_sync._hubspot.properties import read_definitions
+from hubspot_sync._hubspot.rows import to_records
+from hubspot_sync._hubspot.transport import Answer
+from hubspot_sync._hubspot.values import conversion_for
+
+FOLDER = Path(__file__).resolve().parents[2] / "shared" / "recorded"
+pytestmark = pytest.mark.skipif(
+    not FOLDER.is_dir(), reason="no recorded answers beside the project"
+)
+CONVERT = conversion_for(())
+
+
+class Replay:
+    """Answers every call with one body."""
+
+    def __init__(self, body):
+        self.body = body
+        self.size = 0
+
+    def call(self, _call):
+        return self
+
+
+def body(name):
+    return json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "read-objects-api-contacts-response",
+        "read-objects-api-contacts-batch",
+        "search-contacts-1-first-page",
+        "search-contacts-2-second-page",
+        "batch-update-contacts-success",
+    ],
+)
+def test_every_row_becomes_a_record(name):
+    """None is skipped, and ids and dates are what the answer says."""
+    rows = rows_of(body(name))
+
+    records, skipped = to_records(rows, "contacts", CONVERT)
+
+    assert skipped == ()
+    assert [row["id"] for row in rows] == [record.object_id for record in records]
+    assert len(records) > 0
+    for row, record in zip(rows, records, strict=True):
+        assert row["createdAt"] == f"{record.created_at:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+        assert record.properties.keys() == row["properties"].keys()
+
+
+def test_the_paging_value_of_a_search_is_found():
+    """On the first page there is one."""
+    assert next_after(body("search-contacts-1-first-page")) is not None
+
+
+def test_property_definitions_are_read():
+    """Name, type and field type of each."""
+    content = body("metadata-contacts-properties-sampled")
+
+    definitions = read_definitions(Replay(content), "/", "contacts")
+
+    assert [row["name"] for row in content["results"]] == [one.name for one in definitions]
+    assert {row["type"] for row in content["results"]} == {one.type for one in definitions}
+
+
+def test_partial_answers_keep_their_good_rows():
+    """A 207 holds results and errors side by side."""
+    content = body("batch-update-contacts-err-partial-success")
+
+    records, _ = to_records(rows_of(content), "contacts", CONVERT)
+
+    assert len(records) == len(content["results"])
+
+
+def test_associations_are_read():
+    """A primary company has two types; "none" is an error inside the 207."""
+    content = body("search-contacts-contacts-to-companies")
+
+    found = read_batches(Replay(content), "/", "contacts", "companies", ["501", "103107104018"])
+
+    (edge,) = found["501"]
+    assert edge.object_id == "29022297485"
+    assert edge.primary
+    assert [kind.type_id for kind in edge.types] == [1, 279]
+    assert found["103107104018"] == ()
+
+
+def test_a_missing_scope_is_named():
+    """So that the host can ask for it."""
+    content = json.dumps(body("metadata-err-schemas-scope")).encode()
+
+    error = error_for(Answer(status=403, headers={}, content=content), "testing")
+
+    assert error.scopes == ("custom-object-read",)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "expected"),
+    [
+        ("metadata-err-schemas-scope", 403, MissingScopeError),
+        ("search-error-invalid-object", 400, RequestRefusedError),
+        ("batch-create-contacts-err-conflict", 409, RequestRefusedError),
+    ],
+)
+def test_errors_are_told_in_hubspots_words(name, status, expected):
+    """With its correlation id."""
+    content = body(name)
+    answer = Answer(status=status, headers={}, content=json.dumps(content).encode())
+
+    error = error_for(answer, "testing")
+
+    assert type(error) is expected
+    assert error.correlation_id == content.get("correlationId")
+    if expected is RequestRefusedError:
+        assert content["message"][:40] in str(error)
+
+
+def test_account_details_have_a_portal_id():
+    """What `identify` relies on."""
+    assert str(body("post-auth-account-info")["portalId"]).isdigit()
