@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage lint format types contracts docs docs-serve benchmark check clean
+.PHONY: help demo test test-all coverage lint format types contracts docs docs-serve benchmark benchmark-quota faults check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -56,6 +56,13 @@ docs-serve: $(VENV)/dev ## Serve the documentation while writing it
 
 benchmark: $(VENV)/dev ## Measure throughput and memory against a bare loop (minutes)
 	@$(BIN)/python benchmarks/throughput.py
+
+benchmark-quota: $(VENV)/dev ## Measure a backfill against the floor that the quota sets (two minutes)
+	@$(BIN)/python benchmarks/quota.py
+
+faults: $(VENV)/dev ## Kill processes and database primaries, long form (many minutes)
+	@$(BIN)/python tests/faults/kill.py --kills 200 --store sqlite
+	@$(BIN)/python tests/faults/kill.py --kills 200 --store mongodb
 
 check: test lint types contracts docs ## Everything that CI runs
 

@@ -60,15 +60,8 @@ class Mongod:
     def _start(self, program: str, folder: Path) -> str:
         port = _free_port()
         log = folder / "mongod.log"
-        command: list[str | Path] = [program, "--dbpath", folder, "--logpath", log]
-        command += ["--port", str(port), "--bind_ip", "127.0.0.1", "--replSet", "tests"]
-        command += ["--wiredTigerCacheSizeGB", "0.25"]
-        # Fail points, to see what the stores make of a failover.
-        command += ["--setParameter", "enableTestCommands=1"]
-        # Else it samples itself every second for support.
-        command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
         try:
-            self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            self._process = _spawn(program, folder, port)
             _initiate(self._process, port)
         except (OSError, PyMongoError) as error:
             if self._process is not None:
@@ -77,6 +70,80 @@ class Mongod:
             tail = log.read_text(errors="replace")[-300:] if log.exists() else ""
             raise NoMongoDBError(f"{program} did not start: {error} {tail}") from error
         return f"mongodb://127.0.0.1:{port}/?replicaSet=tests"
+
+
+class ReplicaSet:
+    """Three servers of our own that elect a new primary within about a second.
+
+    Attributes:
+        uri: All three, without a database.
+        client: A client for tests to share.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._program, _ = _program()
+        self._ports = [_free_port() for _ in range(3)]
+        self._folders = {port: folder / str(port) for port in self._ports}
+        self.processes: dict[int, subprocess.Popen[bytes]] = {}
+        hosts = [f"127.0.0.1:{port}" for port in self._ports]
+        self.uri = f"mongodb://{','.join(hosts)}/?replicaSet=tests"
+        for port in self._ports:
+            self._folders[port].mkdir()
+            self.start(port)
+        settings = {
+            "electionTimeoutMillis": 1_000,
+            "heartbeatIntervalMillis": 200,
+            "heartbeatTimeoutSecs": 2,
+        }
+        _initiate(self.processes[self._ports[0]], *self._ports, settings=settings)
+        self.client: MongoClient[Any] = MongoClient(self.uri, serverSelectionTimeoutMS=20_000)
+
+    def uri_of(self, database: str) -> str:
+        """The URI of *database*."""
+        return self.uri.replace("/?", f"/{database}?")
+
+    def start(self, port: int) -> None:
+        """Start the server of *port*, for the first time or again."""
+        self.processes[port] = _spawn(self._program, self._folders[port], port)
+
+    def primary(self) -> int:
+        """The port of the primary; waits for one."""
+        while True:
+            try:
+                self.client.admin.command("ping")
+            except PyMongoError:
+                continue
+            if self.client.primary is not None:
+                return self.client.primary[1]
+
+    def members(self) -> list[str]:
+        """What each server is now: "PRIMARY", "SECONDARY", "(not reachable/healthy)"..."""
+        status = self.client.admin.command("replSetGetStatus")
+        return [member["stateStr"] for member in status["members"]]
+
+    def kill(self, port: int) -> None:
+        """SIGKILL the server of *port*."""
+        self.processes[port].kill()
+        self.processes[port].wait()
+
+    def stop(self) -> None:
+        """Close the client, and end the servers."""
+        self.client.close()
+        for port in self.processes:
+            self.kill(port)
+
+
+def _spawn(program: str, folder: Path, port: int) -> subprocess.Popen[bytes]:
+    command: list[str | Path] = [program, "--dbpath", folder, "--logpath", folder / "mongod.log"]
+    command += ["--port", str(port), "--bind_ip", "127.0.0.1", "--replSet", "tests"]
+    command += ["--wiredTigerCacheSizeGB", "0.25"]
+    # Fail points, to see what the stores make of a failover.
+    command += ["--setParameter", "enableTestCommands=1"]
+    # Else it samples itself every second for support.
+    command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+    # Else it looks for expired documents once a minute.
+    command += ["--setParameter", "ttlMonitorSleepSecs=1"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
 def _program() -> tuple[str, str]:
@@ -101,19 +168,31 @@ def _free_port() -> int:
         return port
 
 
-def _initiate(process: subprocess.Popen[bytes], port: int) -> None:
-    members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
+def _initiate(
+    process: subprocess.Popen[bytes], *ports: int, settings: dict[str, Any] | None = None
+) -> None:
+    """Make a replica set of the servers; *process* is the one of the first port."""
+    members = [{"_id": n, "host": f"127.0.0.1:{port}"} for n, port in enumerate(ports)]
+    config = {"_id": "tests", "members": members, "settings": settings or {}}
+    for port in ports[1:]:
+        _wait_for(process, port).close()
     client: MongoClient[Any]
-    with MongoClient("127.0.0.1", port, directConnection=True) as client:
-        while True:
-            if process.poll() is not None:
-                raise OSError(f"it ended with status {process.returncode}")
-            try:
-                with pymongo.timeout(0.5):
-                    client.admin.command("ping")
-                break
-            except PyMongoError:
-                continue
-        client.admin.command("replSetInitiate", {"_id": "tests", "members": members})
+    with _wait_for(process, ports[0]) as client:
+        client.admin.command("replSetInitiate", config)
         while not client.admin.command("hello")["isWritablePrimary"]:
             time.sleep(0.02)  # noqa: TID251 - a real server, real time
+
+
+def _wait_for(process: subprocess.Popen[bytes], port: int) -> MongoClient[Any]:
+    """A client of the server at *port* alone, which answers."""
+    client: MongoClient[Any] = MongoClient("127.0.0.1", port, directConnection=True)
+    while True:
+        if process.poll() is not None:
+            client.close()
+            raise OSError(f"it ended with status {process.returncode}")
+        try:
+            with pymongo.timeout(0.5):
+                client.admin.command("ping")
+        except PyMongoError:
+            continue
+        return client

@@ -20,7 +20,14 @@ KINDS = {
     "ActionSink": contracts.ActionSinkContract,
     "Checkpointer": contracts.CheckpointerContract,
 }
-TESTS = ("test_stores_memory", "test_stores_sqlite", "test_stores_mongodb")
+# What else a store may be called that keeps the contract of an interface of another name.
+ALSO = {"RecordSink": "ActionSink", "FanOutSink": "ActionSink"}
+TESTS = {
+    "memory": ("test_stores_memory", "test_record_sinks"),
+    "sqlite": ("test_stores_sqlite", "test_record_sinks"),
+    "mongodb": ("test_stores_mongodb", "test_record_sinks"),
+    "fan_out": ("test_fan_out",),
+}
 
 
 def public_stores() -> list[type]:
@@ -30,12 +37,13 @@ def public_stores() -> list[type]:
         if not module.name.rpartition(".")[2].startswith("_"):
             shown = importlib.import_module(module.name)
             found += [getattr(shown, name) for name in shown.__all__]
-    return [kind for kind in found if kind.__name__.endswith(tuple(KINDS))]
+    return [kind for kind in found if kind.__name__.endswith((*KINDS, *ALSO))]
 
 
 def cases_of(kind: type) -> list[type]:
     """The contract classes that the tests make of the store *kind*."""
-    modules = [importlib.import_module(name) for name in TESTS]
+    names = {name for names in TESTS.values() for name in names}
+    modules = [importlib.import_module(name) for name in sorted(names)]
     return [
         case
         for module in modules
@@ -48,13 +56,13 @@ def test_every_module_of_stores_has_a_test_module():
     """A new back end cannot be forgotten in the list above."""
     modules = [module.name for module in pkgutil.iter_modules(hubspot_sync.stores.__path__)]
 
-    assert {f"test_stores_{name}" for name in modules if not name.startswith("_")} == set(TESTS)
+    assert {name for name in modules if not name.startswith("_")} == set(TESTS)
 
 
 @pytest.mark.parametrize("kind", public_stores(), ids=lambda kind: kind.__name__)
 def test_every_store_is_held_to_its_contract(kind):
     """A public store without a subclass of its contract fails here."""
-    contract = next(value for name, value in KINDS.items() if kind.__name__.endswith(name))
+    contract = KINDS[_interface(kind)]
 
     cases = cases_of(kind)
 
@@ -65,7 +73,7 @@ def test_every_store_is_held_to_its_contract(kind):
 @pytest.mark.parametrize("contract", KINDS.values(), ids=lambda kind: kind.__name__)
 def test_no_case_of_a_contract_is_switched_off(contract):
     """The tests of our own stores override fixtures only, never a case."""
-    own = [kind for kind in public_stores() if KINDS[_suffix(kind)] is contract]
+    own = [kind for kind in public_stores() if KINDS[_interface(kind)] is contract]
     overridden = [
         name
         for kind in own
@@ -74,12 +82,16 @@ def test_no_case_of_a_contract_is_switched_off(contract):
         if name.startswith("test_")
     ]
 
-    assert len(own) == 3
+    name = contract.__name__.removesuffix("Contract")
+    assert {f"{start}{name}" for start in ("Memory", "Sqlite", "Mongo")} <= {
+        kind.__name__ for kind in own
+    }
     assert overridden == []
 
 
-def _suffix(kind: type) -> str:
-    return next(name for name in KINDS if kind.__name__.endswith(name))
+def _interface(kind: type) -> str:
+    names = {**{name: name for name in KINDS}, **ALSO}
+    return next(name for end, name in names.items() if kind.__name__.endswith(end))
 
 
 @pytest.mark.parametrize("contract", contracts.__all__)
@@ -107,7 +119,7 @@ def test_interfaces_stay_small(protocol):
 @pytest.mark.parametrize("kind", public_stores(), ids=lambda kind: kind.__name__)
 def test_a_store_has_the_methods_of_its_interface(kind):
     """With the parameters of the interface, in the same order, and the same defaults."""
-    protocol = getattr(interfaces, _suffix(kind))
+    protocol = getattr(interfaces, _interface(kind))
     methods = [name for name in vars(protocol) if not name.startswith("_")]
 
     for name in methods:
@@ -123,6 +135,8 @@ def test_stores_are_imported_when_asked_for():
 
 BROKEN = """
 import pytest
+from attrs import evolve
+from hubspot_sync.models import Action, ActionKind
 from hubspot_sync.stores.memory import {kind}
 from hubspot_sync.testing.contracts import {contract}
 
@@ -130,6 +144,8 @@ class Broken({kind}):
     {change}
 
 class TestBroken({contract}):
+    {flags}
+
     @pytest.fixture
     def store(self):
         return Broken()
@@ -186,6 +202,55 @@ STORES_WITH_A_FAULT = {
         return type(answer)()""",
     ),
 }
+# What the mirrors below keep, as actions.
+MIRRORED = """
+    @property
+    def actions(self):
+        return [
+            Action(
+                account=one.account,
+                object_type=one.object_type,
+                object_id=one.object_id,
+                kind=ActionKind.CREATED if one.created_at else ActionKind.UPDATED,
+                version=one.version,
+                occurred_at=one.created_at or one.modified_at,
+                properties=one.properties,
+                associations=one.associations,
+            )
+            for one in self.records
+        ]
+"""
+MIRRORS_WITH_A_FAULT = {
+    "lets an older version win": """def write(self, actions):
+        for action in actions:
+            place = (action.account, action.object_type, action.object_id)
+            held = self._kept.get(place)
+            if held and held.version > action.version:
+                del self._kept[place]
+        return super().write(actions)""",
+    "keeps what a newer version does not carry": """def write(self, actions):
+        held = {one.object_id: one.properties for one in self.records}
+        return super().write([
+            evolve(one, properties={**held.get(one.object_id, {}), **one.properties})
+            for one in actions
+        ])""",
+    "takes an older version for accepted": """def write(self, actions):
+        return type(super().write(actions))()""",
+}
+
+
+@pytest.mark.parametrize("fault", [None, *MIRRORS_WITH_A_FAULT])
+def test_the_contract_notices_a_fault_of_a_mirror(pytester, fault):
+    """A mirror that keeps every promise passes, one that breaks one fails."""
+    flags = "knows_creations = keeps_versions = False"
+    change = MIRRORS_WITH_A_FAULT.get(fault, "pass") + MIRRORED
+    parts = {"kind": "MemoryRecordSink", "contract": "ActionSinkContract"}
+    pytester.makepyfile(BROKEN.format(flags=flags, change=change, **parts))
+
+    outcome = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider").parseoutcomes()
+
+    assert (fault is not None) is (outcome.get("failed", 0) > 0)
+    assert outcome["passed"] > 10
 
 
 @pytest.mark.parametrize("fault", STORES_WITH_A_FAULT)
@@ -193,7 +258,7 @@ def test_a_contract_notices_a_fault(pytester, fault):
     """A store that breaks one promise fails its contract."""
     kind, change = STORES_WITH_A_FAULT[fault]
     contract = kind.removeprefix("Memory") + "Contract"
-    pytester.makepyfile(BROKEN.format(kind=kind, contract=contract, change=change))
+    pytester.makepyfile(BROKEN.format(kind=kind, contract=contract, change=change, flags="pass"))
 
     outcome = pytester.runpytest_inprocess("-q", "-x", "-p", "no:cacheprovider")
 

@@ -195,7 +195,7 @@ def test_modified_dates_grow_strictly(caller: Caller):
 
 
 def test_bump_changes_the_date_alone(caller: Caller, clock):
-    """Facts 14, point 5: background jobs move the date without an edit."""
+    """HubSpot 11.5: background jobs move the date without an edit."""
     before = dict(caller.emulator.records("companies"))
     clock.advance(1)
     (bumped,) = caller.emulator.bump("companies", count=1)

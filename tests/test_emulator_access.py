@@ -1,4 +1,4 @@
-"""The emulator's credentials, OAuth endpoint, rate windows and faults: facts 3 and 5."""
+"""The emulator's credentials, OAuth endpoint, rate windows and faults: HubSpot 3 and 5."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def refresh(caller: Caller, version: str = "2026-03", **changes: str) -> Any:
 
 @pytest.mark.parametrize("given", [None, "wrong", ""])
 def test_wrong_credentials(caller: Caller, given):
-    """ERRDOC: 401 INVALID_AUTHENTICATION, "Authentication credentials not found"."""
+    """HubSpot 3.4: 401 INVALID_AUTHENTICATION, "Authentication credentials not found"."""
     caller.access_token = given
     reply = caller.get(LIST)
     assert (reply.status, reply.json["category"]) == (401, "INVALID_AUTHENTICATION")
@@ -55,7 +55,7 @@ def test_wrong_credentials(caller: Caller, given):
 
 
 def test_access_tokens_expire_by_the_clock(caller: Caller, clock):
-    """Facts 3.4 and 5.2: 30 minutes, then 401 EXPIRED_AUTHENTICATION with the time."""
+    """HubSpot 3.4 and 5.2: 30 minutes, then 401 EXPIRED_AUTHENTICATION with the time."""
     caller.access_token = refresh(caller).json["access_token"]
     clock.advance(timedelta(minutes=29, seconds=59))
     assert caller.get(LIST).status == 200
@@ -75,7 +75,7 @@ def test_expiring_at_once(caller: Caller):
 
 @pytest.mark.parametrize("version", ["2026-03", "2026-09", "v3"])
 def test_token_answer(caller: Caller, version):
-    """SPEC 279897: the fields of the answer; the refresh token stays the same."""
+    """HubSpot 5.2: the fields of the answer; the refresh token stays the same."""
     content = refresh(caller, version).json
     assert content["token_type"] == "bearer"
     assert content["refresh_token"] == caller.emulator.refresh_token
@@ -85,7 +85,7 @@ def test_token_answer(caller: Caller, version):
 
 
 def test_token_answer_of_v1(caller: Caller):
-    """Facts 5.2: v1 returns four fields only."""
+    """HubSpot 5.2: v1 returns four fields only."""
     assert set(refresh(caller, "v1").json) == {
         "token_type",
         "access_token",
@@ -110,7 +110,7 @@ def test_token_answer_of_v1(caller: Caller):
     ],
 )
 def test_token_refusals(caller: Caller, changes, status, error):
-    """Facts 5.3: 400 with `status` and the OAuth `error`."""
+    """HubSpot 5.3: 400 with `status` and the OAuth `error`."""
     reply = refresh(caller, **changes)
     assert reply.status == 400
     assert (reply.json["status"], reply.json["error"]) == (status, error)
@@ -138,7 +138,7 @@ def test_revoking(caller: Caller):
 
 
 def test_burst_window(caller: Caller, clock):
-    """Facts 3.2 and 3.3: headers count down, then 429 by policy; the window rolls."""
+    """HubSpot 3.2 and 3.3: headers count down, then 429 by policy; the window rolls."""
     left = [caller.get(LIST).headers["X-HubSpot-RateLimit-Remaining"] for _ in range(3)]
     refused = caller.get(LIST)
     assert left == ["2", "1", "0"]
@@ -152,7 +152,7 @@ def test_burst_window(caller: Caller, clock):
 
 
 def test_search_window(caller: Caller, clock):
-    """Facts 1.7: search has a pot of its own, and no limit headers."""
+    """HubSpot 1.7: search has a pot of its own, and no limit headers."""
     replies = [caller.post(SEARCH, {}) for _ in range(3)]
     assert [reply.status for reply in replies] == [200, 200, 429]
     assert replies[2].json["policyName"] == "SECONDLY"
@@ -163,7 +163,7 @@ def test_search_window(caller: Caller, clock):
 
 
 def test_association_batches_are_exempt(caller: Caller):
-    """SPEC 130902: `x-hubspot-rate-limit-exemptions: ["ten-secondly"]`."""
+    """HubSpot 1.7: `x-hubspot-rate-limit-exemptions: ["ten-secondly"]`."""
     for _ in range(5):
         assert caller.post(ASSOCIATIONS, {"inputs": [{"id": "1"}]}).status != 429
     assert caller.get(LIST).headers["X-HubSpot-RateLimit-Remaining"] == "2"
@@ -196,7 +196,7 @@ def test_status_faults_by_route_skip_and_times(caller: Caller):
     ],
 )
 def test_status_faults_have_hubspot_bodies(caller: Caller, status, category):
-    """Facts 3.4: each status with its category."""
+    """HubSpot 3.4: each status with its category."""
     caller.emulator.faults.add(Fault(status=status, headers={"Retry-After": "7"}))
     reply = caller.get(LIST)
     assert (reply.status, reply.json["category"]) == (status, category)
@@ -204,7 +204,7 @@ def test_status_faults_have_hubspot_bodies(caller: Caller, status, category):
 
 
 def test_rate_faults_by_policy(caller: Caller):
-    """Facts 3.3: the policy follows the route unless it is given."""
+    """HubSpot 3.3: the policy follows the route unless it is given."""
     caller.emulator.faults.add(
         Fault(status=429, route="search"), Fault(status=429, route="list", policy="DAILY")
     )
@@ -224,7 +224,7 @@ def test_faults_by_object_type(caller: Caller):
 
 
 def test_html_fault(caller: Caller):
-    """Facts 4: proxies answer with HTML."""
+    """HubSpot 4: proxies answer with HTML."""
     caller.emulator.faults.add(Fault(kind="html", status=521))
     reply = caller.get(LIST)
     assert reply.status == 521

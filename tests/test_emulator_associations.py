@@ -1,4 +1,4 @@
-"""The emulator's associations: facts 1.3 and 2, and HubSpot's associations guide."""
+"""The emulator's associations: HubSpot 1.3 and 2."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def inline(reply: Any) -> Any:
 
 
 def test_inline_rows(caller: Caller):
-    """Facts 1.3: one row per type; `contact_to_company` marks the primary company."""
+    """HubSpot 1.3: one row per type; `contact_to_company` marks the primary company."""
     reply = caller.get("/crm/v3/objects/contacts/501", associations="companies")
     assert inline(reply) == [
         {"id": "7", "type": "contact_to_company_unlabeled"},
@@ -59,20 +59,20 @@ def test_inline_rows(caller: Caller):
 
 
 def test_no_edges_no_key(caller: Caller):
-    """Facts 1.3: without any the whole key is absent."""
+    """HubSpot 1.3: without any the whole key is absent."""
     reply = caller.get("/crm/v3/objects/contacts/502", associations="companies")
     assert "associations" not in reply.json
 
 
 def test_seen_from_the_company(caller: Caller):
-    """Facts 2.4: 2 and 280 in the other direction."""
+    """HubSpot 2.4: 2 and 280 in the other direction."""
     reply = caller.get("/crm/v4/objects/companies/29022297485/associations/contacts")
     kinds = reply.json["results"][0]["associationTypes"]
     assert [kind["typeId"] for kind in kinds] == [2, 280]
 
 
 def test_batch_read_as_recorded(caller: Caller):
-    """`search-contacts-contacts-to-companies.json`: numbers, labels, and 207 for no edges."""
+    """HubSpot 2.1, as recorded by others: numbers, labels, and 207 for no edges."""
     reply = caller.post(BATCH, {"inputs": [{"id": "501"}, {"id": "502"}, {"id": "x"}]})
     assert reply.status == 207
     one = reply.json["results"][0]
@@ -94,7 +94,7 @@ def test_batch_read_as_recorded(caller: Caller):
 
 
 def test_batch_read_without_errors(caller: Caller):
-    """Facts 2.1: 200 when every record has edges; the date-based twin answers alike."""
+    """HubSpot 2.1: 200 when every record has edges; the date-based twin answers alike."""
     body = {"inputs": [{"id": "501"}]}
     legacy = caller.post(BATCH, body)
     dated = caller.post("/crm/associations/2026-03/0-1/0-2/batch/read", body)
@@ -111,7 +111,7 @@ def test_batch_read_refuses_inputs(caller: Caller, count):
 
 
 def test_batch_read_pages_each_record(crowd: Caller):
-    """Facts 2.1: `paging` inside each result, its `after` goes into that input."""
+    """HubSpot 2.1: `paging` inside each result, its `after` goes into that input."""
     path = "/crm/v4/associations/companies/contacts/batch/read"
     seen: list[str] = []
     pages, given = 0, {"id": "9"}
@@ -126,7 +126,7 @@ def test_batch_read_pages_each_record(crowd: Caller):
 
 
 def test_single_read_pages(crowd: Caller):
-    """Facts 2.2: at most 500 a page, the link leads on."""
+    """HubSpot 2.2: at most 500 a page, the link leads on."""
     path = "/crm/v4/objects/companies/9/associations/contacts"
     first = crowd.get(path)
     link = first.json["paging"]["next"]["link"].removeprefix(crowd.emulator.base_url)
@@ -152,7 +152,7 @@ def test_inline_cap_and_continuation(crowd: Caller, family):
 
 
 def test_labels(caller: Caller):
-    """Facts 2.4: `GET /crm/v4/associations/{from}/{to}/labels`."""
+    """HubSpot 2.4: `GET /crm/v4/associations/{from}/{to}/labels`."""
     labels = caller.get("/crm/v4/associations/contacts/companies/labels").json["results"]
     other = caller.get("/crm/associations/2026-03/0-2/0-1/labels").json["results"]
     assert labels[:2] == [PRIMARY, PLAIN]
@@ -161,7 +161,7 @@ def test_labels(caller: Caller):
 
 
 def test_edges_do_not_move_the_modified_date(caller: Caller):
-    """Facts 2.5: only the derived property follows."""
+    """HubSpot 2.5: only the derived property follows."""
     emulator = caller.emulator
     before = emulator.records("contacts")["501"]
     emulator.dissociate("contacts", "501", "companies", "29022297485")
@@ -199,7 +199,7 @@ def test_deleting_a_record_deletes_its_edges(caller: Caller):
 
 
 def test_custom_types_can_be_associated(caller: Caller):
-    """Facts 10: any pair of types has a plain association type."""
+    """HubSpot 10: any pair of types has a plain association type."""
     emulator = caller.emulator
     pets = emulator.add_object_type("pets", type_id="2-5")
     pet = emulator.create(pets)

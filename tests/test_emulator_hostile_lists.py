@@ -1,4 +1,4 @@
-"""List pages and association lists as they should not be: facts 1.2, 1.3, 1.6, 2.1 and 3.4."""
+"""List pages and association lists as they should not be: HubSpot 1.2, 1.3, 1.6, 2.1 and 3.4."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def flat(found: list[list[str]]) -> list[str]:
 
 
 def test_nothing_of_it_by_default(caller: Caller):
-    """Facts 1.2: ascending ids, full pages, each row once, `after` is the next id for ever."""
+    """HubSpot 1.2: ascending ids, full pages, each row once, `after` is the next id for ever."""
     found = pages(caller)
     assert flat(found) == ids(caller)
     assert {len(page) for page in found[:-1]} == {7}
@@ -64,7 +64,7 @@ def test_nothing_of_it_by_default(caller: Caller):
 
 
 def test_rows_out_of_order_within_pages(caller: Caller):
-    """Facts 1.2: ascending order is observed, not promised."""
+    """HubSpot 1.2: ascending order is observed, not promised."""
     caller.emulator.hostility = Hostility(list_disorder=1)
     found = pages(caller)
     assert [sorted(page, key=int) for page in found] == [
@@ -117,7 +117,7 @@ def test_short_list_pages(caller: Caller):
 
 
 def test_opaque_after(caller: Caller):
-    """Facts 1.2: `after` is to be treated as opaque; text of one's own is a 400."""
+    """HubSpot 1.2: `after` is to be treated as opaque; text of one's own is a 400."""
     caller.emulator.hostility = Hostility(opaque_after=True)
     assert flat(pages(caller)) == ids(caller)
     after = caller.get(LIST, limit=5).after
@@ -133,7 +133,7 @@ def test_opaque_after(caller: Caller):
 
 @pytest.mark.parametrize("opaque", [True, False])
 def test_stale_after_some_calls(caller: Caller, opaque):
-    """Facts 3.4: a bad paging value is a 400; nobody promises how long one is good."""
+    """HubSpot 3.4: a bad paging value is a 400; nobody promises how long one is good."""
     caller.emulator.hostility = Hostility(stale_after_calls=3, opaque_after=opaque)
     after = caller.get(LIST, limit=5).after
     statuses = [caller.get(LIST, limit=5, after=after).status for _ in range(5)]
@@ -167,7 +167,7 @@ def test_everything_at_once(caller: Caller):
 
 
 def test_repeated_inline_edges(caller: Caller):
-    """Facts 1.3: the same id and the same type come twice: de-duplicate."""
+    """HubSpot 1.3: the same id and the same type come twice: de-duplicate."""
 
     def rows():
         results = caller.get(LIST, limit=100, associations="companies").json["results"]
@@ -221,7 +221,7 @@ def test_small_portions_inline(caller: Caller):
 
 
 def test_small_portions_in_batches(caller: Caller):
-    """Facts 2.1: `paging` inside each result, its `after` goes into that input."""
+    """HubSpot 2.1: `paging` inside each result, its `after` goes into that input."""
     caller.emulator.hostility = Hostility(association_page=2)
     given: dict[str, str] | None = {"id": ids(caller)[0]}
     found: list[list[str]] = []
@@ -237,7 +237,7 @@ def test_small_portions_in_batches(caller: Caller):
 
 
 def test_inputs_that_a_batch_ignores(caller: Caller):
-    """Facts 1.6: nothing forbids fewer rows; neither in `results` nor in `errors`."""
+    """HubSpot 1.6: nothing forbids fewer rows; neither in `results` nor in `errors`."""
     body = {"inputs": [{"id": one} for one in ids(caller)]}
 
     def named():
@@ -253,7 +253,7 @@ def test_inputs_that_a_batch_ignores(caller: Caller):
 
 
 def test_inputs_that_a_batch_read_ignores(caller: Caller):
-    """Facts 1.6: a record that was asked for is neither there nor reported, and there next time."""
+    """HubSpot 1.6: a record is neither there nor reported, and there when it is asked for again."""
     body = {"inputs": [{"id": one} for one in ids(caller)], "properties": []}
     caller.emulator.hostility = Hostility(dropped_inputs=0.5)
     replies = [caller.post(f"{LIST}/batch/read", body) for _ in range(10)]

@@ -1,4 +1,4 @@
-"""Search pages as they should not be: facts 14, points 1 to 4 and 17."""
+"""Search pages as they should not be: HubSpot 11.1 to 11.4 and 11.8."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_nothing_of_it_by_default(account: Caller):
 
 
 def test_rows_out_of_order(account: Caller):
-    """ESTUARY search_objects.py fails on them; here a page of the same rows, hs_object_id too."""
+    """HubSpot 11.1: others fail on them; here a page of the same rows, hs_object_id too."""
     expected = inside(account)[:20]
     with hostile(account, search_disorder=1):
         reply = page(account)
@@ -107,7 +107,7 @@ def test_rows_out_of_order(account: Caller):
 
 
 def test_sort_broken_by_up_to_an_hour(account: Caller):
-    """Facts 14, point 1: a sort by modified time is off, the same way on each page."""
+    """HubSpot 11.1: a sort by modified time is off, the same way on each page."""
     emulator, sort = account.emulator, ["lastmodifieddate"]
     with hostile(account, sort_jitter=timedelta(days=30)):
         rows = [
@@ -128,7 +128,7 @@ def test_sort_broken_by_up_to_an_hour(account: Caller):
 
 
 def test_rows_outside_the_window(account: Caller):
-    """ESTUARY api/shared.py guards against rows below and above; they stand where ids rise."""
+    """HubSpot 11.1: rows below and above; they stand where ids rise."""
     expected, strays, after = inside(account), [], "0"
     with hostile(account, stray_rows=1):
         for _ in range(5):
@@ -150,14 +150,14 @@ def test_rows_outside_the_window(account: Caller):
 
 
 def test_total_drifts(account: Caller):
-    """Facts 14, point 17: `total` may drift from page to page."""
+    """HubSpot 11.8: `total` may drift from page to page."""
     with hostile(account, total_drift=1, total_drift_rows=2):
         totals = {page(account).json["total"] - len(inside(account)) for _ in range(40)}
     assert totals == {-2, -1, 1, 2}
 
 
 def test_short_pages(account: Caller):
-    """Facts 1.7: a page's size says nothing; `paging.next` is there all the same."""
+    """HubSpot 1.7: a page's size says nothing; `paging.next` is there all the same."""
     with hostile(account, short_pages=1):
         reply = page(account)
         assert 0 < len(reply.ids) <= 20
@@ -182,7 +182,7 @@ def test_empty_pages(account: Caller):
 
 @pytest.mark.parametrize("offset", [True, False])
 def test_rows_of_the_page_before(account: Caller, offset):
-    """Facts 14, point 4: offsets shift, so rows come again; by id too."""
+    """HubSpot 11.4: offsets shift, so rows come again; by id too."""
     expected = inside(account)
     with hostile(account, repeated_rows=1):
         given = {"after": "20"} if offset else {}
@@ -198,7 +198,7 @@ def test_rows_of_the_page_before(account: Caller, offset):
 
 
 def test_missing_rows_are_counted(account: Caller):
-    """ESTUARY #1861: rows are left out; only `total` knows of them."""
+    """HubSpot 11.1: rows are left out; only `total` knows of them."""
     expected = inside(account)[:20]
     with hostile(account, missing_rows=1):
         replies = [page(account) for _ in range(10)]
@@ -210,7 +210,7 @@ def test_missing_rows_are_counted(account: Caller):
 
 @pytest.mark.parametrize("poison", ["error", "disorder"])
 def test_poisonous_rows(account: Caller, poison):
-    """Facts 1.7 "500 trap": some rows break each page that they are on, however small."""
+    """HubSpot 1.7 "500 trap": some rows break each page that they are on, however small."""
     expected = inside(account)
     with hostile(account, poisonous={"contacts": [expected[30]]}, poison=poison):
         assert page(account).ids == expected[:20]
@@ -271,7 +271,7 @@ def test_the_parts_are_independent_and_seeded(account: Caller):
 
 
 def test_too_many_rows_in_one_millisecond():
-    """Airbyte #43317: 15,000 ties are real, and a search by offset ends at 10,000 with a 400."""
+    """HubSpot 11.2: 15,000 ties are real, and a search by offset ends at 10,000 with a 400."""
     clock = ManualClock()
     with HubSpotEmulator(contacts=15_001, clock=clock) as emulator:
         emulator.touch("contacts", count=15_000)

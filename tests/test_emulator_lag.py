@@ -1,4 +1,4 @@
-"""The emulator's search index lag: facts 1.7 "freshness" and 14, point 1."""
+"""The emulator's search index lag: HubSpot 1.7 "freshness" and 11.1."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_seeded_content_is_indexed(caller: Caller):
 
 
 def test_search_shows_the_old_version_until_then(caller: Caller, clock):
-    """Facts 14, point 1: rows arrive late; until then the old date and the old values."""
+    """HubSpot 11.1: rows arrive late; until then the old date and the old values."""
     (one,) = caller.emulator.touch("contacts", count=1)
     by_id = {"propertyName": "hs_object_id", "operator": "EQ", "value": one}
     names = ["jobtitle"]
@@ -61,7 +61,7 @@ def test_search_shows_the_old_version_until_then(caller: Caller, clock):
 
 
 def test_search_does_not_know_a_new_record_until_then(caller: Caller, clock):
-    """SEARCHDOC: new rows take "a few moments"."""
+    """HubSpot 1.7: new rows take "a few moments"."""
     one = caller.emulator.create("contacts")
     caller.emulator.touch("contacts", object_ids=[one])
     assert caller.search("contacts").json["total"] == 20
@@ -72,7 +72,7 @@ def test_search_does_not_know_a_new_record_until_then(caller: Caller, clock):
 
 
 def test_all_else_shows_the_truth_at_once(caller: Caller):
-    """Facts 1.2: the list reads primary storage (ESTUARY); so do single and batch reads here."""
+    """HubSpot 1.2: the list reads primary storage; so do single and batch reads here."""
     one = caller.emulator.create("contacts", {"city": "Rome"})
     caller.emulator.update("contacts", one, {"city": "Oslo"})
     listed = caller.get(LIST, limit=100, properties="city").json["results"][-1]
@@ -84,7 +84,7 @@ def test_all_else_shows_the_truth_at_once(caller: Caller):
 
 
 def test_archived_records_vanish_from_search_at_once(caller: Caller, clock):
-    """Facts 1.7: archived never returned, late or not."""
+    """HubSpot 1.7: archived never returned, late or not."""
     one = caller.emulator.create("contacts")
     (two,) = caller.emulator.touch("contacts", object_ids=[caller.search("contacts").ids[0]])
     caller.emulator.archive("contacts", one, two)
@@ -111,7 +111,7 @@ def test_an_older_version_never_overtakes_a_newer_one(clock):
 
 
 def test_rows_arrive_out_of_modified_order(clock):
-    """ESTUARY #1861: later changes are found before earlier ones."""
+    """HubSpot 11.1: later changes are found before earlier ones."""
     hostility = Hostility(index_lag=(1, 60))
     with HubSpotEmulator(contacts=20, clock=clock, hostility=hostility) as emulator:
         caller = Caller(emulator)

@@ -1,4 +1,4 @@
-"""The emulator's quotas, scopes, API families and early expiry: facts 3, 5 and 6."""
+"""The emulator's quotas, scopes, API families and early expiry: HubSpot 3, 5 and 6."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def limits(reply: Any) -> dict[str, str]:
 
 
 def test_headers_of_a_static_access_token(caller: Caller):
-    """Facts 3.2: the daily ones too, which OAuth apps do not get."""
+    """HubSpot 3.2: the daily ones too, which OAuth apps do not get."""
     assert limits(caller.get(LIST)) == {
         "-Daily": "6",
         "-Daily-Remaining": "5",
@@ -58,7 +58,7 @@ def test_headers_of_a_static_access_token(caller: Caller):
 
 
 def test_headers_of_an_oauth_app(clock):
-    """NANGO recordings: no daily headers; none at all on search."""
+    """HubSpot 3.2: no daily headers; none at all on search."""
     with HubSpotEmulator(clock=clock, burst_limit=110) as emulator:
         caller = Caller(emulator)
         assert not [name for name in limits(caller.get(LIST)) if "Daily" in name]
@@ -67,7 +67,7 @@ def test_headers_of_an_oauth_app(clock):
 
 
 def test_daily_pot_counts_everything_until_midnight(caller: Caller, clock):
-    """Facts 1.7 and 3.1: searches and association batches too; anew at the account's midnight."""
+    """HubSpot 1.7 and 3.1: searches and association batches too; anew at the account's midnight."""
     assert limits(caller.post(SEARCH, {})) == {}
     batch = caller.post(ASSOCIATIONS, {"inputs": [{"id": "1"}]})
     assert limits(batch) == {"-Daily": "6", "-Daily-Remaining": "4"}
@@ -94,7 +94,7 @@ def test_a_refused_call_is_in_no_pot(caller: Caller, clock):
 
 
 def test_time_zone_in_the_account_details(caller: Caller):
-    """Facts 13: where a client learns when midnight is."""
+    """HubSpot 7: where a client learns when midnight is."""
     details = caller.get("/account-info/v3/details").json
     assert details["timeZone"] == "Europe/Berlin"
     assert details["utcOffset"] == "+02:00"
@@ -123,7 +123,7 @@ def searches(rate: float, seed: int = 1) -> list[int]:
 
 
 def test_other_apps_search_too():
-    """Facts 14, point 13: 5 a second are the account's; others take theirs at random moments."""
+    """HubSpot 11.7: 5 a second are the account's; others take theirs at random moments."""
     assert set(searches(0)) == {200}
     statuses = searches(2)
     assert set(statuses) == {200, 429}
@@ -163,7 +163,7 @@ def test_a_varying_part_of_the_burst_is_taken():
     ],
 )
 def test_refused_families(caller: Caller, family, path):
-    """Facts 5.1 and 6: a family that is switched off is an unknown path, the others stay."""
+    """HubSpot 5.1 and 6: a family that is switched off is an unknown path, the others stay."""
     method = "POST" if path == ASSOCIATIONS or path.startswith("/oauth") else "GET"
     assert caller.call(method, path, b"{}").status != 404 or "/1/" in path
     unknown = caller.get("/crm/v9/nothing")
@@ -178,7 +178,7 @@ def test_refused_families(caller: Caller, family, path):
 
 @pytest.mark.parametrize("legacy", [True, False])
 def test_a_portal_of_one_generation(caller: Caller, legacy):
-    """Facts 6: legacy paths only, or date-based ones only."""
+    """HubSpot 6: legacy paths only, or date-based ones only."""
     dated = {"2025-09", "2026-03", "2026-09"}
     families = dated if legacy else {"v3", "v4"}
     caller.emulator.hostility = Hostility(refused_families=families)
@@ -207,7 +207,7 @@ def test_a_portal_of_one_generation(caller: Caller, legacy):
     ],
 )
 def test_missing_scopes(caller: Caller, scopes, path, needed):
-    """ERRDOC and facts 5.4: 403 MISSING_SCOPES names those of which any one is enough."""
+    """HubSpot 3.4 and 5.4: 403 MISSING_SCOPES names those of which any one is enough."""
     caller.emulator.add_object_type("notes")
     caller.emulator.add_object_type("pets", type_id="2-7")
     caller.emulator.scopes = scopes
@@ -221,7 +221,7 @@ def test_missing_scopes(caller: Caller, scopes, path, needed):
 
 
 def test_scopes_in_the_token_answer(clock):
-    """Facts 5.2: the answer lists them."""
+    """HubSpot 5.2: the answer lists them."""
     with HubSpotEmulator(clock=clock, scopes=["oauth"]) as emulator:
         assert issued(Caller(emulator))["scopes"] == ["oauth"]
 
@@ -239,7 +239,7 @@ def issued(caller: Caller) -> Any:
 
 
 def test_early_expiry(clock):
-    """Facts 3.4: an issued access token dies before its time, for good; a new one lives."""
+    """HubSpot 3.4: an issued access token dies before its time, for good; a new one lives."""
     hostility = Hostility(early_expiry=0.3)
     with HubSpotEmulator(clock=clock, contacts=1, hostility=hostility) as emulator:
         caller = Caller(emulator)

@@ -1,4 +1,4 @@
-"""An account that changes while it is read: facts 14, point 4."""
+"""An account that changes while it is read: HubSpot 11.4."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_meddling(caller: Caller):
 
 
 def test_meddling_with_associations(caller: Caller):
-    """Facts 2.5: edges come and go, and no modified date moves."""
+    """HubSpot 2.5: edges come and go, and no modified date moves."""
 
     def edges():
         records = caller.emulator.records("contacts").items()

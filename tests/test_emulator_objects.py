@@ -1,6 +1,6 @@
 """The emulator's list, single read, batch read, properties and account endpoints.
 
-"Facts" are the sections of our HubSpot fact sheet, which names HubSpot's own pages.
+"HubSpot 1.2" is section 1.2 of `docs/hubspot.md`, which names the sources.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def empty() -> Iterator[Caller]:
 
 
 def test_list_walks_all_ids_upwards(caller: Caller):
-    """Facts 1.2: ascending ids, `after` is the next id, no `paging` on the last page."""
+    """HubSpot 1.2: ascending ids, `after` is the next id, no `paging` on the last page."""
     seen, after = [], "0"
     while after is not None:
         page = caller.get(LIST, limit=100, after=after)
@@ -49,7 +49,7 @@ def test_list_walks_all_ids_upwards(caller: Caller):
 
 
 def test_list_default_page_and_link(caller: Caller):
-    """SPEC contacts.json: `limit` is 10 by default; the link leads to the next page."""
+    """HubSpot 1.2: `limit` is 10 by default; the link leads to the next page."""
     first = caller.get(LIST)
     link = first.json["paging"]["next"]["link"].removeprefix(caller.emulator.base_url)
     assert len(first.ids) == 10
@@ -58,7 +58,7 @@ def test_list_default_page_and_link(caller: Caller):
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "many"])
 def test_list_refuses_page_sizes(caller: Caller, limit):
-    """SPEC contacts.json: at most 100; a 400 in HubSpot's shape (facts 4)."""
+    """HubSpot 1.2: at most 100; a 400 in HubSpot's shape (HubSpot 4)."""
     reply = caller.get(LIST, limit=limit)
     assert reply.status == 400
     assert reply.json["status"] == "error"
@@ -67,7 +67,7 @@ def test_list_refuses_page_sizes(caller: Caller, limit):
 
 
 def test_record_shape(caller: Caller):
-    """Facts 1.2: envelope and always-returned properties, equal to the ground truth."""
+    """HubSpot 1.2: envelope and always-returned properties, equal to the ground truth."""
     one = caller.get(LIST, limit=1, properties=["firstname"]).json["results"][0]
     truth = caller.emulator.records("contacts")[one["id"]]
     assert set(one) == {"id", "properties", "createdAt", "updatedAt", "archived", "url"}
@@ -83,7 +83,7 @@ def test_record_shape(caller: Caller):
 
 
 def test_companies_have_another_modified_property(caller: Caller):
-    """Facts 1.8: `hs_lastmodifieddate` for all but contacts; defaults as in recorded pages."""
+    """HubSpot 1.8: `hs_lastmodifieddate` for all but contacts; defaults as in recorded pages."""
     one = caller.get("/crm/v3/objects/0-2", limit=1).json["results"][0]
     assert set(one["properties"]) == {
         "name",
@@ -95,7 +95,7 @@ def test_companies_have_another_modified_property(caller: Caller):
 
 
 def test_null_for_no_value_and_silence_for_unknown_names(empty: Caller):
-    """Facts 1.2 and 9: null for no value, "" stays "", unknown names are dropped."""
+    """HubSpot 1.2 and 9: null for no value, "" stays "", unknown names are dropped."""
     empty.emulator.create("contacts", {"city": ""})
     reply = empty.get(LIST, properties=["city", "email", "no_such"], associations=["no_such"])
     properties = reply.json["results"][0]["properties"]
@@ -123,7 +123,7 @@ def test_repeated_parameters_are_a_list(caller: Caller):
 
 
 def test_archived_rows_only_on_demand(empty: Caller):
-    """Facts 1.4 and 8: deleted records are in `archived=true` alone, their date unmoved."""
+    """HubSpot 1.4 and 8: deleted records are in `archived=true` alone, their date unmoved."""
     kept, gone = (empty.emulator.create("contacts", {"city": c}) for c in "ab")
     before = empty.emulator.records("contacts")[gone].modified_at
     empty.emulator.archive("contacts", gone)
@@ -138,7 +138,7 @@ def test_archived_rows_only_on_demand(empty: Caller):
 
 
 def test_created_during_a_walk_comes_last(empty: Caller):
-    """Facts 1.2: the walk is by id, so a new record is appended to its end."""
+    """HubSpot 1.2: the walk is by id, so a new record is appended to its end."""
     first = [empty.emulator.create("contacts") for _ in range(3)]
     page = empty.get(LIST, limit=2)
     late = empty.emulator.create("contacts")
@@ -146,7 +146,7 @@ def test_created_during_a_walk_comes_last(empty: Caller):
 
 
 def test_single_read(caller: Caller):
-    """Facts 3.4: an absent id is 404 OBJECT_NOT_FOUND."""
+    """HubSpot 3.4: an absent id is 404 OBJECT_NOT_FOUND."""
     object_id = caller.get(LIST, limit=1).ids[0]
     assert caller.get(f"{LIST}/{object_id}").json["id"] == object_id
     for wrong in ("999999999", "abc"):
@@ -155,7 +155,7 @@ def test_single_read(caller: Caller):
 
 
 def test_batch_read_all_found(caller: Caller):
-    """Facts 1.6: 200, ids only once, and not in the order of the inputs."""
+    """HubSpot 1.6: 200, ids only once, and not in the order of the inputs."""
     ids = caller.get(LIST, limit=3).ids
     inputs = [{"id": i} for i in [*reversed(ids), ids[0]]]
     reply = caller.post(BATCH, {"properties": ["email"], "inputs": inputs})
@@ -166,7 +166,7 @@ def test_batch_read_all_found(caller: Caller):
 
 
 def test_batch_read_some_missing(caller: Caller):
-    """Facts 1.6: 207, `numErrors` counts groups; shape of `batch-update-...-partial-success`."""
+    """HubSpot 1.6: 207, `numErrors` counts groups; the shape of a recorded answer."""
     known = caller.get(LIST, limit=1).ids[0]
     reply = caller.post(BATCH, {"inputs": [{"id": "7777777"}, {"id": known}, {"id": "x"}]})
     error = reply.json["errors"][0]
@@ -178,7 +178,7 @@ def test_batch_read_some_missing(caller: Caller):
 
 
 def test_batch_read_by_email(empty: Caller):
-    """Facts 1.6: `idProperty` takes e-mail or a unique property, nothing else."""
+    """HubSpot 1.6: `idProperty` takes e-mail or a unique property, nothing else."""
     object_id = empty.emulator.create("contacts", {"email": "Ann@example.com", "city": "x"})
     body = {"idProperty": "email", "inputs": [{"id": "ann@example.com"}, {"id": "b@x.y"}]}
     reply = empty.post(BATCH, body)
@@ -218,12 +218,12 @@ def test_history_is_refused_loudly(caller: Caller):
     ],
 )
 def test_families_and_names(caller: Caller, family, name):
-    """Facts 1.1 and 6: every family side by side, types by name or id."""
+    """HubSpot 1.1 and 6: every family side by side, types by name or id."""
     assert caller.get(f"{family}{name}", limit=1).status == 200
 
 
 def test_unknown_object_type(caller: Caller):
-    """As recorded in `search-error-invalid-object.json`: a 400 without a category."""
+    """HubSpot 1.1: a 400 without a category."""
     reply = caller.get("/crm/v3/objects/butterflies")
     assert reply.status == 400
     assert reply.json["message"] == "Unable to infer object type from: butterflies"
@@ -231,7 +231,7 @@ def test_unknown_object_type(caller: Caller):
 
 
 def test_custom_object_type(empty: Caller):
-    """Facts 10: custom types by `2-<n>`, `p<portal>_<name>` and `p_<name>`."""
+    """HubSpot 10: custom types by `2-<n>`, `p<portal>_<name>` and `p_<name>`."""
     name = empty.emulator.add_object_type("pets", type_id="2-77")
     object_id = empty.emulator.create(name, {"name": "Rex"})
     assert name == "p62515_pets"
@@ -249,7 +249,7 @@ def test_custom_object_type(empty: Caller):
     ],
 )
 def test_unknown_paths(caller: Caller, method, path, status):
-    """Facts 4: also these in HubSpot's error shape, with the correlation header."""
+    """HubSpot 4: also these in HubSpot's error shape, with the correlation header."""
     reply = caller.call(method, path)
     assert reply.status == status
     assert reply.json["status"] == "error"
@@ -257,19 +257,19 @@ def test_unknown_paths(caller: Caller, method, path, status):
 
 
 def test_malformed_json(caller: Caller):
-    """Facts 3.4: a body that is no JSON object is 400."""
+    """HubSpot 3.4: a body that is no JSON object is 400."""
     assert caller.call("POST", BATCH, b"{nope").status == 400
     assert caller.call("POST", BATCH, b"[]").status == 400
 
 
 def test_long_url(caller: Caller):
-    """Facts 14, point 8: 414 near 16,200 characters; 15,000 pass."""
+    """HubSpot 11.6: 414 near 16,200 characters; 15,000 pass."""
     assert caller.get(LIST, properties="x" * 15_000).status == 200
     assert caller.get(LIST, properties="x" * 16_200).status == 414
 
 
 def test_property_definitions(caller: Caller):
-    """Facts 9: the fields of a definition; ids hide in number properties."""
+    """HubSpot 9: the fields of a definition; ids hide in number properties."""
     reply = caller.get("/crm/v3/properties/contacts")
     by_name = {one["name"]: one for one in reply.json["results"]}
     assert len(by_name) >= 25
@@ -285,13 +285,13 @@ def test_property_definitions(caller: Caller):
 
 
 def test_single_property(caller: Caller):
-    """SPEC CRM/Properties: one definition by name, 404 without."""
+    """HubSpot 9: one definition by name, 404 without."""
     assert caller.get("/crm/v3/properties/contacts/email").json["name"] == "email"
     assert caller.get("/crm/v3/properties/contacts/no_such").status == 404
 
 
 def test_properties_come_and_go(empty: Caller):
-    """Facts 1.2: a deleted property is dropped silently."""
+    """HubSpot 1.2: a deleted property is dropped silently."""
     extra = PropertyDefinition(name="shoe_size", type="number", field_type="number")
     empty.emulator.add_property("contacts", extra)
     empty.emulator.create("contacts", {"shoe_size": "43.5"})
@@ -302,7 +302,7 @@ def test_properties_come_and_go(empty: Caller):
 
 
 def test_account_details(caller: Caller):
-    """The keys of the recorded `post-auth-account-info.json`."""
+    """HubSpot 7: the keys of a recorded answer."""
     details = caller.get("/account-info/2026-03/details").json
     assert details["portalId"] == 62515
     assert set(details) == {

@@ -1,4 +1,4 @@
-"""The emulator's search: HubSpot's search guide and facts 1.7."""
+"""The emulator's search: HubSpot 1.7."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def places(caller: Caller, reply: Any) -> str:
     ],
 )
 def test_operators(caller: Caller, condition, expected):
-    """SEARCHDOC operators: strings ignore case, enumerations do not, numbers are exact."""
+    """HubSpot 1.7: strings ignore case, enumerations do not, numbers are exact."""
     reply = caller.search("contacts", condition)
     assert reply.status == 200
     assert places(caller, reply) == expected
@@ -96,7 +96,7 @@ def test_operators(caller: Caller, condition, expected):
 
 
 def test_ids_compare_as_numbers(caller: Caller):
-    """Facts 1.7: `hs_object_id` GT/GTE/IN are numeric, not by text."""
+    """HubSpot 1.7: `hs_object_id` GT/GTE/IN are numeric, not by text."""
     ids = list(caller.emulator.records("contacts"))
     assert caller.search("contacts", where("hs_object_id", "GT", ids[1])).ids == ids[2:]
     assert caller.search("contacts", where("hs_object_id", "GTE", ids[1])).ids == ids[1:]
@@ -104,7 +104,7 @@ def test_ids_compare_as_numbers(caller: Caller):
 
 
 def test_groups_are_alternatives(caller: Caller):
-    """SEARCHDOC: filters of a group all hold, of several groups one must."""
+    """HubSpot 1.7: filters of a group all hold, of several groups one must."""
     groups = [
         {"filters": [where("city", "EQ", "oslo"), where("lifecyclestage", "EQ", "lead")]},
         {"filters": [where("total_revenue", "LT", "0")]},
@@ -124,12 +124,12 @@ def test_groups_are_alternatives(caller: Caller):
     ],
 )
 def test_sorts(caller: Caller, sorts, expected):
-    """SEARCHDOC: one rule, as text or object; creation order without."""
+    """HubSpot 1.7: one rule, as text or object; creation order without."""
     assert places(caller, caller.post(SEARCH, {"sorts": sorts})) == expected
 
 
 def test_pages_by_offset(caller: Caller):
-    """Facts 1.7: `after` is an integer offset, `total` is on every page, no link."""
+    """HubSpot 1.7: `after` is an integer offset, `total` is on every page, no link."""
     first = caller.post(SEARCH, {"limit": 2})
     last = caller.post(SEARCH, {"limit": 2, "after": "4"})
     assert first.json["paging"] == {"next": {"after": "2"}}
@@ -164,14 +164,14 @@ def test_contacts_by_the_wrong_modified_property(caller: Caller):
     ],
 )
 def test_refusals(caller: Caller, body):
-    """SEARCHDOC limits: 200 a page, 10,000 in all, 5 groups, 6 filters each, 18 in all."""
+    """HubSpot 1.7: 200 a page, 10,000 in all, 5 groups, 6 filters each, 18 in all."""
     reply = caller.post(SEARCH, body)
     assert reply.status == 400
     assert reply.json["category"] == "VALIDATION_ERROR"
 
 
 def test_cap_is_a_400_not_a_cut(caller: Caller):
-    """Facts 14, point 3: the last page of 10,000 passes, the row after it does not."""
+    """HubSpot 11.3: the last page of 10,000 passes, the row after it does not."""
     assert caller.post(SEARCH, {"after": "9800", "limit": 200}).status == 200
     assert caller.post(SEARCH, {"after": "9801", "limit": 200}).status == 400
 
@@ -183,14 +183,14 @@ def test_unknown_features_are_loud(caller: Caller):
 
 
 def test_unknown_property_is_named(caller: Caller):
-    """Facts 4: a structured error with code and property name."""
+    """HubSpot 4: a structured error with code and property name."""
     error = caller.search("contacts", where("no_such", "EQ", "x")).json["errors"][0]
     assert error["code"] == "PROPERTY_DOESNT_EXIST"
     assert error["context"] == {"propertyName": ["no_such"]}
 
 
 def test_no_associations_and_no_archived_rows():
-    """Facts 1.7: search gives neither."""
+    """HubSpot 1.7: search gives neither."""
     with HubSpotEmulator(clock=ManualClock()) as emulator:
         company = emulator.create("companies")
         kept, gone = emulator.create("contacts"), emulator.create("contacts")

@@ -160,6 +160,24 @@ def test_what_changed_is_delivered_once(host, emulator):
     assert_in_step(host)
 
 
+@pytest.mark.parametrize("changed", [1_000, 4_000])
+def test_an_increment_costs_few_calls(hubspot_emulator, clock, changed):
+    """200 a search, 1,000 an association batch: at most 6.5 calls for 1,000 contacts."""
+    emulator = hubspot_emulator(contacts=5_000, companies=20, clock=clock)
+    host = Host(emulator, clock)
+    engine = host.engine(settings=SyncSettings())
+    engine.sync(ACCOUNT)
+    clock.advance(60)
+    emulator.touch("contacts", count=changed)
+    clock.advance(1)
+
+    report = engine.sync(ACCOUNT)
+
+    contacts = stream(report, "contacts")
+    assert contacts.counts.delivered == changed
+    assert sum(contacts.api_calls.values()) <= 6.5 * changed / 1_000
+
+
 def test_a_moved_date_alone_is_counted_not_delivered(host, emulator):
     """And the next run knows that version."""
     host.engine().sync(ACCOUNT)

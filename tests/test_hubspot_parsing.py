@@ -92,6 +92,11 @@ def test_rows_that_are_no_records_are_named(change, reason):
     assert skipped.object_id == {**ROW, **change}["id"]
 
 
+def inline(block):
+    """What is read of a row with this block of companies."""
+    return read_inline({"associations": {"companies": block}}, ["companies"])
+
+
 def test_inline_associations_are_merged_by_record():
     """The same id comes once per type."""
     block = {
@@ -99,15 +104,20 @@ def test_inline_associations_are_merged_by_record():
             {"id": "9", "type": "contact_to_company_unlabeled"},
             {"id": "10", "type": "contact_to_company"},
             {"id": "10", "type": "contact_to_company_unlabeled"},
+            {"id": "8", "type": "contact_to_company"},
+            {"id": "9", "type": "contact_to_company_unlabeled"},
         ]
     }
     unlabeled = AssociationType("HUBSPOT_DEFINED", 279)
     primary = AssociationType("HUBSPOT_DEFINED", 1, "Primary")
 
-    assert read_inline(block) == (
-        Association("9", primary=False, types=(unlabeled,)),
-        Association("10", primary=True, types=(primary, unlabeled)),
-    )
+    assert inline(block) == {
+        "companies": (
+            Association("8", primary=True, types=(primary,)),
+            Association("9", primary=False, types=(unlabeled,)),
+            Association("10", primary=True, types=(primary, unlabeled)),
+        )
+    }
 
 
 @pytest.mark.parametrize(
@@ -115,16 +125,36 @@ def test_inline_associations_are_merged_by_record():
     [
         {"results": [], "paging": {"next": {"after": "7"}}},
         {"results": [{"id": "1", "type": "billing_contact"}]},
+        {"results": [{"id": "1", "type": "contact_to_company"}, {"id": "1", "type": "mentor"}]},
+        {"results": ["1"]},
+        {"results": [{"id": "1"}]},
+        {"results": [{"id": "1", "type": ["contact_to_company"]}]},
     ],
 )
 def test_inline_associations_that_are_not_whole_are_not_used(block):
-    """A further page, or a label whose type id is not told."""
-    assert read_inline(block) is None
+    """A further page, a label whose type id is not told, or another shape."""
+    assert inline(block) == {}
 
 
-def test_no_block_means_no_associations():
+@pytest.mark.parametrize("row", [{}, {"associations": None}, {"associations": {"deals": {}}}])
+def test_no_block_means_no_associations(row):
     """HubSpot leaves the key out."""
-    assert read_inline(None) == ()
+    assert read_inline(row, ["companies"]) == {"companies": ()}
+
+
+def test_associations_in_a_row_are_read_only_where_they_were_asked_for():
+    """A record says nothing about object types that nobody asked for."""
+    block = {"results": [{"id": "9", "type": "contact_to_company_unlabeled"}]}
+    row = {**ROW, "associations": {"companies": block}}
+
+    (alone,), _ = to_records([row], "contacts", AS_TEXT)
+    (asked,), _ = to_records([row], "contacts", AS_TEXT, ["companies", "deals"])
+
+    assert alone.associations == {}
+    assert {name: len(edges) for name, edges in asked.associations.items()} == {
+        "companies": 1,
+        "deals": 0,
+    }
 
 
 def test_half_a_surrogate_pair_costs_one_character_only():

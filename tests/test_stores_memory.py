@@ -6,11 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from hubspot_sync.stores.memory import MemoryActionSink, MemoryCheckpointer, MemoryTokenStore
+from hubspot_sync.stores.memory import (
+    MemoryActionSink,
+    MemoryCheckpointer,
+    MemoryErrorQueue,
+    MemoryTokenStore,
+)
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.contracts import (
     ActionSinkContract,
     CheckpointerContract,
+    ErrorQueueContract,
     TokenStoreContract,
 )
 
@@ -37,6 +43,16 @@ class TestMemoryActionSink(ActionSinkContract):
     @pytest.fixture
     def stored(self, store):
         return lambda: store.actions
+
+
+class TestMemoryErrorQueue(ErrorQueueContract):
+    @pytest.fixture
+    def store(self):
+        return MemoryErrorQueue()
+
+    @pytest.fixture
+    def reopen(self, store):
+        return lambda: store
 
 
 class TestMemoryCheckpointer(CheckpointerContract):

@@ -39,6 +39,7 @@ from hubspot_sync.stores.mongodb import (
     MongoActionSink,
     MongoCheckpointer,
     MongoDatabase,
+    MongoErrorQueue,
     MongoTokenStore,
 )
 from hubspot_sync.stores.mongodb._actions import _answer
@@ -48,6 +49,7 @@ from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.contracts import (
     ActionSinkContract,
     CheckpointerContract,
+    ErrorQueueContract,
     TokenStoreContract,
 )
 from hubspot_sync.testing.contracts._samples import (
@@ -193,6 +195,20 @@ class TestMongoActionSink(ActionSinkContract):
     @pytest.fixture
     def away(self, dead):
         return MongoActionSink(dead)
+
+
+class TestMongoErrorQueue(ErrorQueueContract):
+    @pytest.fixture
+    def store(self, database):
+        return MongoErrorQueue(database)
+
+    @pytest.fixture
+    def reopen(self, reopened):
+        return lambda: MongoErrorQueue(reopened)
+
+    @pytest.fixture
+    def away(self, closed):
+        return MongoErrorQueue(closed)
 
 
 class TestMongoCheckpointer(CheckpointerContract):

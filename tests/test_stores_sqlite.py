@@ -37,6 +37,7 @@ from hubspot_sync.stores.sqlite import (
     SqliteActionSink,
     SqliteCheckpointer,
     SqliteDatabase,
+    SqliteErrorQueue,
     SqliteTokenStore,
 )
 from hubspot_sync.stores.sqlite._errors import translate
@@ -44,6 +45,7 @@ from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.contracts import (
     ActionSinkContract,
     CheckpointerContract,
+    ErrorQueueContract,
     TokenStoreContract,
 )
 from hubspot_sync.testing.contracts._samples import (
@@ -158,6 +160,20 @@ class TestSqliteActionSink(ActionSinkContract):
     @pytest.fixture
     def away(self, closed):
         return SqliteActionSink(closed)
+
+
+class TestSqliteErrorQueue(ErrorQueueContract):
+    @pytest.fixture
+    def store(self, database):
+        return SqliteErrorQueue(database)
+
+    @pytest.fixture
+    def reopen(self, open_database):
+        return lambda: SqliteErrorQueue(open_database())
+
+    @pytest.fixture
+    def away(self, closed):
+        return SqliteErrorQueue(closed)
 
 
 class TestSqliteCheckpointer(CheckpointerContract):

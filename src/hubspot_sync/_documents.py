@@ -62,11 +62,15 @@ def decimal_to_text(number: Decimal) -> str:
 
 def properties_to_document(properties: Mapping[str, Value]) -> dict[str, Any]:
     """Values by property name as JSON knows them; see the docs page "Storage and reports"."""
+    # Often there is nothing to convert, and to see that takes less than half the time of the rest.
+    if _WRITERS.keys().isdisjoint(map(type, properties.values())):
+        return dict(properties)
     writer_of = _WRITERS.get
-    return {
-        name: value if (write := writer_of(type(value))) is None else write(value)
-        for name, value in properties.items()
-    }
+    document: dict[str, Any] = dict(properties)
+    for name, value in properties.items():
+        if (write := writer_of(type(value))) is not None:
+            document[name] = write(value)
+    return document
 
 
 _INT64: Final = 2**63

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.models import (
+    ActionsRejected,
     BatchStored,
     CallRetried,
     RecordSkipped,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from hubspot_sync.models import Counts, Event, StreamReport
 
 _logger = logging.getLogger("hubspot_sync")
+_REASONS_SHOWN: Final = 3
 
 
 class Broadcaster:
@@ -49,8 +52,9 @@ class Broadcaster:
 class LoggingObserver:
     """Writes what happens to the logger "hubspot_sync"; never a value of a record, never a secret.
 
-    Progress goes out at level DEBUG, starts and ends at INFO, retries, skipped records and
-    properties with values that do not fit their type at WARNING, failed streams at ERROR.
+    Progress goes out at level DEBUG, starts and ends at INFO, retries, skipped records, refused
+    actions and properties with values that do not fit their type at WARNING, failed streams at
+    ERROR. The reasons of refusals are those that the sink and the validators give.
     """
 
     def notify(self, event: Event) -> None:
@@ -67,6 +71,8 @@ def _line_for(event: Event) -> tuple[int, str]:
     if isinstance(event, RecordSkipped):
         place = f"{event.stream}: skipped record {event.object_id or 'without id'}"
         return logging.WARNING, f"{place}: {event.reason}"
+    if isinstance(event, ActionsRejected):
+        return logging.WARNING, _rejection_line(event)
     if isinstance(event, ValueKeptAsText):
         place = f"{event.stream}: {event.property_name!r} of record {event.object_id}"
         return logging.WARNING, f"{place} does not fit its type and is kept as text"
@@ -101,6 +107,15 @@ def _tally(counts: Counts) -> str:
         f"read {counts.read}, delivered {counts.delivered}, repeated {counts.repeated}, unchanged "
         f"{counts.unchanged}, rejected {counts.rejected}, skipped {counts.skipped}"
     )
+
+
+def _rejection_line(event: ActionsRejected) -> str:
+    shown = Counter(event.reasons).most_common(_REASONS_SHOWN)
+    reasons = "; ".join(f"{number} x {reason}" for reason, number in shown)
+    more = ", and others" if len(event.reasons) > _REASONS_SHOWN else ""
+    parked = f", {event.parked} for the last time" if event.parked else ""
+    number = sum(event.reasons.values())
+    return f"{event.stream}: {number} actions refused{parked}: {reasons}{more}"
 
 
 def _retry_line(event: CallRetried | StoreRetried) -> str:

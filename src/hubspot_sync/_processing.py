@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from decimal import Decimal
 from hashlib import blake2b
@@ -15,7 +16,7 @@ from hubspot_sync.models import Action, ActionKind, Counts, Fingerprint, to_mill
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from hubspot_sync.models import AccountKey, Record
+    from hubspot_sync.models import AccountKey, Association, Record
 
 # These move without anything else having changed, so they are no part of a digest.
 _DATES_OF_CHANGE = frozenset({"lastmodifieddate", "hs_lastmodifieddate"})
@@ -38,28 +39,35 @@ class Outcome:
     counts: Counts
 
 
-def digest_of(record: Record) -> bytes:
-    """A digest of all that was read of a record, its dates of change left out."""
-    values = {
-        name: value for name, value in record.properties.items() if name not in _DATES_OF_CHANGE
-    }
+def digest_of(record: Record | Action) -> bytes:
+    """A digest of all that was read of a record, its dates of change left out.
+
+    An action has the digest of the record that it was made from.
+    """
+    values = dict(record.properties)
+    for name in _DATES_OF_CHANGE:
+        values.pop(name, None)
     edges = {
-        object_type: sorted(
-            (edge.object_id, sorted((kind.category, kind.type_id) for kind in edge.types))
-            for edge in associations
-        )
+        object_type: sorted(map(_comparable_edge, associations))
         for object_type, associations in record.associations.items()
     }
     try:
         content = _dumps((values, edges))
     except TypeError:  # integers beyond 64 bits, which do not reach the function for the rest
-        content = _dumps(({name: _short(value) for name, value in values.items()}, edges))
+        content = _dumps_anything(({name: _short(one) for name, one in values.items()}, edges))
     return blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
 def _dumps(content: Any) -> bytes:
     options = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
     return orjson.dumps(content, default=_comparable, option=options)
+
+
+def _dumps_anything(content: Any) -> bytes:
+    try:
+        return _dumps(content)
+    except TypeError:  # lone surrogates, which HubSpot's door does not let pass, others may
+        return json.dumps(content, default=_comparable, sort_keys=True).encode()
 
 
 def _comparable(value: Any) -> Any:
@@ -74,6 +82,11 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, Decimal):
         return _comparable_number(value) if value else 0
     raise TypeError(f"a {type(value).__name__} is no value of a property")
+
+
+def _comparable_edge(edge: Association) -> tuple[str, list[tuple[str, int]]]:
+    """The other record, and the types in one order."""
+    return edge.object_id, sorted([(kind.category, kind.type_id) for kind in edge.types])
 
 
 def _comparable_number(value: Decimal) -> Any:
@@ -117,6 +130,23 @@ def without_repeats(
     return fresh, len(records) - len(fresh)
 
 
+def without_queued(
+    records: Sequence[Record], queued: Mapping[str, int]
+) -> tuple[list[Record], int]:
+    """The records whose version was not refused before, and how many that left out.
+
+    Args:
+        records: Some records.
+        queued: Versions of objects that wait in the error queue.
+    """
+    fresh = [
+        record
+        for record in records
+        if (version := queued.get(record.object_id)) is None or version < record.version
+    ]
+    return fresh, len(records) - len(fresh)
+
+
 def to_actions(
     account: AccountKey,
     records: Sequence[Record],
@@ -137,15 +167,13 @@ def to_actions(
     unchanged = 0
     for record in records:
         before = known.get(record.object_id)
-        digest = digest_of(record)
-        fingerprints.append(
-            Fingerprint(object_id=record.object_id, version=record.version, digest=digest)
-        )
+        version, digest = record.version, digest_of(record)
+        fingerprints.append(Fingerprint(object_id=record.object_id, version=version, digest=digest))
         if before is not None and before.digest == digest and not deliver_unchanged:
             unchanged += 1
         else:
             kind = ActionKind.CREATED if before is None else ActionKind.UPDATED
-            actions.append(_action(account, record, kind))
+            actions.append(_action(account, record, kind, version))
     return Outcome(
         actions=tuple(actions),
         fingerprints=tuple(fingerprints),
@@ -153,14 +181,14 @@ def to_actions(
     )
 
 
-def _action(account: AccountKey, record: Record, kind: ActionKind) -> Action:
+def _action(account: AccountKey, record: Record, kind: ActionKind, version: int) -> Action:
     created = kind is ActionKind.CREATED
     return Action(
         account=account,
         object_type=record.object_type,
         object_id=record.object_id,
         kind=kind,
-        version=record.version,
+        version=version,
         occurred_at=record.created_at if created else record.modified_at,
         properties=record.properties,
         associations=record.associations,

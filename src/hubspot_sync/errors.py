@@ -13,6 +13,7 @@ HubSpotSyncError
 │  └─ MissingScopeError                 a scope or feature has to be granted
 ├─ RequestRefusedError                  HubSpot refused a request as wrong: repeating is no use
 ├─ ActionRejectedError                  this action cannot be stored as it is
+│  └─ TooManyRejectedError              too many cannot: mend the cause, then redrive
 ├─ SupersededError                      somebody else is ahead of us: nothing was written
 │  ├─ LeaseHeldError                    another worker syncs this stream
 │  ├─ LeaseLostError                    another worker took this stream over
@@ -153,6 +154,10 @@ class RequestRefusedError(HubSpotSyncError):
 
 class ActionRejectedError(HubSpotSyncError):
     """The sink refuses an action as it is; storing it again without a change is no use."""
+
+
+class TooManyRejectedError(ActionRejectedError):
+    """So many actions of a stream were refused that something must be wrong; they are queued."""
 
 
 class SupersededError(HubSpotSyncError):

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from hubspot_sync.interfaces import (
         ActionSink,
         Checkpointer,
+        ErrorQueue,
         Observer,
         SourceFactory,
         TokenStore,
+        Validator,
     )
     from hubspot_sync.models import OAuthApp, SyncSettings
 
@@ -35,6 +37,8 @@ def embedded_engine(
     *,
     cipher: CredentialCipher | None = None,
     sink: ActionSink | None = None,
+    error_queue: ErrorQueue | None = None,
+    validators: Sequence[Validator] = (),
     oauth_app: OAuthApp | None = None,
     hubspot: HubSpotSettings | None = None,
     settings: SyncSettings | None = None,
@@ -49,6 +53,8 @@ def embedded_engine(
             Without one, credentials are kept in this process's memory only and have to be given
             again with `SyncEngine.connect` after a restart.
         sink: Takes the actions instead of the table `actions`.
+        error_queue: Keeps the actions that are refused instead of the table `errors`.
+        validators: Asked in this order about each action, before the sink.
         oauth_app: The OAuth app, for accounts connected by OAuth.
         hubspot: How to talk to HubSpot.
         settings: How the engine works.
@@ -63,6 +69,7 @@ def embedded_engine(
         SqliteActionSink,
         SqliteCheckpointer,
         SqliteDatabase,
+        SqliteErrorQueue,
         SqliteTokenStore,
     )
 
@@ -72,6 +79,8 @@ def embedded_engine(
         tokens=SqliteTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
         sink=sink or SqliteActionSink(database, clock=clock),
         checkpointer=SqliteCheckpointer(database, clock=clock),
+        error_queue=error_queue or SqliteErrorQueue(database),
+        validators=validators,
         oauth_app=oauth_app,
         hubspot=hubspot,
         settings=settings,
@@ -86,6 +95,8 @@ def mongodb_engine(
     *,
     cipher: CredentialCipher | None = None,
     sink: ActionSink | None = None,
+    error_queue: ErrorQueue | None = None,
+    validators: Sequence[Validator] = (),
     oauth_app: OAuthApp | None = None,
     hubspot: HubSpotSettings | None = None,
     settings: SyncSettings | None = None,
@@ -102,6 +113,8 @@ def mongodb_engine(
             Without one, credentials are kept in this process's memory only and have to be given
             again with `SyncEngine.connect` after a restart.
         sink: Takes the actions instead of the collection `actions`.
+        error_queue: Keeps the actions that are refused instead of the collection `errors`.
+        validators: Asked in this order about each action, before the sink.
         oauth_app: The OAuth app, for accounts connected by OAuth.
         hubspot: How to talk to HubSpot.
         settings: How the engine works.
@@ -117,6 +130,7 @@ def mongodb_engine(
         MongoActionSink,
         MongoCheckpointer,
         MongoDatabase,
+        MongoErrorQueue,
         MongoTokenStore,
     )
 
@@ -131,6 +145,8 @@ def mongodb_engine(
         tokens=MongoTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
         sink=sink or MongoActionSink(database, clock=clock),
         checkpointer=MongoCheckpointer(database),
+        error_queue=error_queue or MongoErrorQueue(database),
+        validators=validators,
         oauth_app=oauth_app,
         hubspot=hubspot,
         settings=settings,
@@ -170,6 +186,8 @@ def _engine(
     tokens: TokenStore,
     sink: ActionSink,
     checkpointer: Checkpointer,
+    error_queue: ErrorQueue,
+    validators: Sequence[Validator],
     oauth_app: OAuthApp | None,
     hubspot: HubSpotSettings | None,
     settings: SyncSettings | None,
@@ -184,6 +202,8 @@ def _engine(
         tokens=tokens,
         sink=sink,
         checkpointer=checkpointer,
+        error_queue=error_queue,
+        validators=validators,
         observers=observers,
         settings=settings,
         clock=clock,

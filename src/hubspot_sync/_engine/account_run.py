@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync._engine.stream_run import Parts
+    from hubspot_sync._engine.parts import Parts
     from hubspot_sync.models import Account, StreamSettings
 
 _logger = logging.getLogger("hubspot_sync")
@@ -106,6 +106,7 @@ class AccountRun:
             mode=session.mode,
             counts=session.counts,
             unconverted=session.unconverted,
+            retried=session.retried,
             api_calls=_difference(self._parts.source.api_calls(), calls_before),
             duration=timedelta(seconds=self._clock.monotonic() - started),
             error=error,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import field, frozen
 
-from hubspot_sync.errors import ActionRejectedError, InvariantError
-from hubspot_sync.models import ActionKind, BatchStored, Counts
+from hubspot_sync._engine.writing import SinkWriter
+from hubspot_sync.models import BatchStored, Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from hubspot_sync._engine.patience import Patience
-    from hubspot_sync.interfaces import ActionSink, Checkpointer
-    from hubspot_sync.models import Action, Checkpoint, Event, Fingerprint, Lease
+    from hubspot_sync._engine.parts import StoringParts
+    from hubspot_sync._engine.refusals import Refusals
+    from hubspot_sync._engine.writing import Written
+    from hubspot_sync.models import Action, Checkpoint, Fingerprint, Lease
 
 
 @frozen(kw_only=True)
@@ -26,84 +27,76 @@ class Batch:
         fingerprints: What is known of the objects then.
         settled: Records that ended before the sink.
         checkpoint: How far the stream is then.
+        outdated: Versions of objects of which an older one waits in the error queue.
     """
 
     actions: tuple[Action, ...]
     fingerprints: tuple[Fingerprint, ...]
     settled: Counts
     checkpoint: Checkpoint
+    outdated: Mapping[str, int] = field(factory=dict)
 
 
 class Delivery:
     """Stores the batches of one stream, in order.
 
     Args:
-        sink: Takes the actions.
-        checkpointer: Takes the checkpoints.
+        parts: The sink, the checkpointer and the settings.
         lease: The right to commit.
-        patience: Repeats writes while a store is away.
-        notify: Told of every batch.
+        refusals: Takes the actions that are refused.
     """
 
-    def __init__(
-        self,
-        *,
-        sink: ActionSink,
-        checkpointer: Checkpointer,
-        lease: Lease,
-        patience: Patience,
-        notify: Callable[[Event], None],
-    ) -> None:
-        self._sink = sink
-        self._checkpointer = checkpointer
+    def __init__(self, *, parts: StoringParts, lease: Lease, refusals: Refusals) -> None:
+        self._parts = parts
         self._lease = lease
-        self._patience = patience
-        self._notify = notify
+        self._refusals = refusals
+        self._writer = SinkWriter(parts, lease.stream)
         self.counts = Counts()
 
     def deliver(self, batch: Batch) -> None:
-        """Store *batch*, then commit its checkpoint.
+        """Store *batch*, what is refused in the error queue; then commit its checkpoint.
 
         Raises:
-            ActionRejectedError: The sink refused an action; nothing of the batch is committed.
+            ActionRejectedError: An action was refused and there is no error queue; nothing of the
+                batch is committed.
             LeaseLostError: Somebody else took the stream over.
             StoreUnavailableError: A store stayed away; nothing of the batch is committed.
             StopRequested: The run was stopped while a store was away.
+            TooManyRejectedError: So many actions were refused that the stream ends here; the
+                batch is committed.
         """
-        counts = batch.settled + self._store(batch.actions)
-        self._patience.call(
-            self._lease.stream,
-            lambda: self._checkpointer.commit(self._lease, batch.checkpoint, batch.fingerprints),
-        )
+        self._refusals.announce([one for one in batch.actions if one.object_id in batch.outdated])
+        written = self._writer.write(batch.actions)
+        self._refusals.keep(written.refusals)
+        self._commit(batch, {refusal.action.object_id for refusal in written.refusals})
+        counts = batch.settled + _counts(written)
         self.counts += counts
-        self._notify(BatchStored(stream=self._lease.stream, counts=counts, so_far=self.counts))
+        self._parts.notify(
+            BatchStored(stream=self._lease.stream, counts=counts, so_far=self.counts)
+        )
+        self._refusals.judge(written)
 
-    def _store(self, actions: Sequence[Action]) -> Counts:
-        if not actions:
-            return Counts()
-        answer = self._patience.call(self._lease.stream, lambda: self._sink.write(actions))
-        if answer.refused:
-            _refuse(actions, answer.refused)
-        repeated = len(answer.repeated)
-        again = [action for action in actions if action.action_id in answer.already_created]
-        counts = Counts(delivered=len(actions) - repeated - len(again), repeated=repeated)
-        return counts + self._store([_as_update(action) for action in again])
+    def _commit(self, batch: Batch, refused: set[str]) -> None:
+        # A refused object has no new fingerprint: it was not delivered, so its next version is
+        # compared with what the sink has, and if it has nothing, creates the object there.
+        fingerprints = [one for one in batch.fingerprints if one.object_id not in refused]
+        self._parts.patience.call(
+            self._lease.stream,
+            lambda: self._parts.checkpointer.commit(self._lease, batch.checkpoint, fingerprints),
+        )
+        # After the commit, so that an object that is taken out of the queue is in the sink.
+        self._refusals.settle(
+            {
+                object_id: version
+                for object_id, version in batch.outdated.items()
+                if object_id not in refused
+            }
+        )
 
 
-def _refuse(actions: Sequence[Action], reasons: Mapping[str, str]) -> None:
-    """Stop before the commit: a refused action is not skipped, so nothing is lost."""
-    first = next((action for action in actions if action.action_id in reasons), None)
-    if first is None:
-        raise InvariantError("the sink refused actions that it was not given")
-    raise ActionRejectedError(
-        f"the sink refused {len(reasons)} of {len(actions)} actions, first {first.name!r} of "
-        f"object {first.object_id}: {reasons[first.action_id]}; mend the cause and run again, the "
-        "stream goes on from there"
+def _counts(written: Written) -> Counts:
+    return Counts(
+        delivered=written.delivered,
+        repeated=written.repeated,
+        rejected=len(written.refusals),
     )
-
-
-def _as_update(action: Action) -> Action:
-    """The sink has a creation of this object from before a crash, so this is an update."""
-    if action.kind is not ActionKind.CREATED:
-        raise InvariantError(f"the sink took {action.name!r} for a creation")
-    return evolve(action, kind=ActionKind.UPDATED, occurred_at=action.modified_at)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hubspot_sync._clock import SystemClock
 from hubspot_sync._engine.account_run import AccountRun
+from hubspot_sync._engine.parts import Parts, StoringParts
 from hubspot_sync._engine.patience import Patience
-from hubspot_sync._engine.stream_run import Parts
+from hubspot_sync._engine.redriving import AccountRedrive
 from hubspot_sync._events import Broadcaster
 from hubspot_sync._ownership import new_owner_name
 from hubspot_sync._retry import Retrier, RetryPolicy
-from hubspot_sync.errors import RevisionConflictError
-from hubspot_sync.models import SyncSettings
+from hubspot_sync.errors import ConfigurationError, RevisionConflictError
+from hubspot_sync.models import FailureSelection, SyncSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
     from hubspot_sync.interfaces import (
         ActionSink,
         Checkpointer,
+        ErrorQueue,
         Observer,
         SourceFactory,
         TokenStore,
+        Validator,
     )
-    from hubspot_sync.models import Account, Credentials, SyncReport
+    from hubspot_sync.models import Account, Credentials, RedriveReport, SyncReport
 
 _CONNECT_TRIES: Final = 5
 _LONGEST_STORE_WAIT: Final = timedelta(seconds=30)
@@ -47,6 +50,9 @@ class SyncEngine:
         tokens: Keeps the accounts' credentials.
         sink: Takes what the host is told.
         checkpointer: Keeps how far each stream is.
+        error_queue: Keeps the actions that are refused; without one, a stream ends before the
+            first of them.
+        validators: Asked in this order about each action, before the sink.
         observers: Told what happens, in this order.
         settings: How the engine works.
         clock: Time, waiting and randomness; the system's by default.
@@ -60,6 +66,8 @@ class SyncEngine:
         tokens: TokenStore,
         sink: ActionSink,
         checkpointer: Checkpointer,
+        error_queue: ErrorQueue | None = None,
+        validators: Sequence[Validator] = (),
         observers: Sequence[Observer] = (),
         settings: SyncSettings | None = None,
         clock: Clock | None = None,
@@ -69,6 +77,8 @@ class SyncEngine:
         self._tokens = tokens
         self._sink = sink
         self._checkpointer = checkpointer
+        self._error_queue = error_queue
+        self._validators = tuple(validators)
         self._broadcaster = Broadcaster(observers)
         self._settings = settings or SyncSettings()
         self._clock = clock or SystemClock()
@@ -112,23 +122,76 @@ class SyncEngine:
             ConfigurationError: There are no credentials for the account; nothing was done.
         """
         source = self._open_source(account, stop=self._stop, notify=self._broadcaster.notify)
-        policy = RetryPolicy(max_tries=self._settings.store_tries, max_wait=_LONGEST_STORE_WAIT)
-        retrier = Retrier(policy=policy, clock=self._clock, stop=self._stop)
-        parts = Parts(
-            source=source,
-            sink=self._sink,
-            checkpointer=self._checkpointer,
-            settings=self._settings,
-            patience=Patience(retrier=retrier, notify=self._broadcaster.notify),
-            stop=self._stop,
-            notify=self._broadcaster.notify,
-        )
+        parts = Parts(source=source, **self._storing())
         try:
             return AccountRun(
                 account=account, parts=parts, clock=self._clock, owner=new_owner_name()
             ).run()
         finally:
             source.close()
+
+    def redrive(
+        self,
+        account: Account,
+        *,
+        object_type: str | None = None,
+        reason: str | None = None,
+        object_ids: Iterable[str] | None = None,
+        dead: bool | None = None,
+    ) -> RedriveReport:
+        """Try refused actions again, due or not; all of the account, or those that fit.
+
+        Nothing is asked of HubSpot. It works under the leases of the streams, one after the
+        other, so it never meets a sync; a stream that somebody syncs just now is reported as
+        busy. What is refused once more stays in the error queue.
+
+        Args:
+            account: The account.
+            object_type: Name or id of an object type.
+            reason: A reason, word for word as it is in the error queue.
+            object_ids: HubSpot's ids of objects.
+            dead: True for dead letters only, False for all others only.
+
+        Returns:
+            What became of them, per stream.
+
+        Raises:
+            ConfigurationError: The engine has no error queue.
+            StoreUnavailableError: The error queue is away.
+        """
+        if self._error_queue is None:
+            raise ConfigurationError(
+                "this engine has no error queue; give it one with SyncEngine(error_queue=...)"
+            )
+        selection = FailureSelection(
+            account=account.key,
+            object_type=object_type,
+            reason=reason,
+            object_ids=object_ids,
+            dead=dead,
+        )
+        return AccountRedrive(
+            parts=StoringParts(**self._storing()),
+            queue=self._error_queue,
+            selection=selection,
+            owner=new_owner_name(),
+        ).run()
+
+    def _storing(self) -> dict[str, Any]:
+        """What `StoringParts` is made of."""
+        policy = RetryPolicy(max_tries=self._settings.store_tries, max_wait=_LONGEST_STORE_WAIT)
+        retrier = Retrier(policy=policy, clock=self._clock, stop=self._stop)
+        return {
+            "sink": self._sink,
+            "checkpointer": self._checkpointer,
+            "error_queue": self._error_queue,
+            "validators": self._validators,
+            "settings": self._settings,
+            "patience": Patience(retrier=retrier, notify=self._broadcaster.notify),
+            "clock": self._clock,
+            "stop": self._stop,
+            "notify": self._broadcaster.notify,
+        }
 
     def stop(self) -> None:
         """End all runs soon, each with all that it has read stored; later runs end at once.

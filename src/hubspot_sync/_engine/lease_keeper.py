@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
-from hubspot_sync.errors import LeaseLostError, StoreUnavailableError
+from hubspot_sync.errors import HubSpotSyncError, LeaseLostError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -52,7 +52,8 @@ class LeaseKeeper:
         self._thread.join()
         try:
             self._checkpointer.release(self._lease)
-        except StoreUnavailableError as error:
+        except HubSpotSyncError as error:
+            # Whatever it is, the run's own outcome counts.
             _logger.warning("%s: lease not given back, it ends by itself: %s", self._name, error)
 
     @property
@@ -66,5 +67,5 @@ class LeaseKeeper:
                 self._checkpointer.renew(self._lease, self._duration)
             except LeaseLostError:
                 return
-            except StoreUnavailableError as error:
+            except HubSpotSyncError as error:
                 _logger.warning("%s: lease not renewed yet: %s", self._name, error)

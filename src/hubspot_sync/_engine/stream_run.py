@@ -10,12 +10,18 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.delivery import Batch, Delivery
+from hubspot_sync._engine.in_flight import InFlight
 from hubspot_sync._engine.oddities import Oddities
-from hubspot_sync._processing import newest_versions, to_actions, without_repeats
+from hubspot_sync._processing import (
+    newest_versions,
+    to_actions,
+    without_queued,
+    without_repeats,
+)
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync._windows import advance
 from hubspot_sync.models import Counts
@@ -24,12 +30,11 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from hubspot_sync._engine.patience import Patience
-    from hubspot_sync.interfaces import ActionSink, Checkpointer, Source
+    from hubspot_sync._engine.parts import Parts
+    from hubspot_sync._engine.refusals import Refusals
     from hubspot_sync.models import (
         Association,
         Checkpoint,
-        Event,
         Fingerprint,
         Lease,
         Page,
@@ -37,33 +42,9 @@ if TYPE_CHECKING:
         Record,
         StreamKey,
         StreamSettings,
-        SyncSettings,
     )
 
 _PAGES_AHEAD: Final = 4
-
-
-@frozen(kw_only=True)
-class Parts:
-    """What a stream's run works with; the same for all streams of an account's run.
-
-    Attributes:
-        source: Reads HubSpot.
-        sink: Takes the actions.
-        checkpointer: Takes the checkpoints.
-        settings: How the engine works.
-        patience: Repeats what a store could not do for now.
-        stop: Ends the run.
-        notify: Told of what happens.
-    """
-
-    source: Source
-    sink: ActionSink
-    checkpointer: Checkpointer
-    settings: SyncSettings
-    patience: Patience
-    stop: threading.Event
-    notify: Callable[[Event], None]
 
 
 class StreamRun:
@@ -75,6 +56,7 @@ class StreamRun:
         wanted: What to read of each record.
         checkpoint: How far the stream is.
         reading: The pass.
+        refusals: Takes the actions that are refused.
     """
 
     def __init__(
@@ -85,6 +67,7 @@ class StreamRun:
         wanted: StreamSettings,
         checkpoint: Checkpoint,
         reading: Pass,
+        refusals: Refusals,
     ) -> None:
         self._parts = parts
         self._stream: StreamKey = lease.stream
@@ -94,15 +77,10 @@ class StreamRun:
         settings = parts.settings
         self._pages: BoundedQueue[Page] = BoundedQueue(_PAGES_AHEAD, settings.queue_bytes)
         self._batches: BoundedQueue[Batch] = BoundedQueue(settings.queue_size, settings.queue_bytes)
-        self._in_flight: dict[str, Fingerprint] = {}
+        self._in_flight = InFlight()
+        self._refusals = refusals
         self._oddities = Oddities(self._stream, parts.notify)
-        self._delivery = Delivery(
-            sink=parts.sink,
-            checkpointer=parts.checkpointer,
-            lease=lease,
-            patience=parts.patience,
-            notify=parts.notify,
-        )
+        self._delivery = Delivery(parts=parts, lease=lease, refusals=refusals)
 
     @property
     def counts(self) -> Counts:
@@ -153,11 +131,10 @@ class StreamRun:
         try:
             for batch in self._batches:
                 self._delivery.deliver(batch)
-                for fingerprint in batch.fingerprints:
-                    if self._in_flight.get(fingerprint.object_id) is fingerprint:
-                        del self._in_flight[fingerprint.object_id]
+                self._in_flight.remove(batch.fingerprints)
         finally:
             self._batches.abandon()
+            self._in_flight.abandon()
 
     def _groups(self) -> Iterator[list[Page]]:
         """Pages in groups large enough to be worth one question to the stores and to HubSpot."""
@@ -177,8 +154,10 @@ class StreamRun:
         """Validate, leave out what is known, associate, and make actions."""
         skipped = self._oddities.skipped(row for page in pages for row in page.skipped)
         records, doubled = newest_versions(record for page in pages for record in page.records)
-        known = self._known([record.object_id for record in records])
+        known = self._known(records)
         fresh, repeated = without_repeats(records, known)
+        queued = self._refusals.held([record.object_id for record in fresh])
+        fresh, waiting = without_queued(fresh, queued)
         self._oddities.kept_as_text(fresh)
         outcome = to_actions(
             self._stream.account,
@@ -186,26 +165,25 @@ class StreamRun:
             known,
             deliver_unchanged=self._parts.settings.deliver_unchanged,
         )
-        for fingerprint in outcome.fingerprints:
-            self._in_flight[fingerprint.object_id] = fingerprint
+        self._in_flight.add(outcome.fingerprints)
         self._checkpoint = advance(
             self._checkpoint, self._reading, pages[-1].ranges, self._parts.settings
         )
         return Batch(
             actions=outcome.actions,
             fingerprints=outcome.fingerprints,
-            settled=outcome.counts + Counts(repeated=repeated + doubled, skipped=skipped),
+            settled=outcome.counts + Counts(repeated=repeated + doubled + waiting, skipped=skipped),
             checkpoint=self._checkpoint,
+            outdated={
+                record.object_id: record.version for record in fresh if record.object_id in queued
+            },
         )
 
-    def _known(self, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
-        """What was delivered before, or is on its way to the sink."""
-        # Looked at first: what leaves the way to the sink meanwhile is in the store by then.
-        in_flight = {
-            object_id: fingerprint
-            for object_id in object_ids
-            if (fingerprint := self._in_flight.get(object_id)) is not None
-        }
+    def _known(self, records: Sequence[Record]) -> Mapping[str, Fingerprint]:
+        """What was delivered before, or is on its way to the sink in this version."""
+        # Looked at first: what leaves the way to the sink meanwhile is in a store by then.
+        in_flight = self._in_flight.same_or_newer(records)
+        object_ids = [record.object_id for record in records]
         recalled = self._parts.patience.call(
             self._stream, lambda: self._parts.checkpointer.recall(self._stream, object_ids)
         )

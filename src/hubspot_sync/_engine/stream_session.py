@@ -1,26 +1,23 @@
-"""One stream's turn: take the lease, see how far it is, and read until it is up to date."""
+"""One stream's turn: take the lease, try again what was refused, read until it is up to date."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import StopRequested
-from hubspot_sync._engine.lease_keeper import LeaseKeeper
+from hubspot_sync._engine.leases import held_lease
+from hubspot_sync._engine.redelivery import Redelivery
+from hubspot_sync._engine.refusals import Refusals
 from hubspot_sync._engine.stream_run import StreamRun
-from hubspot_sync._ownership import is_dead
 from hubspot_sync._windows import plan_pass
-from hubspot_sync.errors import LeaseHeldError
-from hubspot_sync.models import Checkpoint, Counts, StreamStarted
+from hubspot_sync.models import Checkpoint, Counts, RetryCounts, StreamStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hubspot_sync._engine.stream_run import Parts
+    from hubspot_sync._engine.parts import Parts
     from hubspot_sync.models import Lease, Mode, StreamKey, StreamSettings
-
-_logger = logging.getLogger("hubspot_sync")
 
 
 class StreamSession:
@@ -51,7 +48,9 @@ class StreamSession:
         self._wanted = wanted
         self._owner = owner
         self._before_first_write = before_first_write
+        self._refusals = Refusals(parts, stream)
         self._runs: list[StreamRun] = []
+        self._redelivery: Redelivery | None = None
         self.mode: Mode | None = None
 
     @property
@@ -64,18 +63,34 @@ class StreamSession:
         """How many values were kept as text so far, by property name."""
         return sum((run.unconverted for run in self._runs), start=Counter())
 
+    @property
+    def retried(self) -> RetryCounts:
+        """Where the failures ended that were due."""
+        return RetryCounts() if self._redelivery is None else self._redelivery.counts
+
     def run(self) -> None:
-        """Read what an earlier run left over, if it did, and then up to the present.
+        """Try again what is due, read what an earlier run left over, then up to the present.
 
         Raises:
             LeaseHeldError: Another worker has the stream.
             HubSpotSyncError: What else ended it.
             StopRequested: The engine was stopped.
         """
-        lease = self._acquire()
-        with LeaseKeeper(self._parts.checkpointer, lease, self._parts.settings.lease_duration):
+        with held_lease(self._parts, self._stream, self._owner) as lease:
+            self._retry(lease)
             while self._pass(lease):
                 pass
+
+    def _retry(self, lease: Lease) -> None:
+        queue = self._parts.error_queue
+        if queue is None:
+            return
+        self._refusals.look()
+        if self._refusals.may_hold:
+            self._redelivery = Redelivery(
+                parts=self._parts, lease=lease, queue=queue, refusals=self._refusals
+            )
+            self._redelivery.retry()
 
     def _pass(self, lease: Lease) -> bool:
         """Read one pass; whether an earlier run had begun it, so that another one is due."""
@@ -96,20 +111,8 @@ class StreamSession:
             wanted=self._wanted,
             checkpoint=checkpoint,
             reading=reading,
+            refusals=self._refusals,
         )
         self._runs.append(run)
         run.run()
         return resumed
-
-    def _acquire(self) -> Lease:
-        """Take the lease, at once also from a worker of this machine that was killed."""
-        duration = self._parts.settings.lease_duration
-        try:
-            return self._parts.checkpointer.acquire(self._stream, self._owner, duration)
-        except LeaseHeldError as held:
-            if not is_dead(held.owner):
-                raise
-            _logger.info("%s: taking over from a worker that was killed", self._stream)
-            return self._parts.checkpointer.acquire(
-                self._stream, self._owner, duration, evict=held.owner
-            )

@@ -23,19 +23,43 @@ _SILENT_ANSWERS_MIDWAY: Final = 20
 _DEFINED: Final = "HUBSPOT_DEFINED"
 # Primary company of a contact, deal or ticket, and the same seen from the company.
 _PRIMARY_TYPE_IDS: Final = frozenset({1, 2, 5, 6, 25, 26})
-# Inline associations name their types only; these are the ones whose ids are documented.
+_PRIMARY_COMPANY: Final = AssociationType(_DEFINED, 1, "Primary")
+_COMPANY: Final = AssociationType(_DEFINED, 279)
+_PRIMARY_CONTACT: Final = AssociationType(_DEFINED, 2, "Primary")
+_CONTACT: Final = AssociationType(_DEFINED, 280)
+# Inline associations name their types only. These are the combinations of those whose ids are
+# documented, with what they mean: whether it is the primary one, and the types.
 _INLINE_TYPES: Final = {
-    "contact_to_company": AssociationType(_DEFINED, 1, "Primary"),
-    "contact_to_company_unlabeled": AssociationType(_DEFINED, 279),
-    "company_to_contact": AssociationType(_DEFINED, 2, "Primary"),
-    "company_to_contact_unlabeled": AssociationType(_DEFINED, 280),
+    frozenset({"contact_to_company"}): (True, (_PRIMARY_COMPANY,)),
+    frozenset({"contact_to_company_unlabeled"}): (False, (_COMPANY,)),
+    frozenset({"contact_to_company", "contact_to_company_unlabeled"}): (
+        True,
+        (_PRIMARY_COMPANY, _COMPANY),
+    ),
+    frozenset({"company_to_contact"}): (True, (_PRIMARY_CONTACT,)),
+    frozenset({"company_to_contact_unlabeled"}): (False, (_CONTACT,)),
+    frozenset({"company_to_contact", "company_to_contact_unlabeled"}): (
+        True,
+        (_PRIMARY_CONTACT, _CONTACT),
+    ),
 }
 
 Types = dict[str, dict[AssociationType, None]]
 
 
-def read_inline(block: Any) -> tuple[Association, ...] | None:
-    """Read the block of one object type from a row of the list endpoint; None if it is not whole.
+def read_inline(row: Any, to_object_types: Sequence[str]) -> dict[str, tuple[Association, ...]]:
+    """The associations that came whole with a row of the list endpoint, by object type.
+
+    The others have no key; they have to be read in a batch.
+    """
+    blocks = row.get("associations") or {}
+    return {
+        name: edges for name in to_object_types if (edges := _inline(blocks.get(name))) is not None
+    }
+
+
+def _inline(block: Any) -> tuple[Association, ...] | None:
+    """Read the block of one object type; None if it is not whole, or not as expected.
 
     No block means no associations. The block holds the first page only, and it names types
     without their ids, so a label of the account's own has to be read in a batch.
@@ -44,13 +68,19 @@ def read_inline(block: Any) -> tuple[Association, ...] | None:
         return ()
     if "paging" in block:
         return None
-    types: Types = {}
-    for edge in block.get("results") or ():
-        kind = _INLINE_TYPES.get(edge.get("type"))
-        if kind is None:
+    names: dict[str, set[str]] = {}
+    try:
+        for edge in block.get("results") or ():
+            names.setdefault(str(edge["id"]), set()).add(edge["type"])
+    except (KeyError, TypeError):
+        return None
+    edges: list[Association] = []
+    for object_id, types in names.items():
+        meaning = _INLINE_TYPES.get(frozenset(types))
+        if meaning is None:
             return None
-        types.setdefault(str(edge["id"]), {})[kind] = None
-    return _associations(types)
+        edges.append(Association(object_id, *meaning))
+    return _in_order(edges)
 
 
 def read_batches(
@@ -149,11 +179,18 @@ def _without_any(body: Any, object_type: str, to_object_type: str) -> set[str]:
 
 
 def _associations(types: Mapping[str, Iterable[AssociationType]]) -> tuple[Association, ...]:
-    """In ascending order of ids, so that equal sets are equal tuples."""
-    return tuple(
-        Association(object_id, _is_primary(kinds), tuple(sorted(kinds, key=_type_order)))
-        for object_id, kinds in sorted(types.items(), key=lambda item: (len(item[0]), item[0]))
+    return _in_order(
+        [
+            Association(object_id, _is_primary(kinds), tuple(sorted(kinds, key=_type_order)))
+            for object_id, kinds in types.items()
+        ]
     )
+
+
+def _in_order(edges: list[Association]) -> tuple[Association, ...]:
+    """In ascending order of ids, so that equal sets are equal tuples."""
+    edges.sort(key=lambda edge: (len(edge.object_id), edge.object_id))
+    return tuple(edges)
 
 
 def _is_primary(kinds: Iterable[AssociationType]) -> bool:

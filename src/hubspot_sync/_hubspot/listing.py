@@ -13,23 +13,22 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve, frozen
 
 from hubspot_sync._hubspot.answers import next_after, rows_of
-from hubspot_sync._hubspot.associations import read_inline
 from hubspot_sync._hubspot.client import Call
 from hubspot_sync._hubspot.walks import Part, Split
 from hubspot_sync.errors import HubSpotUnavailableError, RequestRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from hubspot_sync._hubspot.client import Reply
     from hubspot_sync._hubspot.subject import Subject
     from hubspot_sync._hubspot.walks import Walk
-    from hubspot_sync.models import Association, Record, SkippedRow
+    from hubspot_sync.models import Record, SkippedRow
 
 _PAGE: Final = 100
 _BAD_REQUEST: Final = 400
 _END: Final = 2**63
-_WORTH_SPLITTING: Final = 5 * _PAGE
+_WORTH_SPLITTING: Final = 8 * _PAGE
 # HubSpot's front end answers 414 from about 16,200 characters on.
 _URL_LENGTH: Final = 15_000
 _PATH_AND_REST: Final = 500
@@ -117,9 +116,7 @@ class Listing:
             listed = [str(row.get("id")) for row in rows]
             found, more = self.subject.read_by_id(listed)
             rows, size = _merged(rows, found), size + more
-        records, skipped = self.subject.records(rows)
-        if self.subject.settings.associations:
-            records = _with_inline(rows, records, self.subject.settings.associations)
+        records, skipped = self.subject.records(rows, self.subject.settings.associations)
         return ListPage(records=records, skipped=skipped, ids=ids, after=following, size=size)
 
     @property
@@ -185,24 +182,6 @@ def _checked_ids(rows: Sequence[Any], after: str | None, following: str | None) 
     if any(later <= earlier for earlier, later in pairwise(bounds)):
         raise OrderNotKeptError("ids do not rise")
     return ids
-
-
-def _with_inline(
-    rows: Sequence[Any], records: Sequence[Record], to_object_types: Sequence[str]
-) -> tuple[Record, ...]:
-    """Attach the associations that came whole with *rows*; the others stay out, to be read."""
-    blocks = {str(row.get("id")): row.get("associations") or {} for row in rows}
-    return tuple(
-        evolve(record, associations=_whole(blocks[record.object_id], to_object_types))
-        for record in records
-    )
-
-
-def _whole(
-    blocks: Mapping[str, Any], to_object_types: Sequence[str]
-) -> dict[str, tuple[Association, ...]]:
-    found = {name: read_inline(blocks.get(name)) for name in to_object_types}
-    return {name: edges for name, edges in found.items() if edges is not None}
 
 
 def _merged(listed: Sequence[Any], read: Sequence[Any]) -> list[Any]:

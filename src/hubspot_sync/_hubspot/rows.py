@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from hubspot_sync._hubspot.associations import read_inline
 from hubspot_sync._hubspot.values import to_instant
 from hubspot_sync.models import Record, SkippedRow, cursor_field
 
@@ -16,21 +17,30 @@ if TYPE_CHECKING:
 
 
 def to_records(
-    rows: Sequence[Any], object_type: str, convert: Conversion
+    rows: Sequence[Any], object_type: str, convert: Conversion, inline: Sequence[str] = ()
 ) -> tuple[tuple[Record, ...], tuple[SkippedRow, ...]]:
-    """Split *rows* into records, their values converted, and rows that are none."""
+    """Split *rows* into records, their values converted, and rows that are none.
+
+    Args:
+        rows: What HubSpot sent.
+        object_type: What the rows are.
+        convert: Converts the values.
+        inline: The object types whose associations come with the rows.
+    """
     field = cursor_field(object_type)
     records: list[Record] = []
     skipped: list[SkippedRow] = []
     for row in rows:
         try:
-            records.append(_record(row, object_type, field, convert))
+            records.append(_record(row, object_type, field, convert, inline))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             skipped.append(SkippedRow(object_id=_object_id(row), reason=_reason(error)))
     return tuple(records), tuple(skipped)
 
 
-def _record(row: Any, object_type: str, field: str, convert: Conversion) -> Record:
+def _record(
+    row: Any, object_type: str, field: str, convert: Conversion, inline: Sequence[str]
+) -> Record:
     object_id = str(row["id"])
     if not (object_id.isascii() and object_id.isdigit()):
         raise ValueError("its id is no number")
@@ -44,6 +54,7 @@ def _record(row: Any, object_type: str, field: str, convert: Conversion) -> Reco
         properties=values,
         created_at=_instant(read_already, created),
         modified_at=_instant(values.get(field), sent.get(field) or row.get("updatedAt")),
+        associations=read_inline(row, inline),
         unconverted=unconverted,
     )
 

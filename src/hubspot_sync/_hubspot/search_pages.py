@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from hubspot_sync._hubspot.answers import rows_of
+from hubspot_sync._hubspot.answers import next_after, rows_of
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import cursor_field, from_milliseconds, to_milliseconds
 
@@ -32,6 +32,7 @@ class SearchPage:
         ids: The ids of the rows inside the window, as numbers, in the order they came.
         strays: How many rows lie outside the window.
         total: How many rows HubSpot counts from here to the end of what was asked for.
+        more: Whether HubSpot offers a next page.
         size: How many bytes the answer had.
     """
 
@@ -40,16 +41,21 @@ class SearchPage:
     ids: tuple[int, ...]
     strays: int
     total: int
+    more: bool
     size: int
 
     def whole(self, piece: IdRange) -> bool:
         """Whether this is all there is of *piece*; the order does not matter then."""
-        return len(set(self.ids)) == len(self.ids) == self.total and _inside(self.ids, piece)
+        distinct = len(set(self.ids)) == len(self.ids)
+        return (
+            distinct and len(self.ids) == self.total and not self.more and _inside(self.ids, piece)
+        )
 
     def begins(self, piece: IdRange) -> bool:
         """Whether this can be the beginning of *piece*, with more to come."""
         rising = all(earlier < later for earlier, later in pairwise(self.ids))
-        return bool(self.ids) and rising and len(self.ids) < self.total and _inside(self.ids, piece)
+        goes_on = len(self.ids) < self.total or (self.more and len(self.ids) == self.total)
+        return bool(self.ids) and rising and goes_on and _inside(self.ids, piece)
 
 
 def _inside(ids: Sequence[int], piece: IdRange) -> bool:
@@ -70,6 +76,7 @@ def ask(subject: Subject, piece: IdRange, reading: Pass, *, max_tries: int | Non
         ids=tuple(number for number in _ids(rows) if number not in strays),
         strays=len(strays),
         total=total if isinstance(total, int) else len(rows),
+        more=next_after(reply.body) is not None,
         size=reply.size,
     )
 

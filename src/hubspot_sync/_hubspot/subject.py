@@ -45,9 +45,16 @@ class Subject:
         """The object type."""
         return self.settings.object_type
 
-    def records(self, rows: Sequence[Any]) -> tuple[tuple[Record, ...], tuple[SkippedRow, ...]]:
-        """Split *rows* into records and rows that are none."""
-        return to_records(rows, self.object_type, self.convert)
+    def records(
+        self, rows: Sequence[Any], inline: Sequence[str] = ()
+    ) -> tuple[tuple[Record, ...], tuple[SkippedRow, ...]]:
+        """Split *rows* into records and rows that are none.
+
+        Args:
+            rows: The rows.
+            inline: The object types whose associations come with the rows.
+        """
+        return to_records(rows, self.object_type, self.convert, inline)
 
     def search(self, body: dict[str, Any], *, max_tries: int | None = None) -> Reply:
         """Make one search."""

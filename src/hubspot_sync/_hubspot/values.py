@@ -54,16 +54,15 @@ class Conversion:
         Both null and "" mean that there is no value. A name that is absent stays absent.
         """
         reading_of = self._readings.get
-        values: dict[str, Value] = {}
+        values: dict[str, Value] = dict(properties)
         unconverted: tuple[str, ...] = ()
         for name, sent in properties.items():
-            if sent is None or sent == "":
-                values[name] = None
+            if sent is None:
                 continue
             text = sent if isinstance(sent, str) else _as_text(sent)
             reading = reading_of(name)
-            if reading is None:
-                values[name] = text
+            if reading is None or not text:
+                values[name] = text or None
                 continue
             try:
                 values[name] = reading(text)

@@ -17,6 +17,7 @@ from hubspot_sync.models.accounts import (
 from hubspot_sync.models.actions import Action, ActionKind, SinkAnswer
 from hubspot_sync.models.checkpoints import Checkpoint, Fingerprint, IdRange, Lease, Mode, Pass
 from hubspot_sync.models.events import (
+    ActionsRejected,
     BatchStored,
     CallRetried,
     Event,
@@ -28,6 +29,7 @@ from hubspot_sync.models.events import (
     StreamStarted,
     ValueKeptAsText,
 )
+from hubspot_sync.models.failures import Failure, FailureSelection
 from hubspot_sync.models.object_types import canonical_object_type, cursor_field, singular_name
 from hubspot_sync.models.pages import Page, SkippedRow
 from hubspot_sync.models.records import (
@@ -37,7 +39,14 @@ from hubspot_sync.models.records import (
     Record,
     Value,
 )
-from hubspot_sync.models.reports import Counts, StreamReport, StreamStatus, SyncReport
+from hubspot_sync.models.redrives import RedriveReport, StreamRedrive
+from hubspot_sync.models.reports import (
+    Counts,
+    RetryCounts,
+    StreamReport,
+    StreamStatus,
+    SyncReport,
+)
 from hubspot_sync.models.settings import HubSpotSettings, SyncSettings
 
 __all__ = [
@@ -47,6 +56,7 @@ __all__ = [
     "AccountKey",
     "Action",
     "ActionKind",
+    "ActionsRejected",
     "Association",
     "AssociationType",
     "BatchStored",
@@ -55,6 +65,8 @@ __all__ = [
     "Counts",
     "Credentials",
     "Event",
+    "Failure",
+    "FailureSelection",
     "Fingerprint",
     "HubSpotSettings",
     "IdRange",
@@ -67,6 +79,8 @@ __all__ = [
     "PropertyDefinition",
     "Record",
     "RecordSkipped",
+    "RedriveReport",
+    "RetryCounts",
     "RunFinished",
     "RunStarted",
     "SinkAnswer",
@@ -76,6 +90,7 @@ __all__ = [
     "StoredCredentials",
     "StreamFinished",
     "StreamKey",
+    "StreamRedrive",
     "StreamReport",
     "StreamSettings",
     "StreamStarted",

@@ -67,6 +67,14 @@ def is_not_negative(instance: Any, attribute: Attribute[Any], value: Any) -> Non
         )
 
 
+def is_share(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Validate a part of a whole: 0.0 for nothing, 1.0 for all."""
+    if not 0 <= value <= 1:
+        raise ConfigurationError(
+            f"{type(instance).__name__}.{attribute.name} is {value!r}; give a share from 0.0 to 1.0"
+        )
+
+
 def _storable(text: str) -> bool:
     """Whether every store can keep *text* in a key: no NUL, no lone surrogate."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

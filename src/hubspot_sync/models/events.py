@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from hubspot_sync.models.accounts import AccountKey, StreamKey
@@ -111,6 +112,21 @@ class RecordSkipped:
 
 
 @frozen(kw_only=True)
+class ActionsRejected:
+    """Actions of a batch were refused and are in the error queue.
+
+    Attributes:
+        stream: The stream.
+        reasons: How many were refused, by reason.
+        parked: How many of them were tried for the last time and are dead letters now.
+    """
+
+    stream: StreamKey
+    reasons: Mapping[str, int]
+    parked: int = 0
+
+
+@frozen(kw_only=True)
 class ValueKeptAsText:
     """The first value of a property in this pass that does not fit the property's type.
 
@@ -157,6 +173,7 @@ Event = (
     | CallRetried
     | StoreRetried
     | RecordSkipped
+    | ActionsRejected
     | ValueKeptAsText
     | StreamFinished
     | RunFinished

@@ -24,7 +24,7 @@ class Counts:
         delivered: The sink accepted an action for it.
         repeated: This version was delivered before; nothing was stored again.
         unchanged: Its modified date moved, but no value that was read did.
-        rejected: The sink refused its action.
+        rejected: Its action was refused and waits in the error queue with its reason.
         skipped: The record could not be used at all, for a reason that was logged.
     """
 
@@ -49,6 +49,36 @@ class Counts:
         )
 
 
+@frozen(kw_only=True)
+class RetryCounts:
+    """Where failures that were tried again ended; `tried` is the sum of all others.
+
+    Attributes:
+        delivered: The sink took it, or held it already; it has left the queue.
+        superseded: A newer version of its object was delivered meanwhile; it was dropped.
+        rejected: It was refused again and stays in the queue.
+        parked: It was refused for the last time and stays in the queue as a dead letter.
+    """
+
+    delivered: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    parked: int = 0
+
+    @property
+    def tried(self) -> int:
+        """Failures that were looked at."""
+        return self.delivered + self.superseded + self.rejected + self.parked
+
+    def __add__(self, other: RetryCounts) -> RetryCounts:
+        return RetryCounts(
+            delivered=self.delivered + other.delivered,
+            superseded=self.superseded + other.superseded,
+            rejected=self.rejected + other.rejected,
+            parked=self.parked + other.parked,
+        )
+
+
 class StreamStatus(Enum):
     """How a stream's run ended."""
 
@@ -70,6 +100,7 @@ class StreamReport:
         counts: Where the records ended.
         unconverted: How many values did not fit the type of their property and were kept as
             text, by property name; in records that were not delivered before.
+        retried: Where the failures of earlier runs ended that were due to be tried again.
         api_calls: Calls to HubSpot by endpoint class, every try counted.
         duration: From taking the lease to giving it back.
         error: What ended it when it failed or was busy, or None.
@@ -80,6 +111,7 @@ class StreamReport:
     mode: Mode | None = None
     counts: Counts = Counts()
     unconverted: Mapping[str, int] = field(factory=dict)
+    retried: RetryCounts = RetryCounts()
     api_calls: Mapping[str, int] = field(factory=dict)
     duration: timedelta
     error: HubSpotSyncError | None = None
@@ -98,6 +130,7 @@ class StreamReport:
             "read": self.counts.read,
             **asdict(self.counts),
             "unconverted": dict(sorted(self.unconverted.items())),
+            "retried": asdict(self.retried),
             "api_calls": with_total(self.api_calls),
             "seconds": round(self.duration.total_seconds(), 3),
             "records_per_second": round(self.records_per_second, 1),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models._checks import is_not_negative, is_positive
+from hubspot_sync.models._checks import is_not_negative, is_positive, is_share
 
 ApiVersion = Literal["2025-09", "2026-03", "2026-09", "v3"]
 
@@ -91,6 +91,12 @@ class SyncSettings:
         deliver_unchanged: Whether a record is delivered whose modified date moved although no
             value that was read changed.
         store_tries: How often a write to the host's store is tried while it is unavailable.
+        max_attempts: How often a refused action is tried before it is parked as a dead letter.
+        first_retry: How long a refused action waits before it is due again; twice as long after
+            each further attempt, less up to a half of it by chance.
+        longest_retry: The longest of these waits.
+        max_rejected_share: The share of refused actions above which a stream ends with a
+            `TooManyRejectedError`, as soon as it has handed over 100; 1.0 for no bound.
     """
 
     lookback: timedelta = field(default=timedelta(minutes=5), validator=is_not_negative)
@@ -102,3 +108,7 @@ class SyncSettings:
     lease_duration: timedelta = field(default=timedelta(seconds=60), validator=is_positive)
     deliver_unchanged: bool = False
     store_tries: int = field(default=6, validator=is_positive)
+    max_attempts: int = field(default=10, validator=is_positive)
+    first_retry: timedelta = field(default=timedelta(minutes=5), validator=is_positive)
+    longest_retry: timedelta = field(default=timedelta(days=1), validator=is_positive)
+    max_rejected_share: float = field(default=0.5, validator=is_share)

@@ -18,6 +18,8 @@ from hubspot_sync.models import (
     SinkAnswer,
     StoredCredentials,
 )
+from hubspot_sync.stores._memory_failures import MemoryErrorQueue
+from hubspot_sync.stores._memory_records import MemoryRecordSink, MirroredRecord
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls, revision_conflict
 
 if TYPE_CHECKING:
@@ -26,7 +28,14 @@ if TYPE_CHECKING:
 
     from hubspot_sync.models import AccountKey, Action, Credentials, Fingerprint, StreamKey
 
-__all__ = ["MemoryActionSink", "MemoryCheckpointer", "MemoryTokenStore"]
+__all__ = [
+    "MemoryActionSink",
+    "MemoryCheckpointer",
+    "MemoryErrorQueue",
+    "MemoryRecordSink",
+    "MemoryTokenStore",
+    "MirroredRecord",
+]
 
 
 class MemoryTokenStore:

@@ -15,5 +15,14 @@ from hubspot_sync.stores.mongodb._actions import MongoActionSink
 from hubspot_sync.stores.mongodb._checkpoints import MongoCheckpointer
 from hubspot_sync.stores.mongodb._credentials import MongoTokenStore
 from hubspot_sync.stores.mongodb._database import MongoDatabase
+from hubspot_sync.stores.mongodb._failures import MongoErrorQueue
+from hubspot_sync.stores.mongodb._records import MongoRecordSink
 
-__all__ = ["MongoActionSink", "MongoCheckpointer", "MongoDatabase", "MongoTokenStore"]
+__all__ = [
+    "MongoActionSink",
+    "MongoCheckpointer",
+    "MongoDatabase",
+    "MongoErrorQueue",
+    "MongoRecordSink",
+    "MongoTokenStore",
+]

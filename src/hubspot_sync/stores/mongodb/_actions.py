@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import bson
-from bson.errors import BSONError
 from bson.int64 import Int64
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
-from hubspot_sync.models import SinkAnswer
-from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE, DUPLICATE_KEY
-from hubspot_sync.stores.mongodb._schema import ACTIONS
+from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE
+from hubspot_sync.stores.mongodb._expiry import check_expiry, ensure_expiry
+from hubspot_sync.stores.mongodb._schema import ACTIONS, CREATED_KEYS
+from hubspot_sync.stores.mongodb._unstorable import UNENCODABLE, reason_against, reason_of
 from hubspot_sync.stores.mongodb._values import properties_to_bson
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
 
     from pymongo.collection import Collection
 
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-# https://www.mongodb.com/docs/manual/reference/limits/#bson-documents
-_LARGEST: Final = 16 * 1024 * 1024
-_UNENCODABLE: Final = (BSONError, OverflowError, UnicodeError)
-# Of one document: bad value (also: too large), too deep, not as the host's validator wants it.
-_REFUSED: Final = frozenset({2, 15, 121, DOCUMENT_TOO_LARGE})
-
 
 class MongoActionSink:
     """An `ActionSink` that keeps every action as a document of the collection `actions`.
@@ -40,11 +34,26 @@ class MongoActionSink:
     Args:
         database: The database; the caller closes it.
         clock: Dates the documents; the operating system's time by default.
+        expire_after: How long after it was stored an action is deleted by the server; None keeps
+            all. The first write after a change of this setting changes it for the collection.
+            One creation for each object is then promised within this time only.
+
+    Raises:
+        ConfigurationError: `expire_after` is shorter than a second, or longer than 68 years.
     """
 
-    def __init__(self, database: MongoDatabase, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        database: MongoDatabase,
+        *,
+        clock: Clock | None = None,
+        expire_after: timedelta | None = None,
+    ) -> None:
+        check_expiry(expire_after)
         self._database = database
         self._clock: Clock = clock or SystemClock()
+        self._expire_after = expire_after
+        self._expiry_is_set = False
 
     def write(self, actions: Sequence[Action]) -> SinkAnswer:
         """Store each action once, without reading first; see `ActionSink.write`."""
@@ -52,9 +61,10 @@ class MongoActionSink:
             return SinkAnswer()
         documents = _documents(actions, self._clock.now())
         with self._database.collection(ACTIONS) as collection:
+            self._set_expiry(collection)
             try:
                 return _insert(collection, documents, {})
-            except _UNENCODABLE:
+            except UNENCODABLE:
                 pass
             except OperationFailure as error:
                 if error.code != DOCUMENT_TOO_LARGE:
@@ -63,14 +73,23 @@ class MongoActionSink:
             refused = _unstorable(documents)
             return _insert(collection, [d for d in documents if d["_id"] not in refused], refused)
 
+    def _set_expiry(self, collection: Collection[Document]) -> None:
+        if not self._expiry_is_set:
+            ensure_expiry(collection, self._expire_after)
+            self._expiry_is_set = True
+
 
 def _documents(actions: Sequence[Action], stored_at: datetime) -> list[Document]:
     # Most of a batch has one name; making it anew for each action costs as much as the rest.
-    names = {(action.object_type, action.kind): action for action in actions}
-    texts = {key: (action.name, action.kind.value) for key, action in names.items()}
-    return [
-        _document(action, texts[action.object_type, action.kind], stored_at) for action in actions
-    ]
+    texts: dict[tuple[str, bool], tuple[str, str]] = {}
+    documents: list[Document] = []
+    for action in actions:
+        # Not the kind itself: an enum's hash is a call into Python.
+        key = (action.object_type, action.kind is ActionKind.CREATED)
+        if key not in texts:
+            texts[key] = (action.name, action.kind.value)
+        documents.append(_document(action, texts[key], stored_at))
+    return documents
 
 
 def _document(action: Action, texts: tuple[str, str], stored_at: datetime) -> Document:
@@ -112,10 +131,14 @@ def _answer(
     already_created: set[str] = set()
     for problem in error.details["writeErrors"]:
         action_id = documents[problem["index"]]["_id"]
-        if problem["code"] == DUPLICATE_KEY:
-            (repeated if _is_repeat(problem) else already_created).add(action_id)
-        elif problem["code"] in _REFUSED:
-            refused[action_id] = f"MongoDB does not take it (code {problem['code']})"
+        # The server looks at the id before the other indexes.
+        taken = tuple(problem.get("keyPattern", ()))
+        if taken == ("_id",):
+            repeated.add(action_id)
+        elif taken == CREATED_KEYS:
+            already_created.add(action_id)
+        elif reason := reason_of(problem["code"]):
+            refused[action_id] = reason
         else:
             raise error
     return SinkAnswer(
@@ -123,19 +146,6 @@ def _answer(
     )
 
 
-def _is_repeat(problem: Mapping[str, Any]) -> bool:
-    """Whether the id is held; the server looks at it before the index of creations."""
-    return "_id" in problem["keyPattern"]
-
-
 def _unstorable(documents: Sequence[Document]) -> dict[str, str]:
-    reasons: dict[str, str] = {}
-    for document in documents:
-        try:
-            if len(bson.encode(document)) > _LARGEST:
-                reasons[document["_id"]] = "it is larger than 16 MiB, which MongoDB does not take"
-        except OverflowError:
-            reasons[document["_id"]] = "it has a number beyond 64 bits"
-        except _UNENCODABLE:
-            reasons[document["_id"]] = "it has text that MongoDB does not take"
-    return reasons
+    reasons = {document["_id"]: reason_against(document) for document in documents}
+    return {action_id: reason for action_id, reason in reasons.items() if reason}

@@ -1,4 +1,7 @@
-"""The collections, their index, and the version that says which layout they have."""
+"""The collections, their indexes, the version that says which layout they have, and the way on.
+
+A new database begins with the present layout; only documents that are there already go the way.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,28 @@ from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import ActionKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pymongo.database import Database
+
+    Step = Callable[[Database[dict[str, Any]]], object]
 
 ACTIONS: Final = "actions"
 CHECKPOINTS: Final = "checkpoints"
 FINGERPRINTS: Final = "fingerprints"
 CREDENTIALS: Final = "credentials"
+ERRORS: Final = "errors"
+ERROR_PARTS: Final = "error_parts"
+RECORDS: Final = "records"
 SCHEMA: Final = "schema"
 
-SCHEMA_VERSION: Final = 1
+# The first one leads from version 1 to 2, and so on. A step may run again after a crash, beside
+# the same step of another worker, and late, when others have gone on: it only touches what still
+# has the form of its version, as in `update_many({"new": {"$exists": False}}, ...)`.
+STEPS: Final[tuple[Step, ...]] = ()
+
+CREATED_KEYS: Final = ("domain_id", "account_id", "object_type", "object_id")
+
 _NAME: Final = "hubspot_sync"
 # What MongoDB 5.0 speaks: the first version that takes any field name, dots and dollars included.
 _OLDEST_WIRE_VERSION: Final = 13
@@ -33,26 +49,41 @@ def ensure(database: Database[dict[str, Any]], where: str) -> None:
     """
     if database.command("hello").get("maxWireVersion", 0) < _OLDEST_WIRE_VERSION:
         raise ConfigurationError(f"{where} is too old; hubspot-sync needs MongoDB 5.0 or later")
-    version = _version(database)
-    if version > SCHEMA_VERSION:
+    present = 1 + len(STEPS)
+    version = _version(database, present)
+    if version > present:
         raise ConfigurationError(
             f"{where} was made by a newer version of hubspot-sync (schema {version}, this version "
-            f"knows {SCHEMA_VERSION}); upgrade hubspot-sync, or give another database"
+            f"knows {present}); upgrade hubspot-sync, or give another database"
         )
+    for number in range(version, present):
+        STEPS[number - 1](database)
+        # Matches nothing where another worker was faster.
+        database[SCHEMA].update_one(
+            {"_id": _NAME, "version": number}, {"$set": {"version": number + 1}}
+        )
+    _create_indexes(database)
+
+
+def _version(database: Database[dict[str, Any]], present: int) -> int:
+    # Where two workers do this at once, the server repeats the one that came second.
+    document = database[SCHEMA].find_one_and_update(
+        {"_id": _NAME},
+        {"$setOnInsert": {"version": present}},
+        upsert=True,
+        return_document=ReturnDocument.AFTER,
+    )
+    return int((document or {}).get("version", present))
+
+
+def _create_indexes(database: Database[dict[str, Any]]) -> None:
     database[ACTIONS].create_index(
-        ["domain_id", "account_id", "object_type", "object_id"],
+        CREATED_KEYS,
         name="created",
         unique=True,
         partialFilterExpression={"kind": ActionKind.CREATED.value},
     )
-
-
-def _version(database: Database[dict[str, Any]]) -> int:
-    # Where two workers do this at once, the server repeats the one that came second.
-    document = database[SCHEMA].find_one_and_update(
-        {"_id": _NAME},
-        {"$setOnInsert": {"version": SCHEMA_VERSION}},
-        upsert=True,
-        return_document=ReturnDocument.AFTER,
-    )
-    return int((document or {}).get("version", SCHEMA_VERSION))
+    # For what is due, for a walk in the order of the keys, and for what belongs together.
+    database[ERRORS].create_index(["domain_id", "account_id", "object_type", "next_at"], name="due")
+    database[ERRORS].create_index(["domain_id", "account_id", "_id"], name="walk")
+    database[ERROR_PARTS].create_index(["error_id"], name="error")

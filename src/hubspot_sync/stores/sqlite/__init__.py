@@ -15,5 +15,14 @@ from hubspot_sync.stores.sqlite._actions import SqliteActionSink
 from hubspot_sync.stores.sqlite._checkpoints import SqliteCheckpointer
 from hubspot_sync.stores.sqlite._credentials import SqliteTokenStore
 from hubspot_sync.stores.sqlite._database import SqliteDatabase
+from hubspot_sync.stores.sqlite._failures import SqliteErrorQueue
+from hubspot_sync.stores.sqlite._records import SqliteRecordSink
 
-__all__ = ["SqliteActionSink", "SqliteCheckpointer", "SqliteDatabase", "SqliteTokenStore"]
+__all__ = [
+    "SqliteActionSink",
+    "SqliteCheckpointer",
+    "SqliteDatabase",
+    "SqliteErrorQueue",
+    "SqliteRecordSink",
+    "SqliteTokenStore",
+]

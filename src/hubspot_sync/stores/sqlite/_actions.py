@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -13,10 +13,13 @@ from hubspot_sync._documents import (
     instant_to_text,
     properties_to_document,
 )
+from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import SinkAnswer
+from hubspot_sync.stores.sqlite._batches import rows_of, write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+    from datetime import datetime
 
     from hubspot_sync.models import Action
     from hubspot_sync.stores.sqlite._database import SqliteDatabase
@@ -27,8 +30,11 @@ _INSERT: Final = """INSERT INTO actions (id, domain_id, account_id, object_type,
     kind, version, occurred_at, properties, associations, stored_at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 _HELD: Final = "SELECT 1 FROM actions WHERE id = ?"
-# What cannot become a row at all: lone surrogates, numbers beyond 64 bits, more than SQLite takes.
-_UNSTORABLE: Final = (sqlite3.DataError, OverflowError, TypeError, UnicodeError)
+# The newest row stays, because SQLite would give its rowid again, and hosts remember rowids.
+_PRUNE: Final = """DELETE FROM actions WHERE rowid IN (SELECT rowid FROM actions
+    WHERE stored_at < ? AND rowid < (SELECT max(rowid) FROM actions) LIMIT ?)"""
+# So that writers of other processes get in between.
+_PRUNED_AT_ONCE: Final = 5_000
 
 
 class SqliteActionSink:
@@ -48,19 +54,48 @@ class SqliteActionSink:
         if not actions:
             return SinkAnswer()
         refused: dict[str, str] = {}
-        rows = list(_rows(actions, instant_to_text(self._clock.now()), refused))
+        to_row = partial(_row, stored_at=instant_to_text(self._clock.now()))
+        rows = rows_of(actions, to_row, refused)
         with self._database.writing() as connection:
-            if _insert_all(connection, rows):
-                return SinkAnswer(refused=refused)
-            return _insert_each(connection, rows, refused)
+            known = [action_id for action_id, _ in write_rows(connection, _INSERT, rows, refused)]
+            repeated = {
+                action_id
+                for action_id in known
+                if connection.execute(_HELD, (action_id,)).fetchone()
+            }
+        return SinkAnswer(
+            repeated=frozenset(repeated),
+            already_created=frozenset(known) - repeated,
+            refused=refused,
+        )
 
+    def prune(self, before: datetime) -> int:
+        """Delete the actions that were stored before an instant; for operators, at any time.
 
-def _rows(actions: Iterable[Action], stored_at: str, refused: dict[str, str]) -> Iterable[Row]:
-    for action in actions:
-        try:
-            yield _row(action, stored_at)
-        except _UNSTORABLE as error:
-            refused[action.action_id] = _reason(error)
+        The action that was stored last always stays. A creation that is gone is not known any
+        more to have been stored, so choose an instant before which no stream will be read again.
+        The file does not shrink: its free pages are used again.
+
+        Args:
+            before: Aware; what was stored then or later stays.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            ConfigurationError: The instant does not say its zone.
+            StoreUnavailableError: The file cannot be written now; a part may have been deleted.
+        """
+        if before.tzinfo is None:
+            raise ConfigurationError(f"{before!r} does not say its time zone; give an aware one")
+        bounds = (instant_to_text(before), _PRUNED_AT_ONCE)
+        deleted = 0
+        while True:
+            with self._database.writing() as connection:
+                found = connection.execute(_PRUNE, bounds).rowcount
+            deleted += found
+            if found < _PRUNED_AT_ONCE:
+                return deleted
 
 
 def _row(action: Action, stored_at: str) -> Row:
@@ -78,43 +113,3 @@ def _row(action: Action, stored_at: str) -> Row:
         orjson.dumps(associations_to_document(action.associations)).decode(),
         stored_at,
     )
-
-
-def _insert_all(connection: sqlite3.Connection, rows: list[Row]) -> bool:
-    """Whether all rows were new; if not, none is stored."""
-    connection.execute("SAVEPOINT batch")
-    try:
-        stored = connection.executemany(_INSERT, rows).rowcount == len(rows) if rows else True
-    except _UNSTORABLE:
-        stored = False
-    if not stored:
-        connection.execute("ROLLBACK TO batch")
-    connection.execute("RELEASE batch")
-    return stored
-
-
-def _insert_each(
-    connection: sqlite3.Connection, rows: list[Row], refused: dict[str, str]
-) -> SinkAnswer:
-    repeated: set[str] = set()
-    already_created: set[str] = set()
-    for row in rows:
-        try:
-            if connection.execute(_INSERT, row).rowcount == 1:
-                continue
-        except _UNSTORABLE as error:
-            refused[row[0]] = _reason(error)
-            continue
-        known = connection.execute(_HELD, row[:1]).fetchone()
-        (repeated if known else already_created).add(row[0])
-    return SinkAnswer(
-        repeated=frozenset(repeated), already_created=frozenset(already_created), refused=refused
-    )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, sqlite3.DataError):
-        return "it is larger than SQLite takes"
-    if isinstance(error, OverflowError):
-        return "it has a number beyond 64 bits"
-    return "it has text that cannot be encoded as UTF-8"

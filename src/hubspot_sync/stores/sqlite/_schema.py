@@ -1,4 +1,7 @@
-"""The tables, and the version that says which layout they have."""
+"""The tables, the version that says which layout they have, and the way from one to the next.
+
+A new file is made in the first layout and goes the same way as an old one, so there is one way.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,15 @@ from hubspot_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
-SCHEMA_VERSION: Final = 1
+    Step = Callable[[sqlite3.Connection], object]
 
-_TABLES: Final = (
+# The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
+# processes wait for: all of them take effect, or none.
+STEPS: Final[tuple[Step, ...]] = ()
+
+_FIRST_LAYOUT: Final = (
     "CREATE TABLE schema (version INTEGER NOT NULL)",
     """CREATE TABLE actions (
         id TEXT NOT NULL PRIMARY KEY,
@@ -55,37 +63,75 @@ _TABLES: Final = (
         sealed BLOB,
         PRIMARY KEY (domain_id, account_id)
     ) WITHOUT ROWID""",
+    """CREATE TABLE records (
+        domain_id TEXT NOT NULL,
+        account_id TEXT NOT NULL,
+        object_type TEXT NOT NULL,
+        object_id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        created_at TEXT,
+        modified_at TEXT NOT NULL,
+        properties TEXT NOT NULL,
+        associations TEXT NOT NULL,
+        first_stored_at TEXT NOT NULL,
+        last_stored_at TEXT NOT NULL,
+        PRIMARY KEY (domain_id, account_id, object_type, object_id)
+    )""",
+    """CREATE TABLE errors (
+        domain_id TEXT NOT NULL,
+        account_id TEXT NOT NULL,
+        object_type TEXT NOT NULL,
+        object_id TEXT NOT NULL,
+        action_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        error TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        first_at TEXT NOT NULL,
+        last_at TEXT NOT NULL,
+        next_at TEXT,
+        dead INTEGER NOT NULL,
+        payload TEXT NOT NULL,
+        PRIMARY KEY (domain_id, account_id, object_type, object_id)
+    )""",
+    """CREATE INDEX errors_due ON errors (domain_id, account_id, object_type, next_at)
+        WHERE next_at IS NOT NULL""",
 )
 
 
 def ensure(connection: sqlite3.Connection, path: str) -> None:
-    """Create the tables where there are none; to be called inside a transaction.
+    """Create the tables, or bring them to the present layout; to be called in a transaction.
 
     Raises:
         ConfigurationError: A newer version of this library made them.
     """
-    found = connection.execute(
-        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema'"
-    ).fetchone()
-    if found:
-        _check(connection, path)
-        return
-    for statement in _TABLES:
-        connection.execute(statement)
-    connection.execute("INSERT INTO schema (version) VALUES (?)", (SCHEMA_VERSION,))
+    if not _has_schema(connection):
+        for statement in _FIRST_LAYOUT:
+            connection.execute(statement)
+        connection.execute("INSERT INTO schema (version) VALUES (1)")
+    version, present = _version(connection, path), 1 + len(STEPS)
+    if version > present:
+        raise ConfigurationError(
+            f"the SQLite file {path} was made by a newer version of hubspot-sync (schema "
+            f"{version}, this version knows {present}); upgrade hubspot-sync, or give another path"
+        )
+    for step in STEPS[version - 1 :]:
+        step(connection)
+    connection.execute("UPDATE schema SET version = ? WHERE version <> ?", (present, present))
 
 
-def _check(connection: sqlite3.Connection, path: str) -> None:
+def _has_schema(connection: sqlite3.Connection) -> bool:
+    question = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema'"
+    return connection.execute(question).fetchone() is not None
+
+
+def _version(connection: sqlite3.Connection, path: str) -> int:
     row = connection.execute("SELECT version FROM schema").fetchone()
     version = row[0] if row else None
-    if not isinstance(version, int):
+    if not isinstance(version, int) or version < 1:
         raise ConfigurationError(
             f"the SQLite file {path} does not say which schema it has; give hubspot-sync a file of "
             "its own"
         )
-    if version > SCHEMA_VERSION:
-        raise ConfigurationError(
-            f"the SQLite file {path} was made by a newer version of hubspot-sync (schema "
-            f"{version}, this version knows {SCHEMA_VERSION}); upgrade hubspot-sync, or give "
-            "another path"
-        )
+    return version

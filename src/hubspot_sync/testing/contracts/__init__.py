@@ -23,15 +23,24 @@ import pytest
 # Before the imports: only modules that are registered by then explain a failed assert.
 pytest.register_assert_rewrite(
     "hubspot_sync.testing.contracts._leases",
+    "hubspot_sync.testing.contracts._newest",
     "hubspot_sync.testing.contracts._once",
+    "hubspot_sync.testing.contracts._operating",
     "hubspot_sync.testing.contracts._samples",
     "hubspot_sync.testing.contracts.action_sink",
     "hubspot_sync.testing.contracts.checkpointer",
+    "hubspot_sync.testing.contracts.error_queue",
     "hubspot_sync.testing.contracts.token_store",
 )
 
 from hubspot_sync.testing.contracts.action_sink import ActionSinkContract  # noqa: E402
 from hubspot_sync.testing.contracts.checkpointer import CheckpointerContract  # noqa: E402
+from hubspot_sync.testing.contracts.error_queue import ErrorQueueContract  # noqa: E402
 from hubspot_sync.testing.contracts.token_store import TokenStoreContract  # noqa: E402
 
-__all__ = ["ActionSinkContract", "CheckpointerContract", "TokenStoreContract"]
+__all__ = [
+    "ActionSinkContract",
+    "CheckpointerContract",
+    "ErrorQueueContract",
+    "TokenStoreContract",
+]

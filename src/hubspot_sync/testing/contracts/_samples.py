@@ -122,6 +122,18 @@ def creation(object_id: str = "1", version: int = VERSION, **changes: Any) -> Ac
     return action(object_id, version, kind=ActionKind.CREATED, **changes)
 
 
+# What some sink cannot take.
+STRANGE_ACTIONS: Final[Mapping[str, Action]] = {
+    "surrogate": action("2", properties={"name": "\ud800 alone"}),
+    "surrogate key": action("2", properties={"\udfff": "hush"}),
+    "NUL": action("2", properties={"name": "a\0b"}),
+    "NUL key": action("2", properties={"a\0b": "hush"}),
+    "17 MB": action("2", properties={"name": "x" * 17_000_000}),
+    "just over 16 MiB": action("2", properties={f"p{n}": "x" * 17_000 for n in range(987)}),
+    "huge version": action("2", version=2**63),
+}
+
+
 def rich_action() -> Action:
     """An action that uses everything an action can have."""
     labelled = AssociationType("USER_DEFINED", 36, "Décideur «principal»")

@@ -8,6 +8,7 @@ import pytest
 
 from hubspot_sync.errors import StoreUnavailableError
 from hubspot_sync.models import AccountKey, Action, SinkAnswer
+from hubspot_sync.testing.contracts._newest import NewestCases
 from hubspot_sync.testing.contracts._once import OnceCases, ids_of
 from hubspot_sync.testing.contracts._samples import (
     ACCOUNT,
@@ -16,6 +17,7 @@ from hubspot_sync.testing.contracts._samples import (
     MOMENT,
     NEIGHBOUR,
     OTHER_DOMAIN,
+    STRANGE_ACTIONS,
     STRANGE_NAMES,
     action,
     creation,
@@ -30,12 +32,13 @@ if TYPE_CHECKING:
     from hubspot_sync.testing.contracts._once import Stored
 
 
-class ActionSinkContract(OnceCases):
+class ActionSinkContract(NewestCases, OnceCases):
     """Subclass it and override `store`, `reopen` and `stored`; `away` where it applies.
 
     A sink that gives some kinds of values back in another form, as JSON without dates does, also
     overrides `as_kept`.
     A sink that cannot tell whether an object was created before sets `knows_creations` to False.
+    One that keeps the newest version of each object only sets `keeps_versions` to False.
     """
 
     @pytest.fixture
@@ -67,7 +70,7 @@ class ActionSinkContract(OnceCases):
             MOMENT.replace(year=9999, month=12, day=30),
         )
 
-        store.write([action(str(n), occurred_at=at) for n, at in enumerate(instants, start=1)])
+        store.write([creation(str(n), occurred_at=at) for n, at in enumerate(instants, start=1)])
 
         read = {kept.object_id: kept.occurred_at for kept in stored()}
         assert list(instants) == [read[str(n)] for n in range(1, len(instants) + 1)]
@@ -117,27 +120,7 @@ class ActionSinkContract(OnceCases):
 
         assert ids_of(actions) == ids_of(stored())
 
-    @pytest.mark.parametrize(
-        "strange",
-        [
-            action("2", properties={"name": "\ud800 alone"}),
-            action("2", properties={"\udfff": "hush"}),
-            action("2", properties={"name": "a\0b"}),
-            action("2", properties={"a\0b": "hush"}),
-            action("2", properties={"name": "x" * 17_000_000}),
-            action("2", properties={f"p{n}": "x" * 17_000 for n in range(987)}),
-            action("2", version=2**63),
-        ],
-        ids=[
-            "surrogate",
-            "surrogate key",
-            "NUL",
-            "NUL key",
-            "17 MB",
-            "just over 16 MiB",
-            "huge version",
-        ],
-    )
+    @pytest.mark.parametrize("strange", STRANGE_ACTIONS.values(), ids=STRANGE_ACTIONS)
     def test_a_strange_action_never_costs_the_others(
         self, store: ActionSink, stored: Stored, strange: Action
     ) -> None:

@@ -4,6 +4,9 @@ From Python: `HubSpotEmulator`. From pytest: the fixture `hubspot_emulator`. Fro
 `python -m hubspot_sync.testing.emulator --contacts 10000 --companies 2000`.
 It is well-behaved until `Hostility` makes it as nasty as the real one has been seen to be.
 It needs nothing but what `hubspot-sync` itself needs.
+
+What it does is what HubSpot is known to do: "HubSpot 1.2" in its comments and tests is section 1.2
+of `docs/hubspot.md`, which names the sources.
 """
 
 from hubspot_sync.testing.emulator._calls import Call, CallLog

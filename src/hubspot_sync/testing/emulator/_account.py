@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def account_details(portal: Portal, _request: Request) -> Answer:
-    """`GET /account-info/v3/details` (facts 13, `post-auth-account-info.json`)."""
+    """`GET /account-info/v3/details` (HubSpot 7)."""
     now = to_instant(portal.now()).astimezone(portal.time_zone)
     offset = now.utcoffset() or timedelta()
     text = now.strftime("%z")
@@ -35,7 +35,7 @@ def account_details(portal: Portal, _request: Request) -> Answer:
 
 
 def list_properties(portal: Portal, request: Request) -> Answer:
-    """`GET /crm/v3/properties/{type}`: all at once, no paging (facts 9)."""
+    """`GET /crm/v3/properties/{type}`: all at once, no paging (HubSpot 9)."""
     kind = object_type(portal, request.args["object_type"])
     sensitivity = request.text("dataSensitivity") or "non_sensitive"
     # `archived=true` gives only archived ones, of which there are none here.

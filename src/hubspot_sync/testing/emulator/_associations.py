@@ -32,7 +32,7 @@ _PLACE: Final = re.compile(r"(\d+-\d+)-(\d+)")
 
 
 def batch_associations(portal: Portal, request: Request) -> Answer:
-    """`POST /crm/v4/associations/{from}/{to}/batch/read` (facts 2.1)."""
+    """`POST /crm/v4/associations/{from}/{to}/batch/read` (HubSpot 2.1)."""
     started = to_iso(portal.now())
     source, target = _ends(portal, request)
     results: list[dict[str, Any]] = []
@@ -64,7 +64,7 @@ def batch_associations(portal: Portal, request: Request) -> Answer:
 
 
 def get_associations(portal: Portal, request: Request) -> Answer:
-    """`GET /crm/v4/objects/{type}/{id}/associations/{to}` (facts 2.2)."""
+    """`GET /crm/v4/objects/{type}/{id}/associations/{to}` (HubSpot 2.2)."""
     spoiler = BatchSpoiler(portal.mischief, request)
     rows, following, target = _single(portal, request, spoiler.page)
     edges = [_edge(number, kinds) for number, kinds in rows]
@@ -86,7 +86,7 @@ def continue_inline(portal: Portal, request: Request) -> Answer:
 
 
 def list_labels(portal: Portal, request: Request) -> Answer:
-    """`GET /crm/v4/associations/{from}/{to}/labels` (facts 2.4)."""
+    """`GET /crm/v4/associations/{from}/{to}/labels` (HubSpot 2.4)."""
     links = portal.links.between(*_ends(portal, request))
     return answer({"results": [link.forward.to_json() for link in links]})
 
@@ -144,7 +144,7 @@ def _block(
 
 
 def _edge(number: int, kinds: Sequence[Any]) -> dict[str, Any]:
-    # A JSON number, whatever the specification says (facts 2.1).
+    # A JSON number, whatever the specification says (HubSpot 2.1).
     return {"toObjectId": number, "associationTypes": [kind.to_json() for kind in kinds]}
 
 

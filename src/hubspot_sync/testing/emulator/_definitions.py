@@ -49,7 +49,7 @@ class PropertyDefinition:
     hubspot_defined: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """The shape of facts 9 and of the recorded definitions."""
+        """The shape of recorded definitions (HubSpot 9)."""
         return {
             "updatedAt": _REVISED,
             "createdAt": _DEFINED,

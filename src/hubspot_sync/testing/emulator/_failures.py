@@ -33,12 +33,12 @@ class RefusalError(Exception):
         self._parts = {"message": message, **parts}
 
     def content(self, correlation_id: str) -> dict[str, Any]:
-        """The JSON body (facts 4)."""
+        """The JSON body (HubSpot 4)."""
         return {"status": "error", "correlationId": correlation_id, **self._parts}
 
 
 class TokenRefusalError(RefusalError):
-    """The token endpoint's 400, which has a shape of its own (facts 5.3)."""
+    """The token endpoint's 400, which has a shape of its own (HubSpot 5.3)."""
 
     def __init__(self, status_word: str, error: str, description: str) -> None:
         super().__init__(400, description)
@@ -61,7 +61,7 @@ def bad_request(message: str, errors: Sequence[Mapping[str, Any]] = ()) -> Refus
 
 
 def unknown_object_type(name: str) -> RefusalError:
-    """400 without a category, as recorded (`search-error-invalid-object.json`)."""
+    """400 without a category, as recorded by others (HubSpot 1.1)."""
     return RefusalError(400, f"Unable to infer object type from: {name}")
 
 
@@ -96,7 +96,7 @@ def unauthenticated() -> RefusalError:
 
 
 def expired(seconds_ago: int, expire_time: str) -> RefusalError:
-    """401 for an access token that is out of date (facts 3.4)."""
+    """401 for an access token that is out of date (HubSpot 3.4)."""
     return RefusalError(
         401,
         f"The OAuth token used to make this call expired {seconds_ago} second(s) ago.",
@@ -106,7 +106,7 @@ def expired(seconds_ago: int, expire_time: str) -> RefusalError:
 
 
 def missing_scopes(scopes: Sequence[str]) -> RefusalError:
-    """403 naming the scopes of which any one is enough (facts 3.4)."""
+    """403 naming the scopes of which any one is enough (HubSpot 3.4)."""
     detail = {
         "message": "One or more of the following scopes are required.",
         "context": {"requiredGranularScopes": list(scopes)},
@@ -121,7 +121,7 @@ def missing_scopes(scopes: Sequence[str]) -> RefusalError:
 
 
 def rate_limited(policy: str) -> RefusalError:
-    """429 by policy (facts 3.3).
+    """429 by policy (HubSpot 3.3).
 
     Raises:
         KeyError: *policy* is none of HubSpot's.

@@ -141,14 +141,14 @@ def _converter(portal: Portal, kind: ObjectType, name: str) -> Callable[[str], A
     definition = portal.definitions(kind).get(name)
     if definition is None:
         if name == _MATCH_NOTHING:
-            # On contacts it has no values and matches nothing, with a 200: facts 1.8.
+            # On contacts it has no values and matches nothing, with a 200: HubSpot 1.8.
             return str
         raise unknown_property(name, kind.singular)
     if definition.type == "number":
         return _decimal
     if definition.type in {"date", "datetime"}:
         return parse_milliseconds
-    # Matching ignores case except for enumerations (facts 1.7).
+    # Matching ignores case except for enumerations (HubSpot 1.7).
     return str if definition.type == "enumeration" else str.lower
 
 

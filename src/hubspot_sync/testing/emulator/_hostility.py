@@ -66,7 +66,7 @@ class Meddling:
     """Somebody works in the account while it is read: means per call, fractions allowed.
 
     Each call for records of a type changes records of this type before it is answered
-    (facts 14, point 4), chosen at random.
+    (HubSpot 11.4), chosen at random.
 
     Attributes:
         edits_per_call: Records that get a new value and modified date.
@@ -92,19 +92,19 @@ class Hostility:
     0 to 1: how many of the answers (or records) are hit; the same request made again is decided
     anew. Nothing is lost for good: what an answer leaves out comes with another one, except for
     *poisonous* records in search. The list endpoint, single and batch reads always tell the truth
-    about a record; they alone are never late.
+    about a record; they alone are never late. "HubSpot 1.2" is section 1.2 of `docs/hubspot.md`.
 
     Attributes:
         seed: Decides when and whom it hits.
         index_lag: How long after a change search shows it: a duration (or seconds), or two, between
             which each change draws its own. Until then search shows the former version, of a new
-            record nothing. By the emulator's clock. (Facts 14, point 1; 1.7 "freshness".)
+            record nothing. By the emulator's clock. (HubSpot 11.1; 1.7 "freshness".)
         sort_jitter: Up to how far from its true modified time search sorts a row when it sorts by
-            modified time. (Facts 14, point 1: seconds to an hour.)
+            modified time. (HubSpot 11.1: seconds to an hour.)
         search_disorder: Share of search pages whose rows are out of the order asked for.
         stray_rows: Share of search pages with a row whose modified time is outside the window
-            asked for, below or above. (Facts 14, point 1.)
-        total_drift: Share of search pages whose `total` is wrong. (Facts 14, point 17.)
+            asked for, below or above. (HubSpot 11.1.)
+        total_drift: Share of search pages whose `total` is wrong. (HubSpot 11.8.)
         total_drift_rows: By how many rows at most.
         short_pages: Share of search and list pages that end early, with `paging.next` all the same.
         empty_pages: Share of search pages with no row and a `paging.next` to the same place.
@@ -112,29 +112,30 @@ class Hostility:
         missing_rows: Share of search pages that leave one row out, which `total` counts.
         poisonous: By object type, ids that break each search page that they are on.
         poison: How: "error" is a 500, "disorder" breaks the order (one row alone comes twice).
-        list_disorder: Share of list pages whose rows are out of order. (Facts 1.2: ascending order
-            is observed, not promised.)
+        list_disorder: Share of list pages whose rows are out of order. (HubSpot 1.2: that they are
+            in order is observed, not promised.)
         list_stragglers: Share of records that the list has behind records with higher ids, on
             a later page.
         list_repeats: Share of list pages that begin with the last row of the page before.
-        opaque_after: The list's `after` is signed text; a number is refused with 400. (Facts 1.2:
+        opaque_after: The list's `after` is signed text; a number is refused with 400. (HubSpot 1.2:
             treat it as opaque.)
-        stale_after: Share of the list's `after` values that are refused with 400. (Facts 3.4.)
+        stale_after: Share of the list's `after` values that are refused with 400. (HubSpot 3.4.)
         stale_after_calls: After how many further list calls an `after` is refused with 400.
-        repeated_edges: Share of association lists with an edge or one of its types twice. (Facts
+        repeated_edges: Share of association lists with an edge or one of its types twice. (HubSpot
             1.3.)
         inline_page: How many associated records come inline; HubSpot's 100 by default.
         association_page: How many come per record from the association endpoints; 500 by default.
         dropped_inputs: Share of batch reads, of records and associations, that ignore some inputs.
-            (Facts 1.6: nothing forbids fewer rows.)
+            (HubSpot 1.6: nothing forbids fewer rows.)
         meddling: Changes while it is being read.
         other_apps_search_rate: Searches a second that other apps take from the account's search
-            limit, at random moments. (Facts 14, point 13.)
+            limit, at random moments. (HubSpot 11.7.)
         other_apps_burst_rate: Calls a second that others take from the ten-second limit.
         refused_families: API families that are answered with 404: "v3", "v4", "2025-09", "2026-03",
-            "2026-09", and "oauth-v1", "oauth-v3", "oauth-2026-03", "oauth-2026-09". (Facts 5.1, 6.)
+            "2026-09", and "oauth-v1", "oauth-v3", "oauth-2026-03", "oauth-2026-09". (HubSpot 5.1
+            and 6.)
         early_expiry: Share of calls that find their issued access token out of date before its
-            time, for good. (Facts 3.4.)
+            time, for good. (HubSpot 3.4.)
 
     Raises:
         ValueError: A value is out of range, or a name unknown.

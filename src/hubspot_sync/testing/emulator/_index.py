@@ -2,7 +2,7 @@
 
 Search is an index beside the primary storage, new and changed rows need "a few moments" to get
 there (https://developers.hubspot.com/docs/api-reference/search/guide) and have been seen to arrive
-up to an hour late and not in modified order (facts 14, point 1).
+up to an hour late and not in modified order (HubSpot 11.1).
 """
 
 from __future__ import annotations

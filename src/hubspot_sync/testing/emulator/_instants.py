@@ -34,7 +34,7 @@ def to_iso(milliseconds: int) -> str:
 def parse_milliseconds(text: str) -> int | None:
     """Read epoch milliseconds, an ISO instant or an ISO date; None for anything else.
 
-    A fraction beyond milliseconds is ignored (facts 1.8).
+    A fraction beyond milliseconds is ignored (HubSpot 1.8).
     """
     if _DIGITS.fullmatch(text):
         return int(text)

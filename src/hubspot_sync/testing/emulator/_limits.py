@@ -1,4 +1,4 @@
-"""Rate windows (facts 3.1 to 3.3)."""
+"""Rate windows (HubSpot 3.1 to 3.3)."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class DailyPot:
             self._left += 1
 
     def headers(self) -> Mapping[str, str]:
-        """The headers that static access tokens see (facts 3.2)."""
+        """The headers that static access tokens see (HubSpot 3.2)."""
         return {f"{_PREFIX}-Daily": str(self._limit), f"{_PREFIX}-Daily-Remaining": str(self._left)}
 
 
@@ -126,7 +126,7 @@ class RateLimits:
         self._daily = daily_limit and DailyPot(daily_limit, clock, time_zone)
 
     def use(self, settings: Hostility) -> None:
-        """Let other apps take their part from now on (facts 14, point 13)."""
+        """Let other apps take their part from now on (HubSpot 11.7)."""
         if self._search:
             self._search.share(
                 settings.other_apps_search_rate, Series(settings.seed, "other apps: search")
@@ -140,7 +140,7 @@ class RateLimits:
         """Count a call in its pot ("burst", "search" or "none") and in the daily one.
 
         Returns:
-            The `X-HubSpot-RateLimit-*` headers of its answer; none for a search (facts 1.7).
+            The `X-HubSpot-RateLimit-*` headers of its answer; none for a search (HubSpot 1.7).
 
         Raises:
             RefusalError: One too many: 429, with the headers that belong to it.
@@ -169,7 +169,7 @@ class RateLimits:
         if pot == "search":
             return {}
         headers = dict(self._daily.headers()) if self._daily else {}
-        # Association batches are exempt from the ten-second pot (SPEC 130902).
+        # Association batches are exempt from the ten-second pot (HubSpot 1.7).
         if pot == "burst" and self._burst:
             headers |= {
                 f"{_PREFIX}-Interval-Milliseconds": str(int(_BURST_SECONDS * 1000)),

@@ -134,7 +134,7 @@ def _official(
     paired: bool,
 ) -> Link:
     _, _, forward, backward, label = row
-    # `contact_to_company` is the primary company; the plain edge has the suffix (facts 1.3).
+    # `contact_to_company` is the primary company; the plain edge has the suffix (HubSpot 1.3).
     suffix = "_unlabeled" if paired and label is None else ""
     return Link(
         *(

@@ -39,7 +39,7 @@ _ACTIVITIES: Final = frozenset({"0-27", "0-46", "0-47", "0-48", "0-49"})
 
 
 def scopes_for(route: str, kinds: Sequence[ObjectType]) -> list[str]:
-    """The scopes of which any one lets a call pass; none for a call that needs none (facts 5.4).
+    """The scopes of which any one lets a call pass; none for a call that needs none (HubSpot 5.4).
 
     Property definitions are read with the objects' scope or with that of their schema, and
     associations with that of either end.
@@ -148,7 +148,7 @@ class Access:
             raise missing_scopes(any_of)
 
     def exchange(self, request: Request) -> Answer:
-        """`POST /oauth/{version}/token` (facts 5)."""
+        """`POST /oauth/{version}/token` (HubSpot 5)."""
         form = dict(parse_qsl(request.body.decode(errors="replace")))
         if not form.get("grant_type"):
             raise TokenRefusalError("BAD_GRANT_TYPE", "invalid_request", "missing grant_type")
@@ -201,7 +201,7 @@ class Access:
         content: dict[str, Any] = {
             "token_type": "bearer",
             "access_token": issued,
-            # The same string comes back on every refresh (facts 5.2).
+            # The same string comes back on every refresh (HubSpot 5.2).
             "refresh_token": self._credentials.refresh_token,
             "expires_in": seconds,
         }

@@ -53,7 +53,7 @@ def page_size(request: Request, default: int, highest: int) -> int:
 
 
 def list_objects(portal: Portal, request: Request) -> Answer:
-    """`GET /crm/v3/objects/{type}`: ascending ids, `after` is the next id (facts 1.2)."""
+    """`GET /crm/v3/objects/{type}`: ascending ids, `after` is the next id (HubSpot 1.2)."""
     _no_history(request.names("propertiesWithHistory"))
     kind = object_type(portal, request.args["object_type"])
     limit = page_size(request, 10, MAX_PAGE)
@@ -94,7 +94,7 @@ def get_object(portal: Portal, request: Request) -> Answer:
 
 
 def batch_read(portal: Portal, request: Request) -> Answer:
-    """`POST .../batch/read`: 200, or 207 when some are missing (facts 1.6)."""
+    """`POST .../batch/read`: 200, or 207 when some are missing (HubSpot 1.6)."""
     started = to_iso(portal.now())
     kind = object_type(portal, request.args["object_type"])
     body = request.json()
@@ -103,7 +103,7 @@ def batch_read(portal: Portal, request: Request) -> Answer:
     table = portal.table(kind)
     records = table.archived if request.flag("archived") else table.live
     found = _find(portal, kind, records, keys, body.get("idProperty"))
-    # Output order is not input order (facts 1.6): ascending ids here, whatever was asked.
+    # Output order is not input order (HubSpot 1.6): ascending ids here, whatever was asked.
     chosen = {record.number: record for record in found.values()}
     renderer = Renderer(portal, kind, body.get("properties") or ())
     content: dict[str, Any] = {
@@ -185,7 +185,7 @@ class _Associated:
         self._spoiler = BatchSpoiler(portal.mischief, request)
         self._kind = kind
         self._renderer = Renderer(portal, kind, request.names("properties"))
-        # Unknown types are dropped silently (facts 1.2).
+        # Unknown types are dropped silently (HubSpot 1.2).
         kinds = (portal.types.find(name) for name in request.names("associations"))
         self._targets = [target for target in kinds if target is not None]
         # The first three parts are the family in either numbering: /crm/objects/2026-03.
@@ -213,7 +213,7 @@ class _Associated:
 
 
 def inline_rows(rows: Sequence[tuple[int, Sequence[Any]]]) -> list[dict[str, str]]:
-    """One row per association type: the same id comes up several times (facts 1.3)."""
+    """One row per association type: the same id comes up several times (HubSpot 1.3)."""
     return [{"id": str(number), "type": kind.name} for number, kinds in rows for kind in kinds]
 
 

@@ -179,7 +179,7 @@ class Portal:
         target: int,
         links: tuple[Link, ...],
     ) -> None:
-        """Associate two records; no modified date moves (facts 2.5).
+        """Associate two records; no modified date moves (HubSpot 2.5).
 
         A new primary record takes that role from the former one.
         """

@@ -155,7 +155,7 @@ def build_routes(portal: Portal, search: SearchIndex, access: Access) -> tuple[R
 def family_of(path: str) -> str:
     """The API family of a path: "v3", "2026-03", "oauth-v1"; "" where it has none.
 
-    HubSpot retires them one by one, and then a path is unknown: facts 5.1 and 6.
+    HubSpot retires them one by one, and then a path is unknown: HubSpot 5.1 and 6.
     """
     match = _FAMILY.match(path)
     if match is None:
@@ -185,7 +185,7 @@ def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, 
 
 def _route(portal: Portal, row: tuple[str, str, str, str, PortalEndpoint]) -> Route:
     name, method, legacy, dated, endpoint = row
-    # HubSpot exempts association batches from the ten-second pot (facts 1.7, "burst bucket").
+    # HubSpot exempts association batches from the ten-second pot (HubSpot 1.7, "burst bucket").
     exempt = name == "associations" and method == "POST"
     return Route(
         name=name,

@@ -128,7 +128,7 @@ def schema_of(kind: ObjectType) -> tuple[PropertyDefinition, ...]:
         )
         for name in dates
     ]
-    # Declared a number although it is an id: never to be read as a float (facts 9).
+    # Declared a number although it is an id: never to be read as a float (HubSpot 9).
     definitions.append(
         PropertyDefinition(
             name="hs_object_id", type="number", field_type="number", group=group, read_only=True

@@ -61,7 +61,7 @@ class SearchIndex:
         self._revision = (-1, -1)
 
     def search(self, request: Request) -> Answer:
-        """`POST .../search` (facts 1.7)."""
+        """`POST .../search` (HubSpot 1.7)."""
         kind = object_type(self._portal, request.args["object_type"])
         query = read_query(self._portal, kind, request.json())
         mischief = self._portal.mischief
@@ -113,7 +113,7 @@ class SearchIndex:
         jitter = int(settings.sort_jitter.total_seconds() * 1000)
         if not jitter or name != kind.modified_property:
             return key_of(self._portal, kind, name)
-        # Seen by others to be off by up to an hour: facts 14, point 1.
+        # Seen by others to be off by up to an hour: HubSpot 11.1.
         return lambda record: (
             record.modified
             + Series(settings.seed, f"sort jitter/{record.number}/{record.modified}").randint(
@@ -162,7 +162,7 @@ def read_query(portal: Portal, kind: ObjectType, body: Mapping[str, Any]) -> Que
     if not 1 <= limit <= MAX_PAGE:
         raise bad_request(f"limit must be between 1 and {MAX_PAGE}, not {limit}")
     offset = integer(_optional_text(body.get("after")), 0, "after")
-    # A 400, not a cut; the exact body has not been seen by us (facts 1.7).
+    # A 400, not a cut; the exact body has not been seen by us (HubSpot 1.7).
     if offset + limit > MAX_ROWS:
         raise bad_request(f"You can only page through the first {MAX_ROWS} results of a search.")
     sort, descending = _sort(portal, kind, body.get("sorts") or [])

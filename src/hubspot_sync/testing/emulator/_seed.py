@@ -19,7 +19,7 @@ _FIRST: Final = 1_546_300_800_000  # 2019-01-01
 _LAST: Final = 1_781_000_000_000  # 2026-06-09
 _LATEST: Final = 1_782_777_600_000  # 2026-06-30
 _MEAN_AGE: Final = 200 * 86_400_000
-# HubSpot's own jobs rewrite many records in one millisecond: facts 14, point 2.
+# HubSpot's own jobs rewrite many records in one millisecond: HubSpot 11.2.
 _JOB_RUNS: Final = (1_735_689_600_000, 1_756_684_800_123, 1_780_272_000_999)
 _ABOVE_32_BITS: Final = 110_338_039_632
 _SKEW: Final = 4

@@ -129,7 +129,7 @@ class Values:
             values[day] = to_iso(ahead)[:10]
         if self._random.happens(0.3):
             moment = self._random.randrange(created, max(created + 1, _LATEST))
-            # Some datetimes read as epoch milliseconds (facts 9).
+            # Some datetimes read as epoch milliseconds (HubSpot 9).
             values[latest] = self._random.choice((str(moment), to_iso(moment)))
             if instant is not None:
                 values[instant] = self._random.choice((to_iso(moment), ""))

@@ -1,8 +1,8 @@
 """Associations that come twice or in small portions, and batches that ignore some inputs.
 
-The same id comes up once per association type, and more often than that: facts 1.3,
+The same id comes up once per association type, and more often than that: HubSpot 1.3,
 https://github.com/airbytehq/airbyte/issues/14390. Nothing forbids a batch answer with fewer rows
-than inputs: facts 1.6.
+than inputs: HubSpot 1.6.
 """
 
 from __future__ import annotations

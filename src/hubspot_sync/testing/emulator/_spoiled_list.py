@@ -1,7 +1,7 @@
 """List pages as they should not be, and an `after` that does not say where it leads.
 
-That rows ascend by id and that `after` is the next id is observed, not promised (facts 1.2), and a
-paging value that HubSpot no longer takes is a 400 (facts 3.4, unverified).
+That rows ascend by id and that `after` is the next id is observed, not promised (HubSpot 1.2). That
+a paging value that HubSpot no longer takes is a 400 is not proved (HubSpot 3.4).
 """
 
 from __future__ import annotations

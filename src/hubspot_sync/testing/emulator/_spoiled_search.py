@@ -1,7 +1,7 @@
 """Search pages as they should not be: https://github.com/estuary/connectors guards against most.
 
 Its `source_hubspot_native/api/search_objects.py` drops rows outside the window and fails on rows
-out of order; singer, Airbyte and Supaglue tell of the rest (facts 14, points 1, 2, 4 and 17).
+out of order; others tell of the rest (HubSpot 11.1, 11.2, 11.4 and 11.8).
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ class Table:
         self._timeline.compact(self.live)
 
     def archive(self, record: Record, now: int) -> None:
-        """Move the record to the recycle bin; its modified date stays (facts 8)."""
+        """Move the record to the recycle bin; its modified date stays (HubSpot 8)."""
         del self.live[record.number]
         del self.numbers[bisect_left(self.numbers, record.number)]
         record.archived = now

@@ -60,7 +60,7 @@ class ObjectType:
 
     @property
     def always_returned(self) -> tuple[str, ...]:
-        """The properties in every answer, asked for or not (facts 1.2)."""
+        """The properties in every answer, asked for or not (HubSpot 1.2)."""
         return (self.created_property, "hs_object_id", self.modified_property)
 
 
@@ -72,7 +72,7 @@ def standard_type(name_or_id: str) -> ObjectType | None:
                 type_id=type_id,
                 name=name,
                 singular=singular,
-                # Contacts alone differ: facts 1.8.
+                # Contacts alone differ: HubSpot 1.8.
                 modified_property="lastmodifieddate" if type_id == "0-1" else "hs_lastmodifieddate",
                 created_property="hs_createdate"
                 if type_id in _CREATED_BY_HUBSPOT

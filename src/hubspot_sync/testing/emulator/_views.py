@@ -26,7 +26,7 @@ class Renderer:
     """Prints records of one type with a chosen set of properties.
 
     Names that do not exist are dropped without an error, and a property without a value is null
-    (facts 1.2).
+    (HubSpot 1.2).
     """
 
     def __init__(self, portal: Portal, kind: ObjectType, names: Sequence[str]) -> None:

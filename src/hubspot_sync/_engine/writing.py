@@ -1,0 +1,114 @@
+"""Hands actions to the sink, and finds out which of them it refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from hubspot_sync._engine.validation import Refusal, validated
+from hubspot_sync.errors import ActionRejectedError, InvariantError
+from hubspot_sync.models import ActionKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubspot_sync._engine.parts import StoringParts
+    from hubspot_sync.models import Action, SinkAnswer, StreamKey
+
+
+@frozen(kw_only=True)
+class Written:
+    """What became of some actions.
+
+    Attributes:
+        delivered: How many the sink accepted.
+        repeated: How many it held already.
+        refusals: Those that it, or a validator, refused.
+    """
+
+    delivered: int = 0
+    repeated: int = 0
+    refusals: tuple[Refusal, ...] = ()
+
+    def __add__(self, other: Written) -> Written:
+        return Written(
+            delivered=self.delivered + other.delivered,
+            repeated=self.repeated + other.repeated,
+            refusals=self.refusals + other.refusals,
+        )
+
+
+class SinkWriter:
+    """Validates actions and stores them.
+
+    Args:
+        parts: The sink, the validators, and what to do with refused actions.
+        stream: The stream that the actions belong to.
+    """
+
+    def __init__(self, parts: StoringParts, stream: StreamKey) -> None:
+        self._parts = parts
+        self._stream = stream
+
+    def write(self, actions: Sequence[Action]) -> Written:
+        """Store *actions*; each object at most once.
+
+        Raises:
+            ActionRejectedError: The sink refused the batch, and there is no error queue.
+            StoreUnavailableError: The sink stayed away.
+            StopRequested: The run was stopped while the sink was away.
+        """
+        if not self._parts.validators:
+            return self._store(actions)
+        passed, refusals = validated(actions, self._parts.validators)
+        return self._store(passed) + Written(refusals=tuple(refusals))
+
+    def _store(self, actions: Sequence[Action]) -> Written:
+        if not actions:
+            return Written()
+        try:
+            answer = self._parts.patience.call(
+                self._stream, lambda: self._parts.sink.write(actions)
+            )
+        except ActionRejectedError as error:
+            if self._parts.error_queue is None:
+                raise
+            return self._apart(actions, error)
+        return self._sorted(actions, answer)
+
+    def _apart(self, actions: Sequence[Action], error: ActionRejectedError) -> Written:
+        """The sink does not say which it refuses: halve until those are alone."""
+        if len(actions) == 1:
+            kind = type(error).__name__
+            return Written(refusals=(Refusal(action=actions[0], reason=error.message, error=kind),))
+        middle = len(actions) // 2
+        return self._store(actions[:middle]) + self._store(actions[middle:])
+
+    def _sorted(self, actions: Sequence[Action], answer: SinkAnswer) -> Written:
+        if not (answer.refused or answer.already_created or answer.repeated):
+            return Written(delivered=len(actions))
+        refusals = tuple(
+            Refusal(action=action, reason=answer.refused[action.action_id])
+            for action in actions
+            if action.action_id in answer.refused
+        )
+        if len(refusals) < len(answer.refused):
+            raise InvariantError("the sink refused actions that it was not given")
+        named = answer.already_created - answer.refused.keys()
+        again = [action for action in actions if action.action_id in named]
+        repeated = len(answer.repeated - answer.refused.keys() - answer.already_created)
+        delivered = len(actions) - len(refusals) - len(again) - repeated
+        known = Written(delivered=delivered, repeated=repeated, refusals=refusals)
+        return known + self._store([as_update(_created(action)) for action in again])
+
+
+def as_update(action: Action) -> Action:
+    """The same change of an object whose creation the host was told of before."""
+    return evolve(action, kind=ActionKind.UPDATED, occurred_at=action.modified_at)
+
+
+def _created(action: Action) -> Action:
+    if action.kind is not ActionKind.CREATED:
+        raise InvariantError(f"the sink took {action.name!r} for a creation")
+    return action

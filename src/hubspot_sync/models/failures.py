@@ -1,0 +1,113 @@
+"""Actions that were refused: how they wait in an error queue, and how they are chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
+
+from hubspot_sync.models._checks import from_milliseconds, is_aware, is_positive, to_milliseconds
+from hubspot_sync.models.accounts import StreamKey
+from hubspot_sync.models.object_types import canonical_object_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from hubspot_sync.models.accounts import AccountKey
+    from hubspot_sync.models.actions import Action
+
+_LONGEST_REASON: Final = 1_000
+
+
+def _one_line(text: str) -> str:
+    """Text that every store takes: no line breaks, NUL or lone surrogates, and not too long."""
+    storable = text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
+    line = " ".join(storable.split()) or "no reason given"
+    return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 3] + "..."
+
+
+def _to_the_millisecond(instant: datetime) -> datetime:
+    return from_milliseconds(to_milliseconds(instant)) if instant.tzinfo else instant
+
+
+def _optional_to_the_millisecond(instant: datetime | None) -> datetime | None:
+    return None if instant is None else _to_the_millisecond(instant)
+
+
+@frozen(kw_only=True)
+class Failure:
+    """An action that was refused, as it waits in an `ErrorQueue` to be tried again.
+
+    Attributes:
+        action: The whole action.
+        reason: Why it was refused, as the sink or the validator said; made one line of at most
+            1,000 characters.
+        error: The class of the error: "ActionRejectedError", or that of the exception with which
+            a validator failed.
+        attempts: How often it was tried, from 1.
+        first_at: When this version of the object was refused first, aware, to the millisecond.
+        last_at: When it was refused last.
+        next_at: When it is due to be tried again; None for a dead letter, which is tried again
+            on demand only.
+    """
+
+    action: Action
+    reason: str = field(converter=_one_line)
+    error: str
+    attempts: int = field(default=1, validator=is_positive)
+    first_at: datetime = field(converter=_to_the_millisecond, validator=is_aware)
+    last_at: datetime = field(converter=_to_the_millisecond, validator=is_aware)
+    next_at: datetime | None = field(
+        default=None, converter=_optional_to_the_millisecond, validator=is_aware
+    )
+
+    @property
+    def dead(self) -> bool:
+        """Whether it is a dead letter: parked after the last attempt."""
+        return self.next_at is None
+
+    @property
+    def stream(self) -> StreamKey:
+        """The stream that it belongs to."""
+        return StreamKey(self.action.account, self.action.object_type)
+
+
+def _optional_object_type(name: str | None) -> str | None:
+    return None if name is None else canonical_object_type(name)
+
+
+def _optional_ids(object_ids: Iterable[str] | None) -> tuple[str, ...] | None:
+    if isinstance(object_ids, str):
+        return (object_ids,)
+    return None if object_ids is None else tuple(dict.fromkeys(object_ids))
+
+
+@frozen(kw_only=True)
+class FailureSelection:
+    """Which failures of an account are meant: those that fit everything that is given.
+
+    Attributes:
+        account: The account.
+        object_type: Name or id of their object type; None for all.
+        reason: Their reason, word for word; None for any.
+        object_ids: HubSpot's ids of their objects; None for all.
+        dead: True for dead letters only, False for all others only, None for both.
+    """
+
+    account: AccountKey
+    object_type: str | None = field(default=None, converter=_optional_object_type)
+    reason: str | None = None
+    object_ids: tuple[str, ...] | None = field(default=None, converter=_optional_ids)
+    dead: bool | None = None
+
+    def fits(self, failure: Failure) -> bool:
+        """Whether *failure* is one of those that are meant."""
+        action = failure.action
+        return (
+            action.account == self.account
+            and self.object_type in (None, action.object_type)
+            and self.reason in (None, failure.reason)
+            and (self.object_ids is None or action.object_id in self.object_ids)
+            and self.dead in (None, failure.dead)
+        )

@@ -1,0 +1,108 @@
+"""The mirror of the stores in memory."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from attrs import evolve, frozen
+
+from hubspot_sync._clock import Clock, SystemClock
+from hubspot_sync.models import ActionKind, SinkAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from hubspot_sync.models import AccountKey, Action, Association, Value
+
+    Place = tuple[AccountKey, str, str]
+
+
+@frozen(kw_only=True)
+class MirroredRecord:
+    """One object in its newest form, as a `MemoryRecordSink` keeps it.
+
+    Attributes:
+        account: The account it belongs to.
+        object_type: Canonical name of the object type ("contacts").
+        object_id: HubSpot's id of the object, digits as text.
+        version: The modified time in milliseconds since 1970.
+        created_at: When it was created in HubSpot; None if the sink was never told.
+        modified_at: When it was last modified in HubSpot.
+        properties: Values by property name, as the newest action had them.
+        associations: Associated records by object type, as the newest action had them.
+        first_stored_at: When the sink stored the object for the first time.
+        last_stored_at: When it stored this version.
+    """
+
+    account: AccountKey
+    object_type: str
+    object_id: str
+    version: int
+    created_at: datetime | None
+    modified_at: datetime
+    properties: Mapping[str, Value]
+    associations: Mapping[str, tuple[Association, ...]]
+    first_stored_at: datetime
+    last_stored_at: datetime
+
+
+class MemoryRecordSink:
+    """An `ActionSink` in memory that keeps the newest form of every object.
+
+    An action of the version that is held, or of an older one, is a repeat and changes nothing.
+
+    Args:
+        clock: Dates the records; the operating system's time by default.
+    """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock: Clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._kept: dict[Place, MirroredRecord] = {}
+
+    @property
+    def records(self) -> tuple[MirroredRecord, ...]:
+        """Copies of all records, in the order in which the objects came."""
+        with self._lock:
+            return tuple(map(_copy, self._kept.values()))
+
+    def write(self, actions: Sequence[Action]) -> SinkAnswer:
+        """Keep what is newer than what is held; see `ActionSink.write`."""
+        repeated: set[str] = set()
+        refused: dict[str, str] = {}
+        with self._lock:
+            for action in actions:
+                place = (action.account, action.object_type, action.object_id)
+                held = self._kept.get(place)
+                if held is not None and action.version <= held.version:
+                    repeated.add(action.action_id)
+                    continue
+                try:
+                    self._kept[place] = _record(action, held, self._clock.now())
+                except OverflowError:
+                    refused[action.action_id] = "its modified date is out of range"
+        return SinkAnswer(repeated=frozenset(repeated), refused=refused)
+
+
+def _record(action: Action, held: MirroredRecord | None, now: datetime) -> MirroredRecord:
+    known = held.created_at if held else None
+    return MirroredRecord(
+        account=action.account,
+        object_type=action.object_type,
+        object_id=action.object_id,
+        version=action.version,
+        created_at=action.occurred_at if action.kind is ActionKind.CREATED else known,
+        modified_at=action.modified_at,
+        properties=dict(action.properties),
+        associations=dict(action.associations),
+        first_stored_at=held.first_stored_at if held else now,
+        last_stored_at=now,
+    )
+
+
+def _copy(record: MirroredRecord) -> MirroredRecord:
+    return evolve(
+        record, properties=dict(record.properties), associations=dict(record.associations)
+    )

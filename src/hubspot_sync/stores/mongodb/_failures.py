@@ -1,0 +1,234 @@
+"""Refused actions in MongoDB: one document an object, in the newest version that was refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bson.int64 import Int64
+from pymongo import DeleteOne, ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from hubspot_sync._payloads import action_from_text, action_to_text
+from hubspot_sync.models import Failure, FailureSelection, StreamKey
+from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
+from hubspot_sync.stores.mongodb._failure_parts import FailureParts
+from hubspot_sync.stores.mongodb._schema import ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from pymongo.collection import Collection
+    from pymongo.cursor import Cursor
+
+    from hubspot_sync.models import AccountKey
+    from hubspot_sync.stores.mongodb._database import MongoDatabase
+
+    Document = dict[str, Any]
+
+_LARGEST_INTEGER: Final = 2**63 - 1
+_PAGE_BYTES: Final = 32 * 1024 * 1024
+
+
+class MongoErrorQueue:
+    """An `ErrorQueue` in MongoDB, with what an `ErrorQueueAdmin` has.
+
+    Args:
+        database: The database; the caller closes it.
+    """
+
+    def __init__(self, database: MongoDatabase) -> None:
+        self._database = database
+        self._parts = FailureParts(database)
+
+    def put(self, failures: Sequence[Failure]) -> None:
+        """Store *failures*, the newest version of each object; see `ErrorQueue.put`."""
+        if not failures:
+            return
+        documents = [_document(failure) for failure in failures]
+        self._parts.split(documents)
+        with self._database.collection(ERRORS) as errors:
+            _replace(errors, documents)
+        self._parts.forget({document["_id"]: document["version"] - 1 for document in documents})
+
+    def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[Failure]:
+        """Give a page of what is to be tried again; see `ErrorQueue.due`."""
+        wanted = {**_named(stream.account, stream.object_type), "next_at": {"$lte": now}}
+        with self._database.collection(ERRORS) as errors:
+            return self._page(errors.find(wanted).sort([("next_at", 1), ("_id", 1)]).limit(limit))
+
+    def browse(
+        self, selection: FailureSelection, *, limit: int, after: Failure | None = None
+    ) -> Sequence[Failure]:
+        """Give a page of what fits *selection*; see `ErrorQueue.browse`."""
+        wanted = _selected(selection)
+        prefix = f"{selection.account.domain_id}:{selection.account.account_id}:"
+        if selection.object_type is not None:
+            prefix += f"{selection.object_type}:"
+        # All parts of the key after the prefix are ASCII, so this is where it ends.
+        wanted["_id"] = {"$gt": prefix, "$lt": prefix + "\x7f"}
+        if after is not None:
+            wanted["_id"]["$gt"] = _key(after)
+        with self._database.collection(ERRORS) as errors:
+            return self._page(errors.find(wanted).sort("_id", 1).limit(limit))
+
+    def held(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, int]:
+        """Give the versions that are held; see `ErrorQueue.held`."""
+        if not object_ids:
+            return {}
+        wanted = {"_id": {"$in": [_key_of(stream, object_id) for object_id in object_ids]}}
+        shown = {"object_id": True, "version": True}
+        with self._database.collection(ERRORS) as errors:
+            found = errors.find(wanted, shown, batch_size=len(object_ids))
+            return {document["object_id"]: int(document["version"]) for document in found}
+
+    def settle(self, stream: StreamKey, versions: Mapping[str, int]) -> None:
+        """Forget what was stored meanwhile; see `ErrorQueue.settle`."""
+        if not versions:
+            return
+        bounds = {
+            _key_of(stream, object_id): _bounded(version) for object_id, version in versions.items()
+        }
+        with self._database.collection(ERRORS) as errors:
+            errors.bulk_write(
+                [
+                    DeleteOne({"_id": key, "version": {"$lte": version}})
+                    for key, version in bounds.items()
+                ],
+                ordered=False,
+            )
+        self._parts.forget(bounds)
+
+    def count(self, selection: FailureSelection) -> Mapping[str, int]:
+        """Say how many fit *selection*, by object type; see `ErrorQueue.count`."""
+        stages: list[Document] = [
+            {"$match": _selected(selection)},
+            {"$group": {"_id": "$object_type", "number": {"$sum": 1}}},
+        ]
+        with self._database.collection(ERRORS) as errors:
+            return {found["_id"]: int(found["number"]) for found in errors.aggregate(stages)}
+
+    def drop(self, selection: FailureSelection) -> int:
+        """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""
+        wanted = _selected(selection)
+        with self._database.collection(ERRORS) as errors:
+            in_parts = [
+                document["_id"]
+                for document in errors.find({**wanted, "parts": {"$gt": 0}}, {"_id": True})
+            ]
+            dropped = errors.delete_many(wanted).deleted_count
+        self._parts.forget(dict.fromkeys(in_parts, _LARGEST_INTEGER))
+        return dropped
+
+    def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
+        """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
+        selection = FailureSelection(
+            account=account, object_type=object_type, object_ids=object_ids
+        )
+        stream = StreamKey(account, object_type)
+        keys = [_key_of(stream, object_id) for object_id in object_ids]
+        erased = self.drop(selection)
+        # Also what a crash has left behind of one that is gone already.
+        self._parts.forget(dict.fromkeys(keys, _LARGEST_INTEGER))
+        return erased
+
+    def _page(self, cursor: Cursor[Document]) -> list[Failure]:
+        page: list[Failure] = []
+        size = 0
+        with cursor:
+            for document in cursor:
+                payload = self._parts.whole(document)
+                page.append(_failure(document, payload))
+                size += len(payload)
+                if size >= _PAGE_BYTES:
+                    break
+        return page
+
+
+def _document(failure: Failure) -> Document:
+    action = failure.action
+    return {
+        "_id": _key(failure),
+        **_named(action.account, action.object_type),
+        "object_id": action.object_id,
+        "action_id": action.action_id,
+        "name": action.name,
+        "version": _bounded(action.version),
+        "reason": failure.reason,
+        "error": failure.error,
+        "attempts": failure.attempts,
+        "first_at": failure.first_at,
+        "last_at": failure.last_at,
+        "next_at": failure.next_at,
+        "dead": failure.dead,
+        "payload": action_to_text(action),
+        "parts": 0,
+    }
+
+
+def _failure(document: Document, payload: str) -> Failure:
+    return Failure(
+        action=action_from_text(payload),
+        reason=document["reason"],
+        error=document["error"],
+        attempts=document["attempts"],
+        first_at=document["first_at"],
+        last_at=document["last_at"],
+        next_at=document["next_at"],
+    )
+
+
+def _replace(errors: Collection[Document], documents: list[Document]) -> None:
+    """Put each of *documents* in the place of its object, unless a newer version has it."""
+    try:
+        errors.bulk_write([_replacing(one, upsert=True) for one in documents], ordered=False)
+    except BulkWriteError as error:
+        problems = error.details["writeErrors"]
+        if error.details["writeConcernErrors"] or any(
+            problem["code"] != DUPLICATE_KEY for problem in problems
+        ):
+            raise
+        # The place is taken: by a newer version, or just now by a writer who was faster.
+        taken = [documents[problem["index"]] for problem in problems]
+        errors.bulk_write([_replacing(one, upsert=False) for one in taken], ordered=False)
+
+
+def _replacing(document: Document, *, upsert: bool) -> ReplaceOne[Document]:
+    older = {"_id": document["_id"], "version": {"$lte": document["version"]}}
+    return ReplaceOne(older, document, upsert=upsert)
+
+
+def _key(failure: Failure) -> str:
+    return _key_of(failure.stream, failure.action.object_id)
+
+
+def _key_of(stream: StreamKey, object_id: str) -> str:
+    """All parts but the domain are free of colons, so two objects never share a key."""
+    account = stream.account
+    return f"{account.domain_id}:{account.account_id}:{stream.object_type}:{object_id}"
+
+
+def _named(account: AccountKey, object_type: str) -> Document:
+    return {
+        "domain_id": account.domain_id,
+        "account_id": account.account_id,
+        "object_type": object_type,
+    }
+
+
+def _selected(selection: FailureSelection) -> Document:
+    wanted: Document = {
+        "domain_id": selection.account.domain_id,
+        "account_id": selection.account.account_id,
+    }
+    if selection.object_ids is not None:
+        wanted["object_id"] = {"$in": list(selection.object_ids)}
+    for name in ("object_type", "reason", "dead"):
+        if getattr(selection, name) is not None:
+            wanted[name] = getattr(selection, name)
+    return wanted
+
+
+def _bounded(version: int) -> Int64:
+    """A version that BSON takes; the payload has the right one."""
+    return Int64(min(version, _LARGEST_INTEGER))

@@ -1,0 +1,102 @@
+"""Records in MongoDB: one document for each object, in its newest version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from bson.int64 import Int64
+
+from hubspot_sync._clock import Clock, SystemClock
+from hubspot_sync._documents import associations_to_document
+from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.stores.mongodb._schema import RECORDS
+from hubspot_sync.stores.mongodb._upserts import Outcome, Wanted, store
+from hubspot_sync.stores.mongodb._values import properties_to_bson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from pymongo.collection import Collection
+
+    from hubspot_sync.models import Action
+    from hubspot_sync.stores.mongodb._database import MongoDatabase
+
+# So that no tenant's question looks at another's records. Without a field that changes: one more,
+# such as the modified date, makes an update half as long again.
+_PLACE: Final = ("domain_id", "account_id", "object_type", "object_id")
+
+
+class MongoRecordSink:
+    """An `ActionSink` that keeps the newest form of every object in the collection `records`.
+
+    An action of the version that is held, or of an older one, is a repeat and changes nothing.
+    Fields that the host adds to the documents stay.
+
+    Args:
+        database: The database; the caller closes it.
+        clock: Dates the documents; the operating system's time by default.
+    """
+
+    def __init__(self, database: MongoDatabase, *, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock: Clock = clock or SystemClock()
+        self._has_index = False
+
+    def write(self, actions: Sequence[Action]) -> SinkAnswer:
+        """Keep what is newer than what is held; see `ActionSink.write`."""
+        if not actions:
+            return SinkAnswer()
+        outcome = Outcome()
+        with self._database.collection(RECORDS) as collection:
+            self._create_index(collection)
+            for turn in _turns(_all_wanted(actions, self._clock.now(), outcome)):
+                store(collection, turn, outcome)
+        return outcome.answer()
+
+    def _create_index(self, collection: Collection[dict[str, Any]]) -> None:
+        # Here and not with the others, so that nobody has a collection that is not used.
+        if not self._has_index:
+            collection.create_index(_PLACE, name="place")
+            self._has_index = True
+
+
+def _all_wanted(
+    actions: Iterable[Action], stored_at: datetime, outcome: Outcome
+) -> Iterator[Wanted]:
+    for action in actions:
+        try:
+            yield Wanted(action.action_id, _document(action, stored_at))
+        except OverflowError:
+            outcome.refused[action.action_id] = "its modified date is out of range"
+
+
+def _document(action: Action, stored_at: datetime) -> dict[str, Any]:
+    account = action.account
+    return {
+        "_id": f"{account.domain_id}:{account.account_id}:{action.object_type}:{action.object_id}",
+        "domain_id": account.domain_id,
+        "account_id": account.account_id,
+        "object_type": action.object_type,
+        "object_id": action.object_id,
+        "version": Int64(action.version),
+        "created_at": action.occurred_at if action.kind is ActionKind.CREATED else None,
+        "modified_at": action.modified_at,
+        "properties": properties_to_bson(action.properties),
+        "associations": associations_to_document(action.associations),
+        "first_stored_at": stored_at,
+        "last_stored_at": stored_at,
+    }
+
+
+def _turns(wanted: Iterable[Wanted]) -> list[list[Wanted]]:
+    """Each object once in a turn, in its order; there is mostly just one turn."""
+    turns: list[list[Wanted]] = []
+    next_turn: dict[str, int] = {}
+    for one in wanted:
+        turn = next_turn.get(one.key, 0)
+        next_turn[one.key] = turn + 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(one)
+    return turns

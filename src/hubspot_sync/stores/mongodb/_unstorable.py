@@ -1,0 +1,40 @@
+"""What MongoDB can never take, and why, without showing any of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import bson
+from bson.errors import BSONError
+
+from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE, DUPLICATE_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# https://www.mongodb.com/docs/manual/reference/limits/#bson-documents
+_LARGEST: Final = 16 * 1024 * 1024
+# What the driver raises for a whole batch because of one document in it.
+UNENCODABLE: Final = (BSONError, OverflowError, UnicodeError)
+# Of one document: bad value (also: too large), too deep, not as the host's validator wants it, too
+# large as such, or after an update.
+_REFUSED: Final = frozenset({2, 15, 121, DOCUMENT_TOO_LARGE, 17_419, 17_420})
+
+
+def reason_against(document: Mapping[str, Any]) -> str | None:
+    """Why *document* cannot be encoded for MongoDB; None if it can."""
+    try:
+        if len(bson.encode(document)) > _LARGEST:
+            return "it is larger than 16 MiB, which MongoDB does not take"
+    except OverflowError:
+        return "it has a number beyond 64 bits"
+    except UNENCODABLE:
+        return "it has text that MongoDB does not take"
+    return None
+
+
+def reason_of(code: int) -> str | None:
+    """Why the server refused one document of a batch; None where the document is not the cause."""
+    if code == DUPLICATE_KEY:
+        return "a unique index of the collection does not take it"
+    return f"MongoDB does not take it (code {code})" if code in _REFUSED else None

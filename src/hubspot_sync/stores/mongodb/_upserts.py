@@ -1,0 +1,199 @@
+"""Stores documents so that an older version never replaces a newer one, in large batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field, frozen
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
+
+from hubspot_sync.models import SinkAnswer
+from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE
+from hubspot_sync.stores.mongodb._unstorable import UNENCODABLE, reason_against, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pymongo.client_session import ClientSession
+    from pymongo.collection import Collection
+
+    Document = dict[str, Any]
+
+# Set when a document is made, and left alone afterwards.
+_KEPT: Final = ("_id", "domain_id", "account_id", "object_type", "object_id", "first_stored_at")
+_UNKNOWN_IF_COMMITTED: Final = "UnknownTransactionCommitResult"
+
+
+@frozen
+class Wanted:
+    """What is to be stored for an action.
+
+    Attributes:
+        action_id: Names the action in the answer.
+        document: The whole document with `_id` and `version`; None in it leaves what is held.
+    """
+
+    action_id: str
+    document: Document
+
+    @property
+    def key(self) -> str:
+        """The `_id` of the document."""
+        key: str = self.document["_id"]
+        return key
+
+    @property
+    def version(self) -> int:
+        """The version of the document."""
+        version: int = self.document["version"]
+        return version
+
+    def values(self) -> Document:
+        """What changes in a document that is held in an older version."""
+        return {
+            name: value
+            for name, value in self.document.items()
+            if name not in _KEPT and value is not None
+        }
+
+    def upsert(self) -> UpdateOne:
+        """Changes the document that is held if it is older, makes it where there is none.
+
+        Where it is not older, the server tries to make another one and finds the `_id` taken.
+        """
+        values = self.values()
+        new = {name: value for name, value in self.document.items() if name not in values}
+        del new["_id"]
+        return UpdateOne(
+            {"_id": self.key, "version": {"$lt": self.version}},
+            {"$set": values, "$setOnInsert": new},
+            upsert=True,
+        )
+
+
+@define
+class Outcome:
+    """What has become of the actions of a batch so far."""
+
+    repeated: set[str] = field(factory=set)
+    refused: dict[str, str] = field(factory=dict)
+
+    def answer(self) -> SinkAnswer:
+        """The same for the caller of the sink."""
+        return SinkAnswer(repeated=frozenset(self.repeated), refused=self.refused)
+
+
+def store(collection: Collection[Document], wanted: Sequence[Wanted], outcome: Outcome) -> None:
+    """Store each of *wanted*, of different documents, unless the one that is held is as new."""
+    while wanted:
+        held = _versions(collection, wanted)
+        outcome.repeated |= {
+            one.action_id for one in wanted if one.version <= held.get(one.key, one.version - 1)
+        }
+        newer = [one for one in wanted if one.action_id not in outcome.repeated]
+        known = [one for one in newer if one.key in held]
+        # Another look at those with which somebody else was faster.
+        wanted = _insert(collection, [one for one in newer if one.key not in held], outcome)
+        if known and not _change_together(collection, known):
+            wanted += _upsert(collection, known, outcome)
+
+
+def _versions(
+    collection: Collection[Document],
+    wanted: Sequence[Wanted],
+    session: ClientSession | None = None,
+) -> dict[str, int]:
+    keys = [one.key for one in wanted]
+    # In one go, by what a majority has, so that no failover takes a repeat back.
+    found = collection.find(
+        {"_id": {"$in": keys}}, {"version": True}, batch_size=len(keys) + 1, session=session
+    )
+    return {document["_id"]: document["version"] for document in found}
+
+
+def _change_together(collection: Collection[Document], wanted: Sequence[Wanted]) -> bool:
+    """Change documents that are held, all of them or none.
+
+    Takes a third of the time of one by one, where the server has to plan each update because of
+    its condition. Here none is needed: who changes one after it was read ends the transaction.
+
+    Returns:
+        Whether it was done; it is not where one is not older, one is not taken, somebody else
+        changes one, or the server has no transactions.
+    """
+    client = collection.database.client
+    try:
+        with (
+            client.start_session() as session,
+            session.start_transaction(write_concern=collection.write_concern),
+        ):
+            held = _versions(collection, wanted, session)
+            if not all(held.get(one.key, one.version) < one.version for one in wanted):
+                session.abort_transaction()
+                return False
+            collection.bulk_write(
+                [UpdateOne({"_id": one.key}, {"$set": one.values()}) for one in wanted],
+                session=session,
+            )
+    except (*UNENCODABLE, PyMongoError) as error:
+        if isinstance(error, PyMongoError) and error.has_error_label(_UNKNOWN_IF_COMMITTED):
+            raise
+        return False
+    return True
+
+
+def _insert(
+    collection: Collection[Document], wanted: list[Wanted], outcome: Outcome
+) -> list[Wanted]:
+    return _attempt(
+        wanted,
+        lambda: collection.insert_many([one.document for one in wanted], ordered=False),
+        outcome,
+    )
+
+
+def _upsert(
+    collection: Collection[Document], wanted: list[Wanted], outcome: Outcome
+) -> list[Wanted]:
+    return _attempt(
+        wanted,
+        lambda: collection.bulk_write([one.upsert() for one in wanted], ordered=False),
+        outcome,
+    )
+
+
+def _attempt(wanted: list[Wanted], write: Callable[[], object], outcome: Outcome) -> list[Wanted]:
+    """Write *wanted*; those that have to be looked at again come back."""
+    if not wanted:
+        return []
+    try:
+        write()
+    except BulkWriteError as error:
+        return _contested(error, wanted, outcome)
+    except (*UNENCODABLE, OperationFailure) as error:
+        if isinstance(error, OperationFailure) and error.code != DOCUMENT_TOO_LARGE:
+            raise
+        # The driver or the server gave up on the whole batch because of some in it.
+        reasons = {one.action_id: reason_against(one.document) for one in wanted}
+        refused = {action_id: reason for action_id, reason in reasons.items() if reason}
+        if not refused:
+            raise
+        outcome.refused |= refused
+        return [one for one in wanted if one.action_id not in refused]
+    return []
+
+
+def _contested(error: BulkWriteError, wanted: list[Wanted], outcome: Outcome) -> list[Wanted]:
+    if error.details["writeConcernErrors"]:
+        raise error
+    again: list[Wanted] = []
+    for problem in error.details["writeErrors"]:
+        one = wanted[problem["index"]]
+        if "_id" in problem.get("keyPattern", ()):
+            again.append(one)
+        elif reason := reason_of(problem["code"]):
+            outcome.refused[one.action_id] = reason
+        else:
+            raise error
+    return again

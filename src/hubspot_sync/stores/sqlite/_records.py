@@ -1,0 +1,77 @@
+"""Records in SQLite: one row for each object, in its newest version."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from hubspot_sync._clock import Clock, SystemClock
+from hubspot_sync._documents import (
+    associations_to_document,
+    instant_to_text,
+    properties_to_document,
+)
+from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.stores.sqlite._batches import rows_of, write_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubspot_sync.models import Action
+    from hubspot_sync.stores.sqlite._database import SqliteDatabase
+
+    Row = tuple[Any, ...]
+
+_UPSERT: Final = """INSERT INTO records AS held (domain_id, account_id, object_type, object_id,
+    version, created_at, modified_at, properties, associations, first_stored_at, last_stored_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (domain_id, account_id, object_type, object_id) DO UPDATE SET
+    version = excluded.version, created_at = coalesce(excluded.created_at, held.created_at),
+    modified_at = excluded.modified_at, properties = excluded.properties,
+    associations = excluded.associations, last_stored_at = excluded.last_stored_at
+    WHERE excluded.version > held.version"""
+
+
+class SqliteRecordSink:
+    """An `ActionSink` that keeps the newest form of every object as a row of the table `records`.
+
+    An action of the version that is held, or of an older one, is a repeat and changes nothing.
+
+    Args:
+        database: The file; the caller closes it.
+        clock: Dates the rows; the operating system's time by default.
+    """
+
+    def __init__(self, database: SqliteDatabase, *, clock: Clock | None = None) -> None:
+        self._database = database
+        self._clock: Clock = clock or SystemClock()
+
+    def write(self, actions: Sequence[Action]) -> SinkAnswer:
+        """Keep what is newer than what is held, in one transaction; see `ActionSink.write`."""
+        if not actions:
+            return SinkAnswer()
+        refused: dict[str, str] = {}
+        to_row = partial(_row, stored_at=instant_to_text(self._clock.now()))
+        rows = rows_of(actions, to_row, refused)
+        with self._database.writing() as connection:
+            not_newer = write_rows(connection, _UPSERT, rows, refused)
+        return SinkAnswer(repeated=frozenset(one for one, _ in not_newer), refused=refused)
+
+
+def _row(action: Action, stored_at: str) -> Row:
+    created = action.kind is ActionKind.CREATED
+    return (
+        action.account.domain_id,
+        action.account.account_id,
+        action.object_type,
+        action.object_id,
+        action.version,
+        instant_to_text(action.occurred_at) if created else None,
+        instant_to_text(action.modified_at),
+        orjson.dumps(properties_to_document(action.properties)).decode(),
+        orjson.dumps(associations_to_document(action.associations)).decode(),
+        stored_at,
+        stored_at,
+    )

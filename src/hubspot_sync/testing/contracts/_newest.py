@@ -1,0 +1,182 @@
+"""The part of the `ActionSink` contract for a mirror, which keeps the newest form of an object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+from attrs import evolve
+
+from hubspot_sync.models import Association, SinkAnswer
+from hubspot_sync.testing.contracts._samples import (
+    ALL_KINDS,
+    STRANGE_ACTIONS,
+    STRANGE_NAMES,
+    VERSION,
+    action,
+    at_once,
+    creation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hubspot_sync.interfaces import ActionSink
+    from hubspot_sync.models import Action, Value
+
+    Stored = Callable[[], Sequence[Action]]
+
+
+def _versions_of(actions: Sequence[Action]) -> list[tuple[str, int]]:
+    return sorted((action.object_id, action.version) for action in actions)
+
+
+class NewestCases:
+    """An older version never replaces a newer one, whoever writes in which order."""
+
+    keeps_versions: ClassVar[bool]
+
+    @pytest.fixture
+    def _newest_only(self) -> None:
+        if self.keeps_versions:
+            pytest.skip("this sink keeps every version of an object")
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_a_newer_version_replaces_all_of_an_older_one(
+        self, store: ActionSink, stored: Stored
+    ) -> None:
+        """What the newer one does not carry is gone, associations too."""
+        older = creation(
+            properties={"email": "a@example.com", "phone": "1"},
+            associations={"companies": (Association("7"),), "deals": ()},
+        )
+        newer = action(
+            version=VERSION + 1,
+            properties={"email": "b@example.com", "city": None},
+            associations={"companies": ()},
+        )
+        store.write([older])
+
+        assert SinkAnswer() == store.write([newer])
+
+        (kept,) = stored()
+        assert (VERSION + 1, newer.properties) == (kept.version, dict(kept.properties))
+        assert newer.associations == kept.associations
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_an_older_version_changes_nothing(self, store: ActionSink, stored: Stored) -> None:
+        """It comes back as repeated, whatever its kind, because there is nothing to store."""
+        store.write([action("1"), action("2")])
+        before = list(stored())
+        older = [
+            action("1", version=VERSION - 1, properties={"email": "old"}),
+            creation("2", version=VERSION - 1, properties={"email": "old"}),
+        ]
+
+        answer = store.write([*older, action("3")])
+
+        assert SinkAnswer(repeated=frozenset(one.action_id for one in older)) == answer
+        assert before == [kept for kept in stored() if kept.object_id != "3"]
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_versions_of_one_object_in_one_batch(self, store: ActionSink, stored: Stored) -> None:
+        """They count as if they came one by one: only what comes after a newer one is repeated."""
+        batch = [
+            creation("1"),
+            action("2", version=VERSION + 1),
+            action("1", version=VERSION + 1),
+            action("2"),
+            action("1", version=VERSION + 2),
+        ]
+
+        answer = store.write(batch)
+
+        assert SinkAnswer(repeated=frozenset({action("2").action_id})) == answer
+        assert _versions_of(stored()) == [("1", VERSION + 2), ("2", VERSION + 1)]
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_new_newer_and_older_in_one_large_batch(
+        self, store: ActionSink, stored: Stored
+    ) -> None:
+        """Each of 2,500 is dealt with by what is held of it."""
+        held = [action(str(n), version=VERSION + n % 3) for n in range(2_000)]
+        store.write(held)
+        batch = [action(str(n), version=VERSION + 1) for n in range(2_500)]
+
+        answer = store.write(batch)
+
+        assert {action(str(n), VERSION + 1).action_id for n in range(2_000) if n % 3} == set(
+            answer.repeated
+        )
+        expected = [(str(n), VERSION + max(1, n % 3 * (n < 2_000))) for n in range(2_500)]
+        assert sorted(expected) == _versions_of(stored())
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_any_name_and_value_in_a_newer_version(
+        self, store: ActionSink, stored: Stored, as_kept: Callable[[Value], object]
+    ) -> None:
+        """A record that changes keeps what a new one keeps."""
+        store.write([action()])
+        strange: dict[str, Value] = {name: f"value of {name}" for name in STRANGE_NAMES}
+        properties = {**strange, **ALL_KINDS}
+
+        assert SinkAnswer() == store.write([action(version=VERSION + 1, properties=properties)])
+
+        (kept,) = stored()
+        assert {name: as_kept(value) for name, value in properties.items()} == kept.properties
+
+    @pytest.mark.usefixtures("_newest_only")
+    @pytest.mark.parametrize("strange", STRANGE_ACTIONS.values(), ids=STRANGE_ACTIONS)
+    def test_a_strange_newer_version_leaves_what_is_held(
+        self, store: ActionSink, stored: Stored, strange: Action
+    ) -> None:
+        """Where it is refused, the older version stays, and the rest of the batch is stored."""
+        newer = evolve(strange, version=max(strange.version, VERSION + 2))
+        held = action("2", version=VERSION + 1)
+        store.write([action("1"), action("2")])
+
+        answer = store.write([action("1", version=VERSION + 1), held, newer, action("3")])
+
+        refused = newer.action_id in answer.refused
+        assert {newer.action_id} >= set(answer.refused)
+        assert not answer.repeated
+        assert [
+            ("1", VERSION + 1),
+            ("2", held.version if refused else newer.version),
+            ("3", VERSION),
+        ] == _versions_of(stored())
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_writers_with_versions_of_the_same_objects(
+        self, store: ActionSink, reopen: Callable[[], ActionSink], stored: Stored
+    ) -> None:
+        """Of eight threads with different versions the newest stays, and was accepted."""
+        handles = (store, reopen())
+        batches = [
+            [action(str(n), version=VERSION + (n + number) % 8) for n in range(50)]
+            for number in range(8)
+        ]
+        store.write([action(str(n), version=VERSION - 1) for n in range(0, 50, 2)])
+
+        answers = at_once(lambda number: handles[number % 2].write(batches[number]))
+
+        newest = [(str(n), VERSION + 7) for n in range(50)]
+        repeated = {one for answer in answers for one in answer.repeated}
+        assert sorted(newest) == _versions_of(stored())
+        assert not repeated & {action(n, version).action_id for n, version in newest}
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_writers_with_the_same_newer_versions(
+        self, store: ActionSink, reopen: Callable[[], ActionSink], stored: Stored
+    ) -> None:
+        """Of eight threads with the same changes, each is accepted from exactly one."""
+        store.write([action(str(n)) for n in range(50)])
+        batch = [action(str(n), version=VERSION + 1) for n in range(50)]
+        handles = (store, reopen())
+
+        answers = at_once(lambda number: handles[number % 2].write(batch))
+
+        everything = [one.action_id for one in batch]
+        accepted = [one for answer in answers for one in everything if one not in answer.repeated]
+        assert sorted(everything) == sorted(accepted)
+        assert _versions_of(batch) == _versions_of(stored())
