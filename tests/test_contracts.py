@@ -19,6 +19,7 @@ KINDS = {
     "TokenStore": contracts.TokenStoreContract,
     "ActionSink": contracts.ActionSinkContract,
     "Checkpointer": contracts.CheckpointerContract,
+    "ErrorQueue": contracts.ErrorQueueContract,
 }
 # What else a store may be called that keeps the contract of an interface of another name.
 ALSO = {"RecordSink": "ActionSink", "FanOutSink": "ActionSink"}
@@ -194,6 +195,38 @@ STORES_WITH_A_FAULT = {
             evolve(kept, properties={n: rounded(v) for n, v in kept.properties.items()})
             for kept in super().actions
         )""",
+    ),
+    "keeps the last to come": (
+        "MemoryErrorQueue",
+        """def put(self, failures):
+        for failure in failures:
+            action = failure.action
+            self.erase(action.account, action.object_type, [action.object_id])
+        super().put(failures)""",
+    ),
+    "settles whatever is there": (
+        "MemoryErrorQueue",
+        """def settle(self, stream, versions):
+        self.erase(stream.account, stream.object_type, list(versions))""",
+    ),
+    "wakes the dead": (
+        "MemoryErrorQueue",
+        """def due(self, stream, now, *, limit):
+        from hubspot_sync.models import FailureSelection
+        return self.browse(
+            FailureSelection(account=stream.account, object_type=stream.object_type), limit=limit
+        )""",
+    ),
+    "walks in circles": (
+        "MemoryErrorQueue",
+        """def browse(self, selection, *, limit, after=None):
+        return super().browse(selection, limit=limit) if after is None else []""",
+    ),
+    "drops everything": (
+        "MemoryErrorQueue",
+        """def drop(self, selection):
+        from hubspot_sync.models import FailureSelection
+        return super().drop(FailureSelection(account=selection.account))""",
     ),
     "answers nothing": (
         "MemoryActionSink",

@@ -406,7 +406,8 @@ def test_a_refused_action_stops_its_stream_before_the_commit(host):
 
 def test_a_creation_that_the_sink_holds_in_another_version_becomes_an_update(host, emulator):
     """The process died between the sink's answer and the commit, and the record moved on."""
-    broken = Unreliable(host.checkpointer, "commit", 1, after=False, error=Crash("killed"))
+    # The first commit notes that the pass has begun, the second one follows the sink's answer.
+    broken = Unreliable(host.checkpointer, "commit", 2, after=False, error=Crash("killed"))
     with pytest.raises(Crash):
         host.engine(checkpointer=broken).sync(ACCOUNT)
     host.clock.advance(120)

@@ -215,8 +215,8 @@ def test_a_newer_version_that_is_refused_takes_the_place_of_the_older_one():
     assert setting.told[2:] == [("2", "Created", 5)]
 
 
-def test_an_update_is_compared_with_what_the_sink_has():
-    """After a refused change that was taken back, nothing has changed; the change is obsolete."""
+def test_a_change_that_was_refused_and_taken_back_is_told_all_the_same():
+    """Nobody knows whether the sink has it, after a crash or in a part of several sinks."""
     first, changed, back = (
         record("1", at, version="", email=mail) for at, mail in ((0, "a"), (1, "b"), (2, "a"))
     )
@@ -224,11 +224,11 @@ def test_an_update_is_compared_with_what_the_sink_has():
     setting.sync()
     setting.sync(sink=setting.refusing("1"))
 
-    report = setting.sync(sink=setting.refusing("1"))
+    report = setting.sync()
 
-    assert counted(report) == (0, 0, 1, 0, 0)
+    assert counted(report) == (1, 0, 0, 0, 0)
     assert setting.queued == {}
-    assert setting.told == [("1", "Created", 0)]
+    assert setting.told == [("1", "Created", 0), ("1", "Updated", 2)]
 
 
 @pytest.mark.parametrize("sink", [MemoryActionSink(), Forgetful()], ids=["memory", "forgetful"])
@@ -284,9 +284,9 @@ def test_a_crash_behind_a_newer_version_does_not_bring_the_older_one_back():
     """It was taken but not committed; what is tried next is this version again."""
     setting = Setting([[record("1")]], [[record("1", 7)]])
     setting.sync(sink=setting.refusing("1"))
-    broken = Fragile(setting.checkpointer, "commit", 1, after=False)
+    broken = Fragile(setting.sink, "write", 1, after=True)
     with pytest.raises(Crash):
-        setting.sync(checkpointer=broken)
+        setting.sync(sink=broken)
     assert version_of(setting.queued["1"].action) == 7
     assert "on its way" in setting.queued["1"].reason
 
@@ -513,6 +513,18 @@ def test_an_answer_about_an_action_that_was_not_sent_is_an_invariant_broken():
     class Confused:
         def write(self, actions):
             return SinkAnswer(refused={"another": "no"})
+
+    setting = Setting([THREE])
+
+    assert isinstance(setting.sync(sink=Confused()).error, InvariantError)
+
+
+def test_an_update_that_the_sink_takes_for_a_creation_is_an_invariant_broken():
+    """Sent again it would only come back again."""
+
+    class Confused:
+        def write(self, actions):
+            return SinkAnswer(already_created=frozenset(one.action_id for one in actions))
 
     setting = Setting([THREE])
 

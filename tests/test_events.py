@@ -9,6 +9,7 @@ from hubspot_sync import HubSpotUnavailableError, LoggingObserver
 from hubspot_sync._events import Broadcaster
 from hubspot_sync.models import (
     AccountKey,
+    ActionsRejected,
     BatchStored,
     CallRetried,
     Counts,
@@ -87,6 +88,16 @@ EVENTS = [
         RecordSkipped(stream=STREAM, object_id=None, reason="it has no 'id'"),
         logging.WARNING,
         "skipped record without id: it has no 'id'",
+    ),
+    (
+        ActionsRejected(stream=STREAM, reasons={"no e-mail": 3, "too large": 1}, parked=2),
+        logging.WARNING,
+        "4 actions refused, 2 for the last time: 3 x no e-mail; 1 x too large",
+    ),
+    (
+        ActionsRejected(stream=STREAM, reasons={"a": 1, "b": 2, "c": 1, "d": 1, "e": 5}),
+        logging.WARNING,
+        "10 actions refused: 5 x e; 2 x b; 1 x a, and others",
     ),
     (
         ValueKeptAsText(stream=STREAM, property_name="revenue", object_id="7"),

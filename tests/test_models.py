@@ -189,3 +189,6 @@ def test_wrong_sync_settings_are_refused():
         SyncSettings(lookback=timedelta(seconds=-1))
     with pytest.raises(ConfigurationError, match="batch_size"):
         SyncSettings(batch_size=0)
+    for share in (-0.1, 1.1):
+        with pytest.raises(ConfigurationError, match="max_rejected_share"):
+            SyncSettings(max_rejected_share=share)

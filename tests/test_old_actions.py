@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from pymongo.errors import OperationFailure
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.stores.mongodb import MongoActionSink, MongoDatabase
@@ -57,6 +58,18 @@ class TestExpiry:
         monkeypatch.setattr("pymongo.collection.Collection.index_information", lambda _: known)
 
         assert MongoActionSink(database).write([action()]).repeated
+
+    def test_a_user_who_may_not_drop_it(self, database, monkeypatch):
+        """Whatever else goes wrong while the index is dropped is reported."""
+        MongoActionSink(database, expire_after=timedelta(days=30)).write([action()])
+
+        def refuse(*_):
+            raise OperationFailure("not authorized", 13)
+
+        monkeypatch.setattr("pymongo.collection.Collection.drop_index", refuse)
+
+        with pytest.raises(ConfigurationError, match="refuses access"):
+            MongoActionSink(database).write([action()])
 
     def test_an_index_of_the_host(self, database, raw):
         """An index of the host's by the same time is not changed; the message says what to do."""

@@ -109,6 +109,7 @@ def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
         "high_water_mark": _optional_text(checkpoint.high_water_mark),
         "index_floor": _optional_text(checkpoint.index_floor),
         "reading": None if checkpoint.reading is None else _pass_to_document(checkpoint.reading),
+        "doubtful": checkpoint.doubtful,
     }
 
 
@@ -147,6 +148,7 @@ def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
         high_water_mark=_optional_instant(document.get("high_water_mark")),
         index_floor=_optional_instant(document.get("index_floor")),
         reading=None if reading is None else _pass_from_document(reading),
+        doubtful=bool(document.get("doubtful")),
     )
 
 

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from attrs import frozen
+from attrs import evolve, frozen
 
 from hubspot_sync.models import Action, ActionKind, Counts, Fingerprint, to_milliseconds
 
@@ -145,6 +145,21 @@ def without_queued(
         if (version := queued.get(record.object_id)) is None or version < record.version
     ]
     return fresh, len(records) - len(fresh)
+
+
+def doubted(
+    known: Mapping[str, Fingerprint], object_ids: Iterable[str]
+) -> Mapping[str, Fingerprint]:
+    """*known*, but without what would prove that these objects have not changed.
+
+    Of one that waits in the error queue the sink may hold that version, or a part of its sinks.
+    """
+    doubtful = {
+        object_id: evolve(known[object_id], digest=b"")
+        for object_id in object_ids
+        if object_id in known
+    }
+    return {**known, **doubtful} if doubtful else known
 
 
 def to_actions(

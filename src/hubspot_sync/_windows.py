@@ -49,7 +49,7 @@ def advance(
     if reading.mode is Mode.BACKFILL:
         # The list endpoint reads primary storage: nothing before the backfill is ever late.
         floor = reading.end - settings.clock_margin
-        return Checkpoint(high_water_mark=reading.end, index_floor=floor)
+        return evolve(checkpoint, high_water_mark=reading.end, index_floor=floor, reading=None)
     return evolve(checkpoint, high_water_mark=reading.end, reading=None)
 
 

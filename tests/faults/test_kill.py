@@ -22,7 +22,7 @@ def account():
 def test_twenty_kills_lose_and_repeat_nothing(account, new_store):
     """Whenever it is killed, in the end the store holds each change of the account once."""
     # Values do not go back to former ones until test_former_values.py passes.
-    tally = Killer(account, new_store, seed=4, switching=False).run(20)
+    tally = Killer(account, new_store, seed=4).run(20)
 
     say(str(tally))
     assert not tally.problems

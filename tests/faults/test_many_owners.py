@@ -61,7 +61,7 @@ def account_is_in(store, account):
 @pytest.mark.long
 def test_eight_processes_while_the_account_changes(account, store):
     """Twice, with changes going on; in the end a run in peace completes."""
-    with Changes(account, seed=8, switching=False):
+    with Changes(account, seed=8):
         for _ in range(2):
             runs = eight(account, store)
             statuses = {status for run in runs for status in run.statuses.values()}
@@ -132,7 +132,7 @@ def ids_in(store):
 @pytest.mark.long
 def test_a_stalled_owner_wakes_up_while_another_works(account, store, stalled):
     """Both run side by side for a while; only one of them commits."""
-    with Changes(account, seed=9, switching=False):
+    with Changes(account, seed=9):
         time.sleep(LEASE * 1.5)  # noqa: TID251 - a real lease, real time
         second = account.worker(store, lease_seconds=LEASE)
         wait_until(lambda: f"/{second.pid}/" in owner_in(store, "contacts"), timeout=60)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.parts import StoringParts
     from hubspot_sync._engine.validation import Refusal
     from hubspot_sync._engine.writing import Written
+    from hubspot_sync.interfaces import ErrorQueue
     from hubspot_sync.models import Action, StreamKey
 
 _ENOUGH_TO_JUDGE: Final = 100
@@ -43,11 +44,8 @@ class Refusals:
         self._rejected = 0
         self._last_reason = ""
 
-    def look(self) -> None:
-        """See whether anything of the stream is queued; if not, nobody has to ask later on."""
-        queue = self._queue
-        if queue is None:
-            return
+    def look(self, queue: ErrorQueue) -> None:
+        """See whether *queue* has anything of the stream; if not, nobody has to ask later on."""
         selection = FailureSelection(
             account=self._stream.account, object_type=self._stream.object_type
         )

@@ -17,6 +17,7 @@ from hubspot_sync._engine.delivery import Batch, Delivery
 from hubspot_sync._engine.in_flight import InFlight
 from hubspot_sync._engine.oddities import Oddities
 from hubspot_sync._processing import (
+    doubted,
     newest_versions,
     to_actions,
     without_queued,
@@ -56,6 +57,7 @@ class StreamRun:
         wanted: What to read of each record.
         checkpoint: How far the stream is.
         reading: The pass.
+        resumed: Whether an earlier run had begun it.
         refusals: Takes the actions that are refused.
     """
 
@@ -67,6 +69,7 @@ class StreamRun:
         wanted: StreamSettings,
         checkpoint: Checkpoint,
         reading: Pass,
+        resumed: bool,
         refusals: Refusals,
     ) -> None:
         self._parts = parts
@@ -74,6 +77,11 @@ class StreamRun:
         self._wanted = wanted
         self._checkpoint = checkpoint
         self._reading = reading
+        self._lease = lease
+        self._resumed = resumed
+        self._begun = resumed
+        self._doubtful = checkpoint.doubtful
+        self._start = evolve(checkpoint, reading=reading)
         settings = parts.settings
         self._pages: BoundedQueue[Page] = BoundedQueue(_PAGES_AHEAD, settings.queue_bytes)
         self._batches: BoundedQueue[Batch] = BoundedQueue(settings.queue_size, settings.queue_bytes)
@@ -130,11 +138,23 @@ class StreamRun:
     def _write(self) -> None:
         try:
             for batch in self._batches:
+                self._begin(batch)
                 self._delivery.deliver(batch)
                 self._in_flight.remove(batch.fingerprints)
         finally:
             self._batches.abandon()
             self._in_flight.abandon()
+
+    def _begin(self, batch: Batch) -> None:
+        """Note that the pass has begun before the sink is told anything of it.
+
+        If the run is cut off between the sink's answer and the commit, the next one sees that.
+        """
+        if batch.actions and not self._begun:
+            self._parts.patience.call(
+                self._stream, lambda: self._parts.checkpointer.commit(self._lease, self._start)
+            )
+            self._begun = True
 
     def _groups(self) -> Iterator[list[Page]]:
         """Pages in groups large enough to be worth one question to the stores and to HubSpot."""
@@ -162,13 +182,15 @@ class StreamRun:
         outcome = to_actions(
             self._stream.account,
             self._associate(fresh),
-            known,
-            deliver_unchanged=self._parts.settings.deliver_unchanged,
+            doubted(known, queued),
+            deliver_unchanged=self._parts.settings.deliver_unchanged or self._doubtful,
         )
         self._in_flight.add(outcome.fingerprints)
         self._checkpoint = advance(
             self._checkpoint, self._reading, pages[-1].ranges, self._parts.settings
         )
+        if self._checkpoint.reading is None and not self._resumed:
+            self._checkpoint = evolve(self._checkpoint, doubtful=False)
         return Batch(
             actions=outcome.actions,
             fingerprints=outcome.fingerprints,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.leases import held_lease
 from hubspot_sync._engine.redelivery import Redelivery
@@ -85,7 +87,7 @@ class StreamSession:
         queue = self._parts.error_queue
         if queue is None:
             return
-        self._refusals.look()
+        self._refusals.look(queue)
         if self._refusals.may_hold:
             self._redelivery = Redelivery(
                 parts=self._parts, lease=lease, queue=queue, refusals=self._refusals
@@ -101,6 +103,7 @@ class StreamSession:
             self._before_first_write()
         reading = plan_pass(checkpoint, self._parts.source.server_time(), self._parts.settings)
         resumed = checkpoint.reading is not None
+        checkpoint = evolve(checkpoint, doubtful=checkpoint.doubtful or resumed)
         self.mode = self.mode or reading.mode
         self._parts.notify(
             StreamStarted(stream=self._stream, mode=reading.mode, reading=reading, resumed=resumed)
@@ -111,6 +114,7 @@ class StreamSession:
             wanted=self._wanted,
             checkpoint=checkpoint,
             reading=reading,
+            resumed=resumed,
             refusals=self._refusals,
         )
         self._runs.append(run)

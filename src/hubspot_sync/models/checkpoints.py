@@ -77,11 +77,15 @@ class Checkpoint:
             read from HubSpot's primary storage, whose answers are not late. None until the
             backfill is complete.
         reading: The pass under way, or None between passes.
+        doubtful: Whether a pass was cut off and none has run through since. The sink may then
+            hold later versions than the fingerprints tell of, so a digest that is as before does
+            not prove that nothing changed.
     """
 
     high_water_mark: datetime | None = field(default=None, validator=is_aware)
     index_floor: datetime | None = field(default=None, validator=is_aware)
     reading: Pass | None = None
+    doubtful: bool = False
 
 
 @frozen(kw_only=True)

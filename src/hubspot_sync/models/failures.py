@@ -77,6 +77,10 @@ def _optional_object_type(name: str | None) -> str | None:
     return None if name is None else canonical_object_type(name)
 
 
+def _optional_line(text: str | None) -> str | None:
+    return None if text is None else _one_line(text)
+
+
 def _optional_ids(object_ids: Iterable[str] | None) -> tuple[str, ...] | None:
     if isinstance(object_ids, str):
         return (object_ids,)
@@ -90,14 +94,14 @@ class FailureSelection:
     Attributes:
         account: The account.
         object_type: Name or id of their object type; None for all.
-        reason: Their reason, word for word; None for any.
+        reason: Their reason, word for word as it was given; None for any.
         object_ids: HubSpot's ids of their objects; None for all.
         dead: True for dead letters only, False for all others only, None for both.
     """
 
     account: AccountKey
     object_type: str | None = field(default=None, converter=_optional_object_type)
-    reason: str | None = None
+    reason: str | None = field(default=None, converter=_optional_line)
     object_ids: tuple[str, ...] | None = field(default=None, converter=_optional_ids)
     dead: bool | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bson.int64 import Int64
+from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from hubspot_sync._clock import Clock, SystemClock
@@ -59,19 +59,10 @@ class MongoActionSink:
         """Store each action once, without reading first; see `ActionSink.write`."""
         if not actions:
             return SinkAnswer()
-        documents = _documents(actions, self._clock.now())
+        documents, refused = _encoded(actions, self._clock.now())
         with self._database.collection(ACTIONS) as collection:
             self._set_expiry(collection)
-            try:
-                return _insert(collection, documents, {})
-            except UNENCODABLE:
-                pass
-            except OperationFailure as error:
-                if error.code != DOCUMENT_TOO_LARGE:
-                    raise
-            # The driver or the server gave up on the whole batch because of some in it.
-            refused = _unstorable(documents)
-            return _insert(collection, [d for d in documents if d["_id"] not in refused], refused)
+            return _insert(collection, documents, refused)
 
     def _set_expiry(self, collection: Collection[Document]) -> None:
         if not self._expiry_is_set:
@@ -79,17 +70,27 @@ class MongoActionSink:
             self._expiry_is_set = True
 
 
-def _documents(actions: Sequence[Action], stored_at: datetime) -> list[Document]:
-    # Most of a batch has one name; making it anew for each action costs as much as the rest.
+def _encoded(
+    actions: Sequence[Action], stored_at: datetime
+) -> tuple[list[RawBSONDocument], dict[str, str]]:
+    """The documents of *actions*, and the reasons by id of those that have none.
+
+    Each is encoded at once: the garbage collector visits thousands of dictionaries that live until
+    the whole batch is sent several times, which takes longer than to encode them.
+    """
     texts: dict[tuple[str, bool], tuple[str, str]] = {}
-    documents: list[Document] = []
+    documents: list[RawBSONDocument] = []
+    refused: dict[str, str] = {}
     for action in actions:
         # Not the kind itself: an enum's hash is a call into Python.
         key = (action.object_type, action.kind is ActionKind.CREATED)
         if key not in texts:
             texts[key] = (action.name, action.kind.value)
-        documents.append(_document(action, texts[key], stored_at))
-    return documents
+        try:
+            documents.append(encoded(_document(action, texts[key], stored_at)))
+        except UnstorableError as error:
+            refused[action.action_id] = str(error)
+    return documents, refused
 
 
 def _document(action: Action, texts: tuple[str, str], stored_at: datetime) -> Document:
@@ -103,7 +104,7 @@ def _document(action: Action, texts: tuple[str, str], stored_at: datetime) -> Do
         "object_id": action.object_id,
         "name": name,
         "kind": kind,
-        "version": Int64(action.version),
+        "version": to_long(action.version),
         "occurred_at": action.occurred_at,
         "properties": properties_to_bson(action.properties),
         "associations": associations_to_document(action.associations),
@@ -112,7 +113,7 @@ def _document(action: Action, texts: tuple[str, str], stored_at: datetime) -> Do
 
 
 def _insert(
-    collection: Collection[Document], documents: list[Document], refused: dict[str, str]
+    collection: Collection[Document], documents: list[RawBSONDocument], refused: dict[str, str]
 ) -> SinkAnswer:
     try:
         if documents:
@@ -123,7 +124,7 @@ def _insert(
 
 
 def _answer(
-    error: BulkWriteError, documents: list[Document], refused: dict[str, str]
+    error: BulkWriteError, documents: list[RawBSONDocument], refused: dict[str, str]
 ) -> SinkAnswer:
     if error.details["writeConcernErrors"]:
         raise error
@@ -144,8 +145,3 @@ def _answer(
     return SinkAnswer(
         repeated=frozenset(repeated), already_created=frozenset(already_created), refused=refused
     )
-
-
-def _unstorable(documents: Sequence[Document]) -> dict[str, str]:
-    reasons = {document["_id"]: reason_against(document) for document in documents}
-    return {action_id: reason for action_id, reason in reasons.items() if reason}

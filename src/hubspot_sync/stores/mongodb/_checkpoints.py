@@ -17,6 +17,7 @@ from hubspot_sync.models import Checkpoint, Fingerprint, Lease
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
 from hubspot_sync.stores.mongodb._schema import CHECKPOINTS, FINGERPRINTS
+from hubspot_sync.stores.mongodb._values import to_long
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +129,7 @@ class MongoCheckpointer:
     def _learn(self, stream: StreamKey, fingerprints: Sequence[Fingerprint]) -> None:
         prefix = _key(stream) + ":"
         documents: list[Document] = [
-            {"_id": prefix + one.object_id, "version": Int64(one.version), "digest": one.digest}
+            {"_id": prefix + one.object_id, "version": to_long(one.version), "digest": one.digest}
             for one in fingerprints
         ]
         with self._database.collection(FINGERPRINTS) as collection:

@@ -15,7 +15,7 @@ from hubspot_sync.stores.mongodb._failure_parts import FailureParts
 from hubspot_sync.stores.mongodb._schema import ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from pymongo.collection import Collection
@@ -48,7 +48,7 @@ class MongoErrorQueue:
         documents = [_document(failure) for failure in failures]
         self._parts.split(documents)
         with self._database.collection(ERRORS) as errors:
-            _replace(errors, documents)
+            _put(errors, documents)
         self._parts.forget({document["_id"]: document["version"] - 1 for document in documents})
 
     def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[Failure]:
@@ -178,19 +178,36 @@ def _failure(document: Document, payload: str) -> Failure:
     )
 
 
-def _replace(errors: Collection[Document], documents: list[Document]) -> None:
+def _put(errors: Collection[Document], documents: list[Document]) -> None:
     """Put each of *documents* in the place of its object, unless a newer version has it."""
+    # Looked at first, because inserts take a fifth of the time of replacements.
+    keys = [document["_id"] for document in documents]
+    found = errors.find({"_id": {"$in": keys}}, {"_id": True}, batch_size=len(keys))
+    held = {document["_id"] for document in found}
+    known = [document for document in documents if document["_id"] in held]
+    new = [document for document in documents if document["_id"] not in held]
+    if new:
+        known += _refused_as_taken(new, lambda: errors.insert_many(new, ordered=False))
+    if known:
+        operations = [_replacing(one, upsert=True) for one in known]
+        taken = _refused_as_taken(known, lambda: errors.bulk_write(operations, ordered=False))
+        if taken:
+            # By a newer version, or just now by a writer who was faster.
+            errors.bulk_write([_replacing(one, upsert=False) for one in taken], ordered=False)
+
+
+def _refused_as_taken(documents: Sequence[Document], write: Callable[[], object]) -> list[Document]:
+    """Write *documents*; those whose place is taken come back."""
     try:
-        errors.bulk_write([_replacing(one, upsert=True) for one in documents], ordered=False)
+        write()
     except BulkWriteError as error:
         problems = error.details["writeErrors"]
         if error.details["writeConcernErrors"] or any(
             problem["code"] != DUPLICATE_KEY for problem in problems
         ):
             raise
-        # The place is taken: by a newer version, or just now by a writer who was faster.
-        taken = [documents[problem["index"]] for problem in problems]
-        errors.bulk_write([_replacing(one, upsert=False) for one in taken], ordered=False)
+        return [documents[problem["index"]] for problem in problems]
+    return []
 
 
 def _replacing(document: Document, *, upsert: bool) -> ReplaceOne[Document]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import bson
 from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
 
 from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE, DUPLICATE_KEY
 
@@ -21,15 +22,33 @@ UNENCODABLE: Final = (BSONError, OverflowError, UnicodeError)
 _REFUSED: Final = frozenset({2, 15, 121, DOCUMENT_TOO_LARGE, 17_419, 17_420})
 
 
+class UnstorableError(Exception):
+    """A document that MongoDB can never take; the text says why."""
+
+
+def encoded(document: Mapping[str, Any]) -> RawBSONDocument:
+    """*document* as it is sent.
+
+    Raises:
+        UnstorableError: It cannot be encoded, or is too large.
+    """
+    try:
+        content = bson.encode(document)
+    except OverflowError:
+        raise UnstorableError("it has a number beyond 64 bits") from None
+    except UNENCODABLE:
+        raise UnstorableError("it has text that MongoDB does not take") from None
+    if len(content) > _LARGEST:
+        raise UnstorableError("it is larger than 16 MiB, which MongoDB does not take")
+    return RawBSONDocument(content)
+
+
 def reason_against(document: Mapping[str, Any]) -> str | None:
     """Why *document* cannot be encoded for MongoDB; None if it can."""
     try:
-        if len(bson.encode(document)) > _LARGEST:
-            return "it is larger than 16 MiB, which MongoDB does not take"
-    except OverflowError:
-        return "it has a number beyond 64 bits"
-    except UNENCODABLE:
-        return "it has text that MongoDB does not take"
+        encoded(document)
+    except UnstorableError as error:
+        return str(error)
     return None
 
 

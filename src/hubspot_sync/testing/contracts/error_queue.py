@@ -132,6 +132,15 @@ class ErrorQueueContract(OperatingCases):
         store.settle(STREAM, {"1": VERSION + 2})
         assert walk(store) == []
 
+    def test_a_walk_over_large_ones_meets_them_all(self, store: ErrorQueue) -> None:
+        """A page may be short because of their size; only an empty one is the end."""
+        large = [action(str(n), properties={"name": "x" * 17_000_000}) for n in range(1, 5)]
+        store.put([failure(of=one) for one in large])
+
+        assert places(walk(store)) == [f"contacts {n}" for n in range(1, 5)]
+        due = store.due(STREAM, LATER, limit=9)
+        assert places(due) == [f"contacts {n}" for n in range(1, 1 + len(due))] != []
+
     def test_what_is_due_comes_in_the_order_of_waiting(self, store: ErrorQueue) -> None:
         """Not too early, never a dead letter, and page by page as it is settled or put off."""
         store.put([failure(str(n), next_at=LATER - n * _SECOND) for n in range(5)])

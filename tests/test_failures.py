@@ -1,0 +1,111 @@
+"""Failures as values: what they say, how they are chosen, and payloads that are damaged."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from hubspot_sync import ConfigurationError, FailureSelection, InvariantError
+from hubspot_sync._payloads import action_from_text, action_to_text
+from hubspot_sync.models import RedriveReport, RetryCounts, StreamRedrive, StreamStatus
+from hubspot_sync.testing.contracts._operating import SELECTIONS, failure, mixed, places
+from hubspot_sync.testing.contracts._samples import ACCOUNT, MOMENT, STREAM, rich_action
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("it is bad", "it is bad"),
+        (" two\r\nlines\tand\0more ", "two lines and more"),
+        ("", "no reason given"),
+        ("\ud800", "?"),
+        ("x" * 5_000, "x" * 997 + "..."),
+    ],
+)
+def test_a_reason_is_one_line_that_every_store_takes(given, kept):
+    """And can be asked for as it was given."""
+    assert failure(reason=given).reason == kept
+    assert FailureSelection(account=ACCOUNT, reason=given).fits(failure(reason=given))
+
+
+@pytest.mark.parametrize("name", ["first_at", "last_at", "next_at"])
+def test_instants_say_their_zone(name):
+    """Others would mean something else on another machine."""
+    with pytest.raises(ConfigurationError, match=name):
+        failure(**{name: datetime(2026, 3, 2)})  # noqa: DTZ001 - that is the point
+
+
+def test_attempts_are_counted_from_one():
+    """A failure was tried at least once."""
+    with pytest.raises(ConfigurationError, match="attempts"):
+        failure(attempts=0)
+
+
+@pytest.mark.parametrize(("selection", "expected"), SELECTIONS.values(), ids=SELECTIONS)
+def test_a_selection_fits_what_it_says(selection, expected):
+    """By type, reason, objects, dead or not; never of another account."""
+    assert places([one for one in mixed() if selection.fits(one)]) == expected
+
+
+def test_one_object_may_be_given_alone():
+    """A single id is no list of its digits."""
+    assert FailureSelection(account=ACCOUNT, object_ids="123").object_ids == ("123",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        action_to_text(rich_action()).replace('"Created"', '"Deleted"'),
+        action_to_text(rich_action()).replace('"name"', '"secret": {"unknown": "1"}, "name"'),
+        action_to_text(rich_action()).replace("null", '{"decimal": "hush"}'),
+        action_to_text(rich_action())[:-10],
+    ],
+)
+def test_a_damaged_payload_is_told_without_its_values(text):
+    """It is found when it is read, not when it is stored."""
+    with pytest.raises(InvariantError, match="cannot be read") as caught:
+        action_from_text(text)
+
+    assert caught.value.__context__ is None
+    assert "hush" not in str(caught.value)
+
+
+def test_the_counts_of_a_redrive_add_up():
+    """Over its streams, and in JSON."""
+    counts = RetryCounts(delivered=1, superseded=2, rejected=3, parked=4)
+    stream = StreamRedrive(stream=STREAM, status=StreamStatus.COMPLETED, counts=counts)
+    report = RedriveReport(
+        account=ACCOUNT, streams=(stream, stream), duration=timedelta(seconds=1.5)
+    )
+
+    assert report.completed
+    assert report.counts.tried == 20
+    assert report.as_dict() == {
+        "domain_id": "acme",
+        "account_id": "62515",
+        "completed": True,
+        "streams": {
+            "contacts": {
+                "status": "completed",
+                "tried": 10,
+                "delivered": 1,
+                "superseded": 2,
+                "rejected": 3,
+                "parked": 4,
+                "error": None,
+            }
+        },
+        "seconds": 1.5,
+    }
+
+
+def test_a_failure_knows_its_stream():
+    """And a dead one that it is dead."""
+    assert failure().stream == STREAM
+    assert not failure().dead
+    assert failure(next_at=None, first_at=MOMENT).dead
