@@ -216,7 +216,8 @@ def tell(report: SyncReport, *, as_json: bool) -> int:
             print(
                 f"{stream.stream.object_type}: {stream.status.value}, read {counts.read}, "
                 f"delivered {counts.delivered}, repeated {counts.repeated}, "
-                f"unchanged {counts.unchanged}"
+                f"unchanged {counts.unchanged}, rejected {counts.rejected}, "
+                f"skipped {counts.skipped}"
             )
     return 0 if report.completed else 1
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bson.raw_bson import RawBSONDocument
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
 from hubspot_sync.models import ActionKind, SinkAnswer
-from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE
 from hubspot_sync.stores.mongodb._expiry import check_expiry, ensure_expiry
 from hubspot_sync.stores.mongodb._schema import ACTIONS, CREATED_KEYS
-from hubspot_sync.stores.mongodb._unstorable import UNENCODABLE, reason_against, reason_of
-from hubspot_sync.stores.mongodb._values import properties_to_bson
+from hubspot_sync.stores.mongodb._unstorable import UnstorableError, encoded, reason_of
+from hubspot_sync.stores.mongodb._values import properties_to_bson, to_long
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
+    from bson.raw_bson import RawBSONDocument
     from pymongo.collection import Collection
 
     from hubspot_sync.models import Action
@@ -75,8 +74,8 @@ def _encoded(
 ) -> tuple[list[RawBSONDocument], dict[str, str]]:
     """The documents of *actions*, and the reasons by id of those that have none.
 
-    Each is encoded at once: the garbage collector visits thousands of dictionaries that live until
-    the whole batch is sent several times, which takes longer than to encode them.
+    Each is encoded as soon as it is made. Dictionaries that waited for the whole batch would be
+    gone through by the garbage collector again and again, which takes as long as the encoding.
     """
     texts: dict[tuple[str, bool], tuple[str, str]] = {}
     documents: list[RawBSONDocument] = []

@@ -68,7 +68,7 @@ class MongoErrorQueue:
         # All parts of the key after the prefix are ASCII, so this is where it ends.
         wanted["_id"] = {"$gt": prefix, "$lt": prefix + "\x7f"}
         if after is not None:
-            wanted["_id"]["$gt"] = _key(after)
+            wanted["_id"]["$gt"] = _key(after.stream, after.action.object_id)
         with self._database.collection(ERRORS) as errors:
             return self._page(errors.find(wanted).sort("_id", 1).limit(limit))
 
@@ -76,7 +76,7 @@ class MongoErrorQueue:
         """Give the versions that are held; see `ErrorQueue.held`."""
         if not object_ids:
             return {}
-        wanted = {"_id": {"$in": [_key_of(stream, object_id) for object_id in object_ids]}}
+        wanted = {"_id": {"$in": [_key(stream, object_id) for object_id in object_ids]}}
         shown = {"object_id": True, "version": True}
         with self._database.collection(ERRORS) as errors:
             found = errors.find(wanted, shown, batch_size=len(object_ids))
@@ -87,7 +87,7 @@ class MongoErrorQueue:
         if not versions:
             return
         bounds = {
-            _key_of(stream, object_id): _bounded(version) for object_id, version in versions.items()
+            _key(stream, object_id): _bounded(version) for object_id, version in versions.items()
         }
         with self._database.collection(ERRORS) as errors:
             errors.bulk_write(
@@ -126,7 +126,7 @@ class MongoErrorQueue:
             account=account, object_type=object_type, object_ids=object_ids
         )
         stream = StreamKey(account, object_type)
-        keys = [_key_of(stream, object_id) for object_id in object_ids]
+        keys = [_key(stream, object_id) for object_id in object_ids]
         erased = self.drop(selection)
         # Also what a crash has left behind of one that is gone already.
         self._parts.forget(dict.fromkeys(keys, _LARGEST_INTEGER))
@@ -148,7 +148,7 @@ class MongoErrorQueue:
 def _document(failure: Failure) -> Document:
     action = failure.action
     return {
-        "_id": _key(failure),
+        "_id": _key(failure.stream, action.object_id),
         **_named(action.account, action.object_type),
         "object_id": action.object_id,
         "action_id": action.action_id,
@@ -215,11 +215,7 @@ def _replacing(document: Document, *, upsert: bool) -> ReplaceOne[Document]:
     return ReplaceOne(older, document, upsert=upsert)
 
 
-def _key(failure: Failure) -> str:
-    return _key_of(failure.stream, failure.action.object_id)
-
-
-def _key_of(stream: StreamKey, object_id: str) -> str:
+def _key(stream: StreamKey, object_id: str) -> str:
     """All parts but the domain are free of colons, so two objects never share a key."""
     account = stream.account
     return f"{account.domain_id}:{account.account_id}:{stream.object_type}:{object_id}"
