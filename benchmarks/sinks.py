@@ -13,6 +13,7 @@ machine; writes are majority, journalled.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sqlite3
 import statistics
 import sys
@@ -98,11 +99,15 @@ class MongoSide:
     def actions(self):
         """The ways to store actions; the first is the bare one."""
 
+        def documents(batch):
+            texts = [(action.name, action.kind.value) for action in batch]
+            return list(map(mongodb_actions._document, batch, texts, itertools.repeat(START)))
+
         def insert(documents):
             self.bare["actions"].insert_many(documents, ordered=False)
 
         return {
-            "insert_many": (lambda batch: mongodb_actions._documents(batch, START), insert),
+            "insert_many": (documents, insert),
             "MongoActionSink": (list, self.action_sink.write),
         }
 

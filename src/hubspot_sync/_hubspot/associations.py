@@ -189,7 +189,8 @@ def _associations(types: Mapping[str, Iterable[AssociationType]]) -> tuple[Assoc
 
 def _in_order(edges: list[Association]) -> tuple[Association, ...]:
     """In ascending order of ids, so that equal sets are equal tuples."""
-    edges.sort(key=lambda edge: (len(edge.object_id), edge.object_id))
+    if len(edges) > 1:
+        edges.sort(key=lambda edge: (len(edge.object_id), edge.object_id))
     return tuple(edges)
 
 

@@ -103,7 +103,7 @@ class SyncSettings:
     settle_lag: timedelta = field(default=timedelta(0), validator=is_not_negative)
     clock_margin: timedelta = field(default=timedelta(seconds=2), validator=is_not_negative)
     batch_size: int = field(default=1_000, validator=is_positive)
-    queue_size: int = field(default=4_000, validator=is_positive)
+    queue_size: int = field(default=1_000, validator=is_positive)
     queue_bytes: int = field(default=32 * 1024 * 1024, validator=is_positive)
     lease_duration: timedelta = field(default=timedelta(seconds=60), validator=is_positive)
     deliver_unchanged: bool = False
