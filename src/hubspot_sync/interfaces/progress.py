@@ -1,0 +1,80 @@
+"""Who may write a stream, and how far it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from hubspot_sync.models import (
+        Checkpoint,
+        Fingerprint,
+        Lease,
+        StreamKey,
+    )
+
+
+class Checkpointer(Protocol):
+    """Keeps the progress of each stream, and who may write it."""
+
+    def acquire(
+        self, stream: StreamKey, owner: str, duration: timedelta, *, evict: str | None = None
+    ) -> Lease:
+        """Take the lease on *stream* for *duration*, with a fence above all that were granted.
+
+        It is granted when nobody holds it, when the holder's time is up by the store's clock, or
+        when the holder is *evict*: an owner that the caller knows to be dead.
+
+        - Twice: the same owner is refused while its own first lease runs.
+        - Racing: exactly one caller gets it.
+
+        Raises:
+            LeaseHeldError: Another owner holds it; its `owner` says who.
+        """
+
+    def renew(self, lease: Lease, duration: timedelta) -> Lease:
+        """Extend *lease* to *duration* from now; the fence stays.
+
+        - Twice: extends again. A lease whose time is up is renewed as long as nobody took it over.
+
+        Raises:
+            LeaseLostError: Another owner took the stream over, or it was released.
+        """
+
+    def release(self, lease: Lease) -> None:
+        """Give *lease* back so that anybody can acquire the stream at once.
+
+        - Absent, twice and stale: a lease that is not the current one is left alone, silently.
+        """
+
+    def load(self, stream: StreamKey) -> Checkpoint:
+        """Give the progress of *stream*.
+
+        - Absent: `Checkpoint()`.
+        """
+
+    def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
+        """Give the fingerprints committed for *object_ids*, by object id.
+
+        - Absent: an id that is not known has no key. Empty: no ids give an empty mapping.
+        """
+
+    def commit(
+        self, lease: Lease, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint] = ()
+    ) -> None:
+        """Store *checkpoint* and *fingerprints* under *lease*.
+
+        What is stored says that the sink has accepted everything before it, so it may only be
+        called after the sink answered. Fingerprints never go back to an older version. After a
+        crash inside the call some fingerprints may be stored without the checkpoint, never the
+        other way round.
+
+        - Twice: the same again changes nothing.
+        - Racing: the holder of the newer fence wins; the other is refused and changes nothing.
+
+        Raises:
+            LeaseLostError: The lease is not the current one; nothing was written.
+            InvariantError: The high-water mark would fall; nothing was written.
+        """

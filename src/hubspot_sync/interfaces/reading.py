@@ -1,0 +1,93 @@
+"""What reads HubSpot, and who is told of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from hubspot_sync.models import (
+        Account,
+        AccountDetails,
+        Association,
+        Event,
+        Page,
+        Pass,
+        StreamSettings,
+    )
+
+
+class Source(Protocol):
+    """Reads one HubSpot account; made for one run and closed at its end."""
+
+    def identify(self) -> AccountDetails:
+        """Ask HubSpot which account the credentials open.
+
+        Raises:
+            AccessError: HubSpot does not accept the credentials.
+            RetryableError: HubSpot could not be asked.
+        """
+
+    def server_time(self) -> datetime:
+        """The present time at HubSpot, as its answers tell it; the host's until the first one."""
+
+    def read(self, settings: StreamSettings, reading: Pass) -> Iterator[Page]:
+        """Read what is left of a pass, page by page; the last page has no ranges left.
+
+        Every record that lay in the pass when it began, and still does, is in some page; one may
+        be in several. Closing the iterator ends the reading.
+
+        Raises:
+            RetryableError: Go on later from the ranges of the last page.
+            AccessError: HubSpot refuses this object type to these credentials.
+            RequestRefusedError: HubSpot does not know the object type.
+            ConfigurationError: A property that was asked for by name does not exist.
+            StopRequested: The engine was stopped.
+        """
+
+    def associations(
+        self, object_type: str, to_object_type: str, object_ids: Sequence[str]
+    ) -> Mapping[str, tuple[Association, ...]]:
+        """Give all associations of the records *object_ids* to *to_object_type*.
+
+        - Absent: a record without any has an empty tuple; every id has a key.
+
+        Raises:
+            HubSpotSyncError: As in `read`.
+        """
+
+    def api_calls(self) -> Mapping[str, int]:
+        """Calls made so far by endpoint class, every try counted."""
+
+    def close(self) -> None:
+        """Close the connections. Twice: nothing happens."""
+
+
+class SourceFactory(Protocol):
+    """Opens a `Source` on one account for one run."""
+
+    def __call__(
+        self,
+        account: Account,
+        *,
+        stop: threading.Event,
+        notify: Callable[[Event], None],
+    ) -> Source:
+        """Open *account*; every wait of the source ends when *stop* is set.
+
+        Raises:
+            ConfigurationError: There are no credentials for the account, or none that open.
+        """
+
+
+class Observer(Protocol):
+    """Is told what happens; progress bars, metrics and logs are observers."""
+
+    def notify(self, event: Event) -> None:
+        """Take note of *event*, quickly: the run waits for it.
+
+        May be called from several threads at once. What it raises is logged and goes no further.
+        """
