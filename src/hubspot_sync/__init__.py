@@ -30,7 +30,9 @@ from hubspot_sync.errors import (
 )
 from hubspot_sync.models import (
     Account,
+    AccountEntry,
     AccountKey,
+    AccountStatus,
     Action,
     ActionKind,
     Failure,
@@ -52,7 +54,9 @@ from hubspot_sync.presets import embedded_engine, hubspot_source_factory, mongod
 __all__ = [
     "AccessError",
     "Account",
+    "AccountEntry",
     "AccountKey",
+    "AccountStatus",
     "Action",
     "ActionKind",
     "ActionRejectedError",

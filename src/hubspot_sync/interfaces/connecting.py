@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from hubspot_sync.models import (
+        AccountEntry,
         AccountKey,
+        AccountStatus,
         Credentials,
+        Grant,
+        OAuthTokens,
         StoredCredentials,
     )
 
@@ -46,4 +53,117 @@ class TokenStore(Protocol):
         """Forget the credentials of *account* so that no later load finds them.
 
         - Absent and twice: nothing happens.
+        """
+
+
+class AccountStore(Protocol):
+    """Keeps which accounts a host has, domain by domain, and how their syncs went.
+
+    Pages hold at most *limit* entries; an empty page is the end.
+    """
+
+    def load(self, account: AccountKey) -> AccountEntry | None:
+        """Give the entry of *account*.
+
+        - Absent: None.
+        """
+
+    def save(self, entry: AccountEntry) -> AccountEntry:
+        """Store *entry* if the stored revision is still its own, and give it with the next one.
+
+        Revision 0 means: there is none yet. The first stored revision is 1, and each save adds
+        one, also after a delete.
+
+        - Twice: the second call with the same revision is refused.
+        - Racing: of two callers with the same revision exactly one wins.
+
+        Raises:
+            RevisionConflictError: The stored revision is another one; nothing was written.
+        """
+
+    def delete(self, account: AccountKey) -> None:
+        """Forget *account* so that no later call finds it.
+
+        - Absent and twice: nothing happens.
+        """
+
+    def browse(
+        self,
+        domain_id: str | None,
+        *,
+        limit: int,
+        after: AccountKey | None = None,
+        status: AccountStatus | None = None,
+    ) -> Sequence[AccountEntry]:
+        """Give a page of the accounts of one domain, or of all, or of those that follow *after*.
+
+        They come in the order of their keys as text, domain first. With *status* only those that
+        have it.
+        """
+
+    def due(
+        self, now: datetime, *, limit: int, domain_id: str | None = None
+    ) -> Sequence[AccountEntry]:
+        """Give active accounts whose next sync is not after *now*, at most *limit*.
+
+        Domains take turns: first comes of each domain the account that has waited longest, these
+        in the order of their waiting, then the second of each domain, and so on. So a domain with
+        thousands of accounts does not keep others from being found.
+        """
+
+    def domains(self, *, limit: int, after: str | None = None) -> Sequence[str]:
+        """Give a page of the domains that have accounts, in the order of their names as text."""
+
+
+class NonceStore(Protocol):
+    """Remembers what may be used once only, until it is out of date anyway."""
+
+    def spend(self, nonce: str, expires_at: datetime) -> bool:
+        """Use *nonce*, and say whether nobody did before.
+
+        It is remembered until *expires_at* at least; the caller refuses it from then on.
+
+        - Twice: the second answer is False.
+        - Racing: exactly one caller gets True.
+        """
+
+
+class OAuthProvider(Protocol):
+    """HubSpot's side of connecting an account by OAuth 2.0, for one app."""
+
+    def consent_url(self, proof: str) -> str:
+        """Where to send a person to consent; HubSpot gives *proof* back as `state`.
+
+        Raises:
+            ConfigurationError: The app has no redirect URI.
+        """
+
+    def exchange(self, code: str) -> Grant:
+        """Buy tokens for the code that HubSpot sent after a consent; it works once.
+
+        Raises:
+            AccessError: The code is used up, out of date, or another app's.
+            ConfigurationError: The app's own credentials or its redirect URI are wrong.
+            RetryableError: The endpoint could not answer; the code may be used up nevertheless.
+        """
+
+    def inspect(self, tokens: OAuthTokens) -> Grant:
+        """Ask HubSpot what *tokens* open.
+
+        Raises:
+            AuthorizationRevokedError: Nothing any more.
+            ConfigurationError: The app's own credentials are wrong.
+            RetryableError: The endpoint could not answer.
+        """
+
+    def revoke(self, tokens: OAuthTokens) -> None:
+        """Tell HubSpot that *tokens* are not used any more.
+
+        Access tokens that were issued live out their time.
+
+        - Absent and twice: nothing happens.
+
+        Raises:
+            ConfigurationError: The app's own credentials are wrong.
+            RetryableError: The endpoint could not answer.
         """

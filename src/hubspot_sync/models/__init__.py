@@ -2,11 +2,13 @@
 
 from hubspot_sync.models._checks import from_milliseconds, to_milliseconds
 from hubspot_sync.models.accounts import (
+    DEFAULT_SCOPES,
     DEFAULT_STREAMS,
     Account,
     AccountDetails,
     AccountKey,
     Credentials,
+    Grant,
     OAuthApp,
     OAuthTokens,
     StaticAccessToken,
@@ -16,6 +18,12 @@ from hubspot_sync.models.accounts import (
 )
 from hubspot_sync.models.actions import Action, ActionKind, SinkAnswer
 from hubspot_sync.models.checkpoints import Checkpoint, Fingerprint, IdRange, Lease, Mode, Pass
+from hubspot_sync.models.directory import (
+    AccountEntry,
+    AccountStatus,
+    StreamSummary,
+    SyncSummary,
+)
 from hubspot_sync.models.events import (
     ActionsRejected,
     BatchStored,
@@ -50,10 +58,13 @@ from hubspot_sync.models.reports import (
 from hubspot_sync.models.settings import HubSpotSettings, SyncSettings
 
 __all__ = [
+    "DEFAULT_SCOPES",
     "DEFAULT_STREAMS",
     "Account",
     "AccountDetails",
+    "AccountEntry",
     "AccountKey",
+    "AccountStatus",
     "Action",
     "ActionKind",
     "ActionsRejected",
@@ -68,6 +79,7 @@ __all__ = [
     "Failure",
     "FailureSelection",
     "Fingerprint",
+    "Grant",
     "HubSpotSettings",
     "IdRange",
     "Lease",
@@ -95,8 +107,10 @@ __all__ = [
     "StreamSettings",
     "StreamStarted",
     "StreamStatus",
+    "StreamSummary",
     "SyncReport",
     "SyncSettings",
+    "SyncSummary",
     "Value",
     "ValueKeptAsText",
     "canonical_object_type",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models._checks import is_aware, is_digits, is_text_key
+from hubspot_sync.models._checks import is_aware, is_digits, is_positive, is_text_key
 from hubspot_sync.models.object_types import canonical_object_type
 
 if TYPE_CHECKING:
@@ -116,11 +117,14 @@ class Account:
         domain_id: The tenant that owns the account.
         streams: What to read, in this order; companies and contacts by default, each contact
             with the companies that it is associated with.
+        sync_every: How long after the beginning of a sync the next one is due, for hosts that let
+            the engine choose what to sync.
     """
 
     account_id: str = field(validator=is_digits)
     domain_id: str = field(default="default", validator=is_text_key)
     streams: tuple[StreamSettings, ...] = field(default=DEFAULT_STREAMS, converter=_streams)
+    sync_every: timedelta = field(default=timedelta(minutes=15), validator=is_positive)
 
     @property
     def key(self) -> AccountKey:
@@ -178,6 +182,17 @@ class StoredCredentials:
     revision: int
 
 
+# What the default streams need, and "oauth", without which no app is installed.
+# https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/scopes
+DEFAULT_SCOPES: Final = (
+    "oauth",
+    "crm.objects.companies.read",
+    "crm.objects.contacts.read",
+    "crm.schemas.companies.read",
+    "crm.schemas.contacts.read",
+)
+
+
 @frozen(kw_only=True)
 class OAuthApp:
     """The HubSpot app whose OAuth tokens are used.
@@ -185,10 +200,37 @@ class OAuthApp:
     Attributes:
         client_id: HubSpot's id of the app.
         client_secret: The app's secret; never part of the repr.
+        redirect_uri: Where HubSpot sends people back after they consented, word for word as in
+            the app's settings; needed only to connect accounts.
+        scopes: What to ask people to consent to; all of it, or the account is not connected.
+        optional_scopes: What to ask for besides, and to do without where an account has not the
+            feature or the person not the right.
     """
 
     client_id: str = field(converter=_secret)
     client_secret: str = field(repr=False, converter=_secret)
+    redirect_uri: str | None = None
+    scopes: tuple[str, ...] = field(default=DEFAULT_SCOPES, converter=_some_names)
+    optional_scopes: tuple[str, ...] = field(default=(), converter=_some_names)
+
+
+@frozen(kw_only=True)
+class Grant:
+    """What HubSpot says that a set of OAuth tokens opens.
+
+    Attributes:
+        account_id: HubSpot's id of the account, digits as text.
+        tokens: The tokens.
+        scopes: What they may be used for.
+        user: The e-mail address of the person who consented, or None.
+        account_name: The account's domain name at HubSpot ("acme.com"), or None.
+    """
+
+    account_id: str = field(validator=is_digits)
+    tokens: OAuthTokens
+    scopes: tuple[str, ...] = field(default=(), converter=_some_names)
+    user: str | None = None
+    account_name: str | None = None
 
 
 @frozen(kw_only=True)

@@ -1,0 +1,102 @@
+"""What is kept of each connected account: what to sync, whether it may be, and how it went."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from hubspot_sync.models._checks import is_aware, is_not_negative
+from hubspot_sync.models.reports import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from hubspot_sync.models.accounts import Account, AccountKey
+    from hubspot_sync.models.checkpoints import Mode
+    from hubspot_sync.models.reports import StreamStatus
+
+
+class AccountStatus(Enum):
+    """Whether an account is synchronised when it is due, and if not, who has to act."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    NEEDS_REAUTHORIZATION = "needs_reauthorization"
+    DISABLED = "disabled"
+
+
+@frozen(kw_only=True)
+class StreamSummary:
+    """How the last run of one stream went, for a host to show.
+
+    Attributes:
+        status: How it ended.
+        mode: How records were found; None when it ended before that was known.
+        counts: Where the records ended.
+        finished_at: When it ended, aware.
+        completed_at: When a run of this stream last completed, aware; None when none ever did.
+        error: What ended it, as text, or None.
+    """
+
+    status: StreamStatus
+    mode: Mode | None = None
+    counts: Counts = field(factory=Counts)
+    finished_at: datetime = field(validator=is_aware)
+    completed_at: datetime | None = field(default=None, validator=is_aware)
+    error: str | None = None
+
+
+@frozen(kw_only=True)
+class SyncSummary:
+    """How the last run of one account went, for a host to show.
+
+    Attributes:
+        started_at: When it began, aware.
+        finished_at: When it ended, aware.
+        completed: Whether every stream completed.
+        error: What went wrong first, as text, or None.
+    """
+
+    started_at: datetime = field(validator=is_aware)
+    finished_at: datetime = field(validator=is_aware)
+    completed: bool
+    error: str | None = None
+
+
+@frozen(kw_only=True)
+class AccountEntry:
+    """One connected account as an `AccountStore` keeps it.
+
+    Attributes:
+        account: Its key, what to read of it, and how often.
+        status: Whether it is synchronised when it is due.
+        reason: Why it has this status, for people, or None.
+        status_since: When it got this status, aware.
+        name: What people call it, such as "acme.com", or None.
+        scopes: The OAuth scopes that were granted; empty where that is not known.
+        last_sync: How its last run went; None before the first.
+        next_sync_at: When it is due again, aware; None for never by itself.
+        failed_runs: Runs in a row that did not complete, up to now.
+        streams: How the last run of each stream went, by object type.
+        revision: Grows with every save, from 1; 0 for an entry that was not saved yet.
+    """
+
+    account: Account
+    status: AccountStatus = AccountStatus.ACTIVE
+    reason: str | None = None
+    status_since: datetime = field(validator=is_aware)
+    name: str | None = None
+    scopes: tuple[str, ...] = field(default=(), converter=tuple)
+    last_sync: SyncSummary | None = None
+    next_sync_at: datetime | None = field(default=None, validator=is_aware)
+    failed_runs: int = field(default=0, validator=is_not_negative)
+    streams: Mapping[str, StreamSummary] = field(factory=dict)
+    revision: int = field(default=0, validator=is_not_negative)
+
+    @property
+    def key(self) -> AccountKey:
+        """The name of the account in every store."""
+        return self.account.key
