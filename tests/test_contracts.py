@@ -24,9 +24,9 @@ KINDS = {
 # What else a store may be called that keeps the contract of an interface of another name.
 ALSO = {"RecordSink": "ActionSink", "FanOutSink": "ActionSink"}
 TESTS = {
-    "memory": ("test_stores_memory", "test_record_sinks"),
-    "sqlite": ("test_stores_sqlite", "test_record_sinks"),
-    "mongodb": ("test_stores_mongodb", "test_record_sinks"),
+    "memory": ("test_stores_memory", "test_record_sinks", "test_account_stores"),
+    "sqlite": ("test_stores_sqlite", "test_record_sinks", "test_account_stores"),
+    "mongodb": ("test_stores_mongodb", "test_record_sinks", "test_account_stores"),
     "fan_out": ("test_fan_out",),
 }
 
@@ -227,6 +227,64 @@ STORES_WITH_A_FAULT = {
         """def drop(self, selection):
         from hubspot_sync.models import FailureSelection
         return super().drop(FailureSelection(account=selection.account))""",
+    ),
+    "lets the last saver win": (
+        "MemoryAccountStore",
+        """def save(self, entry):
+        kept = self.load(entry.key)
+        return super().save(evolve(entry, revision=kept.revision if kept else 0))""",
+    ),
+    "begins again after a delete": (
+        "MemoryAccountStore",
+        """def delete(self, account):
+        super().delete(account)
+        self._revisions.pop(account, None)""",
+    ),
+    "lets one domain come first": (
+        "MemoryAccountStore",
+        """def due(self, now, *, limit, domain_id=None):
+        found = super().due(now, limit=10**6, domain_id=domain_id)
+        return sorted(found, key=lambda one: one.next_sync_at)[:limit]""",
+    ),
+    "shows the neighbours": (
+        "MemoryAccountStore",
+        """def browse(self, domain_id, *, limit, after=None, status=None):
+        return super().browse(None, limit=limit, after=after, status=status)""",
+    ),
+    "filters after it has cut": (
+        "MemoryAccountStore",
+        """def browse(self, domain_id, *, limit, after=None, status=None):
+        page = super().browse(domain_id, limit=limit, after=after)
+        return [one for one in page if status in (None, one.status)]""",
+    ),
+    "orders ids as numbers": (
+        "MemoryAccountStore",
+        """def browse(self, domain_id, *, limit, after=None, status=None):
+        place = lambda key: (key.domain_id, int(key.account_id))
+        found = super().browse(domain_id, limit=10**6, status=status)
+        found = sorted(found, key=lambda one: place(one.key))
+        return [one for one in found if not after or place(one.key) > place(after)][:limit]""",
+    ),
+    "forgets a stream": (
+        "MemoryAccountStore",
+        """def load(self, account):
+        kept = super().load(account)
+        return kept and evolve(kept, streams={"contacts": kept.streams["contacts"]}
+            if "contacts" in kept.streams else {})""",
+    ),
+    "spends twice": ("MemoryNonceStore", "def spend(self, nonce, expires_at): return True"),
+    "goes by small letters": (
+        "MemoryNonceStore",
+        """def spend(self, nonce, expires_at):
+        return super().spend(nonce.lower(), expires_at)""",
+    ),
+    "forgets with what is outdated": (
+        "MemoryNonceStore",
+        """def spend(self, nonce, expires_at):
+        if expires_at <= self._clock.now():
+            self._spent.clear()
+            self._ends.clear()
+        return super().spend(nonce, expires_at)""",
     ),
     "answers nothing": (
         "MemoryActionSink",

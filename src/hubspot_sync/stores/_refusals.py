@@ -12,7 +12,7 @@ from hubspot_sync.errors import (
 )
 
 if TYPE_CHECKING:
-    from hubspot_sync.models import AccountKey, Lease, StreamKey
+    from hubspot_sync.models import AccountEntry, AccountKey, Lease, StreamKey
 
 
 def lease_held(stream: StreamKey, owner: str) -> LeaseHeldError:
@@ -51,4 +51,14 @@ def revision_conflict(account: AccountKey, expected_revision: int | None) -> Rev
         f"the stored credentials are not what the caller saw ({expected}); nothing was written, "
         "load them again",
         account=str(account),
+    )
+
+
+def entry_conflict(entry: AccountEntry) -> RevisionConflictError:
+    """The stored entry of an account does not have the revision of *entry*."""
+    expected = f"revision {entry.revision}" if entry.revision else "none yet"
+    return RevisionConflictError(
+        f"the stored account is not what the caller saw ({expected}); nothing was written, load "
+        "it again",
+        account=str(entry.key),
     )

@@ -18,6 +18,7 @@ from hubspot_sync.models import (
     SinkAnswer,
     StoredCredentials,
 )
+from hubspot_sync.stores._memory_accounts import MemoryAccountStore, MemoryNonceStore
 from hubspot_sync.stores._memory_failures import MemoryErrorQueue
 from hubspot_sync.stores._memory_records import MemoryRecordSink, MirroredRecord
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls, revision_conflict
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from hubspot_sync.models import AccountKey, Action, Credentials, Fingerprint, StreamKey
 
 __all__ = [
+    "MemoryAccountStore",
     "MemoryActionSink",
     "MemoryCheckpointer",
     "MemoryErrorQueue",
+    "MemoryNonceStore",
     "MemoryRecordSink",
     "MemoryTokenStore",
     "MirroredRecord",

@@ -22,25 +22,34 @@ import pytest
 
 # Before the imports: only modules that are registered by then explain a failed assert.
 pytest.register_assert_rewrite(
+    "hubspot_sync.testing.contracts._browsing",
+    "hubspot_sync.testing.contracts._entries",
     "hubspot_sync.testing.contracts._leases",
     "hubspot_sync.testing.contracts._newest",
     "hubspot_sync.testing.contracts._once",
     "hubspot_sync.testing.contracts._operating",
     "hubspot_sync.testing.contracts._samples",
+    "hubspot_sync.testing.contracts._turns",
+    "hubspot_sync.testing.contracts.account_store",
     "hubspot_sync.testing.contracts.action_sink",
     "hubspot_sync.testing.contracts.checkpointer",
     "hubspot_sync.testing.contracts.error_queue",
+    "hubspot_sync.testing.contracts.nonce_store",
     "hubspot_sync.testing.contracts.token_store",
 )
 
+from hubspot_sync.testing.contracts.account_store import AccountStoreContract  # noqa: E402
 from hubspot_sync.testing.contracts.action_sink import ActionSinkContract  # noqa: E402
 from hubspot_sync.testing.contracts.checkpointer import CheckpointerContract  # noqa: E402
 from hubspot_sync.testing.contracts.error_queue import ErrorQueueContract  # noqa: E402
+from hubspot_sync.testing.contracts.nonce_store import NonceStoreContract  # noqa: E402
 from hubspot_sync.testing.contracts.token_store import TokenStoreContract  # noqa: E402
 
 __all__ = [
+    "AccountStoreContract",
     "ActionSinkContract",
     "CheckpointerContract",
     "ErrorQueueContract",
+    "NonceStoreContract",
     "TokenStoreContract",
 ]
