@@ -1,6 +1,6 @@
 """Tables and collections of an older version are brought to the present one, whatever happens.
 
-There is no second version yet, so the tests bring a step of their own: every action gets a channel.
+Beside the steps that there are, the tests bring one of their own: every action gets a channel.
 """
 
 from __future__ import annotations
@@ -14,12 +14,20 @@ import pytest
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.stores.mongodb import MongoActionSink, MongoDatabase
 from hubspot_sync.stores.mongodb import _schema as mongodb_schema
-from hubspot_sync.stores.sqlite import SqliteActionSink, SqliteDatabase
+from hubspot_sync.stores.sqlite import (
+    SqliteAccountStore,
+    SqliteActionSink,
+    SqliteDatabase,
+    SqliteNonceStore,
+)
 from hubspot_sync.stores.sqlite import _schema as sqlite_schema
-from hubspot_sync.testing.contracts._samples import action
-from stored import sqlite_rows
+from hubspot_sync.testing.contracts._entries import entry
+from hubspot_sync.testing.contracts._samples import MOMENT, action
+from stored import sqlite_actions, sqlite_rows
 
 COUNT = 100
+STEPS = sqlite_schema.STEPS
+PRESENT = 1 + len(STEPS)
 
 # What a process of its own runs: the step, up to where it is killed, or waits to be let go on.
 SQLITE = """
@@ -33,7 +41,7 @@ def add_channel(connection):
         os.kill(os.getpid(), signal.SIGKILL)
     connection.execute("UPDATE actions SET channel = coalesce(channel, '') || 'crm'")
 
-_schema.STEPS = (add_channel,)
+_schema.STEPS = (*_schema.STEPS, add_channel)
 print("ready", flush=True)
 sys.stdin.readline()
 SqliteDatabase(sys.argv[1]).close()
@@ -89,27 +97,46 @@ class TestSqlite:
             SqliteActionSink(database).write([action(str(n)) for n in range(COUNT)])
         return path
 
+    def test_a_file_of_the_first_version(self, tmp_path, monkeypatch):
+        """It gets the tables that came later, and loses nothing."""
+        path = tmp_path / "old.db"
+        monkeypatch.setattr(sqlite_schema, "STEPS", ())
+        with SqliteDatabase(path) as database:
+            SqliteActionSink(database).write([action("1")])
+            assert [{"version": 1}] == sqlite_rows(database, "SELECT version FROM schema")
+        monkeypatch.undo()
+
+        with SqliteDatabase(path) as database:
+            saved = SqliteAccountStore(database).save(entry())
+        with SqliteDatabase(path) as database:
+            assert saved == SqliteAccountStore(database).load(saved.key)
+            assert SqliteNonceStore(database).spend("abc", MOMENT)
+            assert ["1"] == [one.object_id for one in sqlite_actions(database)]
+            assert [{"version": PRESENT}] == sqlite_rows(database, "SELECT version FROM schema")
+
     def test_a_file_of_an_older_version(self, path, monkeypatch):
         """Steps are taken in order, each once, and the file says so."""
         taken = []
         steps = (lambda _: taken.append(1), lambda _: taken.append(2), lambda _: taken.append(3))
-        monkeypatch.setattr(sqlite_schema, "STEPS", steps[:1])
-        SqliteDatabase(path).close()
-        monkeypatch.setattr(sqlite_schema, "STEPS", steps)
-        SqliteDatabase(path).close()
+        for number in (1, 3, 3):
+            monkeypatch.setattr(sqlite_schema, "STEPS", (*STEPS, *steps[:number]))
+            SqliteDatabase(path).close()
 
         with SqliteDatabase(path) as database:
             assert [1, 2, 3] == taken
-            assert [{"version": 4}] == sqlite_rows(database, "SELECT version FROM schema")
+            assert [{"version": PRESENT + 3}] == sqlite_rows(database, "SELECT version FROM schema")
 
     def test_a_new_file_goes_the_same_way(self, tmp_path, monkeypatch):
         """It ends with the layout that an old one has then."""
-        step = (lambda connection: connection.execute("ALTER TABLE actions ADD COLUMN channel"),)
-        monkeypatch.setattr(sqlite_schema, "STEPS", step)
+
+        def add_channel(connection):
+            connection.execute("ALTER TABLE actions ADD COLUMN channel")
+
+        monkeypatch.setattr(sqlite_schema, "STEPS", (*STEPS, add_channel))
 
         with SqliteDatabase(tmp_path / "new.db") as database:
             names = [row["name"] for row in sqlite_rows(database, "PRAGMA table_info(actions)")]
-            assert [{"version": 2}] == sqlite_rows(database, "SELECT version FROM schema")
+            assert [{"version": PRESENT + 1}] == sqlite_rows(database, "SELECT version FROM schema")
 
         assert "channel" in names
 
@@ -119,7 +146,7 @@ class TestSqlite:
 
         with SqliteDatabase(path) as database:
             assert COUNT == len(sqlite_rows(database, "SELECT * FROM actions"))
-            assert [{"version": 1}] == sqlite_rows(database, "SELECT version FROM schema")
+            assert [{"version": PRESENT}] == sqlite_rows(database, "SELECT version FROM schema")
         assert [0] == run_at_once(SQLITE, path, "live")
         self.check_migrated(path)
 
@@ -130,7 +157,7 @@ class TestSqlite:
             connection.execute("DELETE FROM actions")
             raise ZeroDivisionError
 
-        monkeypatch.setattr(sqlite_schema, "STEPS", (fail,))
+        monkeypatch.setattr(sqlite_schema, "STEPS", (*STEPS, fail))
         with pytest.raises(ZeroDivisionError):
             SqliteDatabase(path)
         monkeypatch.undo()
@@ -146,10 +173,10 @@ class TestSqlite:
 
     def check_migrated(self, path):
         """Every action has its channel, set once; this version refuses the file from then on."""
-        with pytest.raises(ConfigurationError, match=r"newer version .* \(schema 2"):
+        with pytest.raises(ConfigurationError, match=rf"newer version .* \(schema {PRESENT + 1}"):
             SqliteDatabase(path)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sqlite_schema, "STEPS", (None,))
+            patch.setattr(sqlite_schema, "STEPS", (*STEPS, None))
             with SqliteDatabase(path) as database:
                 rows = sqlite_rows(database, "SELECT channel FROM actions")
         assert [{"channel": "crm"}] * COUNT == rows

@@ -348,7 +348,7 @@ class TestOpening:
             SqliteDatabase(path)
 
         assert f"{path} was made by a newer version of hubspot-sync (schema 7" in str(caught.value)
-        assert "this version knows 1); upgrade hubspot-sync" in str(caught.value)
+        assert "this version knows 2); upgrade hubspot-sync" in str(caught.value)
 
     @pytest.mark.parametrize("with_file", [True, False], ids=["file", "folder"])
     def test_read_only(self, with_file):
@@ -446,7 +446,7 @@ class TestFaults:
         with pytest.raises(ZeroDivisionError):
             fail()
 
-        assert read(database, "SELECT version FROM schema") == [{"version": 1}]
+        assert read(database, "SELECT version FROM schema") == [{"version": 2}]
 
     def test_every_error_of_the_driver_is_mapped(self):
         """No class of `sqlite3` errors gets out, and none is mapped to the bare root."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from hubspot_sync.models import AccountEntry, AccountKey
 
+# Kept beyond the end, for a clock that was set back meanwhile.
 _SPARE: Final = timedelta(hours=1)
 
 

@@ -11,18 +11,22 @@ with SqliteDatabase("sync.db") as database:
 Threads share the connection; several processes of one machine may open the same file.
 """
 
+from hubspot_sync.stores.sqlite._accounts import SqliteAccountStore
 from hubspot_sync.stores.sqlite._actions import SqliteActionSink
 from hubspot_sync.stores.sqlite._checkpoints import SqliteCheckpointer
 from hubspot_sync.stores.sqlite._credentials import SqliteTokenStore
 from hubspot_sync.stores.sqlite._database import SqliteDatabase
 from hubspot_sync.stores.sqlite._failures import SqliteErrorQueue
+from hubspot_sync.stores.sqlite._nonces import SqliteNonceStore
 from hubspot_sync.stores.sqlite._records import SqliteRecordSink
 
 __all__ = [
+    "SqliteAccountStore",
     "SqliteActionSink",
     "SqliteCheckpointer",
     "SqliteDatabase",
     "SqliteErrorQueue",
+    "SqliteNonceStore",
     "SqliteRecordSink",
     "SqliteTokenStore",
 ]

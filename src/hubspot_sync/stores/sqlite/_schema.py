@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
     Step = Callable[[sqlite3.Connection], object]
 
-# The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
-# processes wait for: all of them take effect, or none.
-STEPS: Final[tuple[Step, ...]] = ()
-
 _FIRST_LAYOUT: Final = (
     "CREATE TABLE schema (version INTEGER NOT NULL)",
     """CREATE TABLE actions (
@@ -98,6 +94,39 @@ _FIRST_LAYOUT: Final = (
     """CREATE INDEX errors_due ON errors (domain_id, account_id, object_type, next_at)
         WHERE next_at IS NOT NULL""",
 )
+
+_ACCOUNTS: Final = (
+    """CREATE TABLE accounts (
+        domain_id TEXT NOT NULL,
+        account_id TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        status TEXT,
+        next_sync_at TEXT,
+        entry TEXT,
+        PRIMARY KEY (domain_id, account_id)
+    )""",
+    # For a walk in the order of the keys, and for what is due; with all that is asked for in them,
+    # so that no row is read in vain.
+    """CREATE INDEX accounts_walk ON accounts (domain_id, account_id, status)
+        WHERE status IS NOT NULL""",
+    """CREATE INDEX accounts_due ON accounts (domain_id, next_sync_at, account_id, status)
+        WHERE status = 'active'""",
+    """CREATE TABLE nonces (
+        nonce TEXT NOT NULL PRIMARY KEY,
+        expires_at TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX nonces_expiry ON nonces (expires_at)",
+)
+
+
+def _add_accounts(connection: sqlite3.Connection) -> None:
+    for statement in _ACCOUNTS:
+        connection.execute(statement)
+
+
+# The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
+# processes wait for: all of them take effect, or none.
+STEPS: Final[tuple[Step, ...]] = (_add_accounts,)
 
 
 def ensure(connection: sqlite3.Connection, path: str) -> None:

@@ -87,7 +87,9 @@ ENTRIES: Final = {
     ),
     "far away": entry(
         account=Account(
-            domain_id=ACCOUNT.domain_id, account_id=ACCOUNT.account_id, sync_every=timedelta.max
+            domain_id=ACCOUNT.domain_id,
+            account_id=ACCOUNT.account_id,
+            sync_every=timedelta(days=999_999_999),
         ),
         next_sync_at=MOMENT.replace(year=9998),
         status_since=MOMENT.replace(year=1869),
