@@ -9,6 +9,7 @@ What it does is what HubSpot is known to do: "HubSpot 1.2" in its comments and t
 of `docs/hubspot.md`, which names the sources.
 """
 
+from hubspot_sync.testing.emulator._accounts import EmulatedAccount
 from hubspot_sync.testing.emulator._calls import Call, CallLog
 from hubspot_sync.testing.emulator._definitions import PropertyDefinition
 from hubspot_sync.testing.emulator._emulator import HubSpotEmulator
@@ -21,6 +22,7 @@ __all__ = [
     "AssociationType",
     "Call",
     "CallLog",
+    "EmulatedAccount",
     "EmulatedRecord",
     "Fault",
     "FaultScript",

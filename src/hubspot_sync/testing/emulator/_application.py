@@ -9,24 +9,21 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import orjson
 
+from hubspot_sync.testing.emulator._access import bearer_of, scopes_for
 from hubspot_sync.testing.emulator._calls import Call, CallLog
 from hubspot_sync.testing.emulator._failures import RefusalError, internal_error, not_found
-from hubspot_sync.testing.emulator._oauth import scopes_for
 from hubspot_sync.testing.emulator._routes import Route, build_routes, family_of, find_route
 from hubspot_sync.testing.emulator._wire import Answer, Request, refusal
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
-    from datetime import datetime
 
     from hubspot_sync._clock import Clock
     from hubspot_sync.testing.emulator._faults import Fault, FaultScript
-    from hubspot_sync.testing.emulator._interventions import Interventions
-    from hubspot_sync.testing.emulator._limits import RateLimits
-    from hubspot_sync.testing.emulator._oauth import Access
+    from hubspot_sync.testing.emulator._installations import Directory, Installation
+    from hubspot_sync.testing.emulator._oauth import TokenEndpoints
     from hubspot_sync.testing.emulator._portal import Portal
-    from hubspot_sync.testing.emulator._search import SearchIndex
 
 # Measured by others at 16.2 to 16.3 thousand characters: HubSpot 11.6.
 MAX_URL: Final = 16_200
@@ -42,25 +39,23 @@ class ClosingError(Exception):
 class Application:
     """Answers every request that is not for the control path.
 
+    A call belongs to the account whose credentials it carries. What carries nobody's is answered
+    and logged as if it were the first account's.
+
     Attributes:
-        latency: Seconds of real time that every answer takes at least.
+        faults: What goes wrong for any account, before the account's own faults.
+        calls: The calls of all accounts.
         closing: Set when the emulator closes; ends delays.
     """
 
-    portal: Portal
-    search: SearchIndex
-    access: Access
-    limits: RateLimits
+    directory: Directory
+    tokens: TokenEndpoints
     faults: FaultScript
     calls: CallLog
-    interventions: Interventions
     clock: Clock
-    latency: float
     closing: threading.Event
     routes: tuple[Route, ...] = attrs.field(
-        default=attrs.Factory(
-            lambda self: build_routes(self.portal, self.search, self.access), takes_self=True
-        )
+        default=attrs.Factory(lambda self: build_routes(self.tokens), takes_self=True)
     )
 
     def __call__(self, request: Request) -> Answer:
@@ -69,80 +64,104 @@ class Application:
         Raises:
             ClosingError: The emulator closes; there is no answer.
         """
-        call, given = self._answer(request, self.clock.now())
-        status = 0 if given.mangle == "reset" else given.status
-        self.calls.add(attrs.evolve(call, status=status, rows=given.rows))
-        headers = {"X-HubSpot-Correlation-Id": str(uuid.uuid4()), **given.headers}
-        return attrs.evolve(given, headers=headers)
-
-    def _answer(self, request: Request, at: datetime) -> tuple[Call, Answer]:
+        at = self.clock.now()
+        owner = self._owner(request)
+        installation = owner or self.directory.first
         call = Call(
             method=request.method,
             path=request.path,
             query=request.query_text,
             route="unknown",
             at=at,
+            account_id=owner.account_id if owner else None,
         )
+        call, given = self._answer(installation, request, call)
+        self._log(installation, call, given)
+        headers = {"X-HubSpot-Correlation-Id": str(uuid.uuid4()), **given.headers}
+        return attrs.evolve(given, headers=headers)
+
+    def _owner(self, request: Request) -> Installation | None:
+        if request.path.startswith("/oauth/"):
+            return self.tokens.owner_of(request)
+        return self.directory.owner(bearer_of(request.headers))
+
+    def _log(self, installation: Installation, call: Call, given: Answer) -> None:
+        status = 0 if given.mangle == "reset" else given.status
+        call = attrs.evolve(call, status=status, rows=given.rows, expired_for=given.expired_for)
+        self.calls.add(call)
+        installation.calls.add(call)
+        if given.expired_for is not None:
+            installation.expired_calls.add(call)
+
+    def _answer(
+        self, installation: Installation, request: Request, call: Call
+    ) -> tuple[Call, Answer]:
         if len(request.path) + len(request.query_text) >= MAX_URL:
             return call, Answer(status=414, body=_TOO_LONG, content_type="text/html")
+        portal = installation.portal
         try:
-            route, args = self._find(request)
+            route, args = self._find(portal, request)
         except RefusalError as error:
             return call, _refused(error)
         request = attrs.evolve(request, args=args)
-        object_type = self._canonical(args.get("object_type"))
+        object_type = _canonical(portal, args.get("object_type"))
         call = attrs.evolve(call, route=route.name, object_type=object_type)
         fault = self.faults.take(route.name, object_type)
-        self._hold(self.latency + (fault.delay if fault else 0.0))
-        if self.interventions.active:
+        fault = fault or installation.faults.take(route.name, object_type)
+        self._hold(installation.latency + (fault.delay if fault else 0.0))
+        if installation.interventions.active:
             # Outside the portal's lock: a hook may wait for another thread that needs it.
             try:
-                self.interventions.run(call)
+                installation.interventions.run(call)
             except Exception:  # noqa: BLE001 - a test's mistake must not look like a lost connection
                 return call, _failed()
         if fault is None:
-            return call, self._serve(route, request)
-        return call, _faulty(fault, route, lambda: self._serve(route, request))
+            return call, _serve(installation, route, request)
+        return call, _faulty(fault, route, lambda: _serve(installation, route, request))
 
-    def _find(self, request: Request) -> tuple[Route, Mapping[str, str]]:
-        refused = self.portal.mischief.settings.refused_families
+    def _find(self, portal: Portal, request: Request) -> tuple[Route, Mapping[str, str]]:
+        refused = portal.mischief.settings.refused_families
         if refused and family_of(request.path) in refused:
             raise not_found()
         return find_route(self.routes, request.method, request.path)
-
-    def _canonical(self, name: str | None) -> str | None:
-        kind = self.portal.types.find(name) if name else None
-        return kind.name if kind else name
 
     def _hold(self, seconds: float) -> None:
         # The wire takes real time, whatever the clock says: a client's time-out does so too.
         if seconds > 0 and self.closing.wait(seconds):
             raise ClosingError
 
-    def _serve(self, route: Route, request: Request) -> Answer:
-        headers: Mapping[str, str] = {}
-        try:
-            if not route.open:
-                self._admit(route, request)
-                headers = self.limits.count(route.pot)
-            with self.portal.lock:
-                given = route.endpoint(request)
-        except RefusalError as error:
-            given = _refused(error)
-        except Exception:  # noqa: BLE001 - a server answers 500 and goes on
-            given = _failed()
-        return attrs.evolve(given, headers={**headers, **given.headers})
 
-    def _admit(self, route: Route, request: Request) -> None:
-        mischief = self.portal.mischief
-        early = mischief.settings.early_expiry
-        if early and mischief.dice.roll(early, "early expiry", request.fingerprint):
-            self.access.end(request.headers)
-        self.access.check(request.headers)
-        if self.access.scopes is not None:
-            names = (request.args.get("object_type"), request.args.get("to_type"))
-            kinds = [self.portal.types.find(name) for name in names if name]
-            self.access.check_scopes(scopes_for(route.name, [kind for kind in kinds if kind]))
+def _canonical(portal: Portal, name: str | None) -> str | None:
+    kind = portal.types.find(name) if name else None
+    return kind.name if kind else name
+
+
+def _serve(installation: Installation, route: Route, request: Request) -> Answer:
+    headers: Mapping[str, str] = {}
+    try:
+        if not route.open:
+            _admit(installation, route, request)
+            headers = installation.limits.count(route.pot)
+        with installation.portal.lock:
+            given = route.endpoint(installation, request)
+    except RefusalError as error:
+        given = _refused(error)
+    except Exception:  # noqa: BLE001 - a server answers 500 and goes on
+        given = _failed()
+    return attrs.evolve(given, headers={**headers, **given.headers})
+
+
+def _admit(installation: Installation, route: Route, request: Request) -> None:
+    portal, access = installation.portal, installation.access
+    mischief = portal.mischief
+    early = mischief.settings.early_expiry
+    if early and mischief.dice.roll(early, "early expiry", request.fingerprint):
+        access.end(request.headers)
+    access.check(request.headers)
+    if access.scopes is not None:
+        names = (request.args.get("object_type"), request.args.get("to_type"))
+        kinds = [portal.types.find(name) for name in names if name]
+        access.check_scopes(scopes_for(route.name, [kind for kind in kinds if kind]))
 
 
 def _failed() -> Answer:

@@ -22,13 +22,17 @@ class Call:
 
     Attributes:
         route: "list", "get", "search", "batch_read", "associations", "labels", "properties",
-            "account", "oauth", or "unknown".
+            "account", "oauth" (the token endpoint), "introspect", "revoke", "authorize" (the
+            consent page), or "unknown".
         query: The query string, cut at 2,000 characters; empty for "oauth".
         status: The HTTP status; 0 when the connection was reset instead, and in a hook, before
             there is one.
         at: The clock's instant when it arrived.
         rows: How many results the answer held.
         object_type: By its plural name, or what the path called it; None where it names none.
+        account_id: Whose credentials it carried; None where they are nobody's.
+        expired_for: For how many seconds its access token had been out of date when it arrived;
+            None where it was not.
     """
 
     method: str
@@ -39,6 +43,8 @@ class Call:
     rows: int = 0
     object_type: str | None = None
     query: str = ""
+    account_id: str | None = None
+    expired_for: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For the control path."""

@@ -2,7 +2,9 @@
 
 `POST /_emulator/<verb>` takes the arguments of the method of that name as a JSON object; `PUT
 /_emulator/hostility` takes the fields of `Hostility`, durations in seconds, and gives the others
-their defaults; `GET /_emulator/...` looks. It needs no credentials and is not in the call log.
+their defaults; `GET /_emulator/...` looks. All this is for the first account;
+`/_emulator/accounts/<number>/...` is the same for another one, and `POST /_emulator/accounts` adds
+one. It needs no credentials and is not in the call log.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from hubspot_sync.testing.emulator._wire import Answer, Request
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hubspot_sync.testing.emulator._accounts import EmulatedAccount
+    from hubspot_sync.testing.emulator._calls import CallLog
     from hubspot_sync.testing.emulator._emulator import HubSpotEmulator
+    from hubspot_sync.testing.emulator._faults import FaultScript
 
 PREFIX: Final = "/_emulator"
 _RECORD_PARTS: Final = 3
@@ -33,6 +38,7 @@ _VERBS: Final = {
     "dissociate": "",
     "expire_access_tokens": "",
     "revoke_access": "",
+    "delete_account": "",
     "settle_index": "",
 }
 
@@ -57,64 +63,105 @@ class Control:
         return Answer(body=orjson.dumps(content))
 
     def _do(self, request: Request, parts: list[str]) -> Mapping[str, Any] | None:
-        if request.method == "GET" or len(parts) != 1:
-            return self._look(parts) if request.method == "GET" else None
+        account: EmulatedAccount = self._emulator
         arguments = orjson.loads(request.body) if request.body else {}
-        if request.method == "PUT":
-            return self._put(parts[0], arguments)
-        if request.method == "DELETE":
-            return self._clear(parts[0])
-        if parts[0] == "faults":
-            return self._arm(arguments)
-        if parts[0] == "archive":
-            self._emulator.archive(arguments["object_type"], *arguments["object_ids"])
-            return {}
-        return self._edit(parts[0], arguments)
+        if parts == ["accounts"]:
+            return self._add(arguments) if request.method == "POST" else self._list(request)
+        if parts[:1] == ["accounts"]:
+            if parts[1] not in self._emulator.accounts:
+                return None
+            account, parts = self._emulator.accounts[parts[1]], parts[2:]
+        if request.method == "GET":
+            return self._look(account, parts)
+        return self._change(account, request.method, parts, arguments)
 
-    def _look(self, parts: list[str]) -> Mapping[str, Any] | None:
+    def _change(
+        self, account: EmulatedAccount, method: str, parts: list[str], arguments: Any
+    ) -> Mapping[str, Any] | None:
+        if len(parts) != 1:
+            return None
+        if method == "PUT":
+            return _put(account, parts[0], arguments)
+        if method == "DELETE":
+            return self._clear(account, parts[0])
+        if (script := self._script(account, parts[0])) is not None:
+            return _arm(script, arguments)
+        return _edit(account, parts[0], arguments)
+
+    def _list(self, request: Request) -> Mapping[str, Any] | None:
+        if request.method != "GET":
+            return None
+        return {"accounts": self._emulator.describe()["accounts"]}
+
+    def _add(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        settings = dict(arguments)
+        if settings.get("hostility"):
+            settings["hostility"] = Hostility(**settings["hostility"])
+        return self._emulator.add_account(**settings).describe()
+
+    def _look(self, account: EmulatedAccount, parts: list[str]) -> Mapping[str, Any] | None:
         if not parts:
-            return self._emulator.describe()
+            return account.describe()
         if parts == ["hostility"]:
-            return self._emulator.hostility.to_json()
-        if parts == ["calls"]:
-            calls = self._emulator.calls
+            return account.hostility.to_json()
+        if len(parts) == 1 and (log := self._log(account, parts[0])) is not None:
             return {
-                "counts": calls.counts(),
-                "statuses": {str(status): n for status, n in calls.statuses().items()},
-                "calls": [call.to_json() for call in calls],
+                "counts": log.counts(),
+                "statuses": {str(status): n for status, n in log.statuses().items()},
+                "calls": [call.to_json() for call in log],
             }
         if parts[0] != "records" or not 1 < len(parts) <= _RECORD_PARTS:
             return None
-        records = self._emulator.records(parts[1])
+        records = account.records(parts[1])
         if len(parts) == _RECORD_PARTS:
             return records[parts[2]].to_json()
         return {"records": {object_id: one.to_json() for object_id, one in records.items()}}
 
-    def _put(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if name == "hostility":
-            self._emulator.hostility = Hostility(**arguments)
-            return self._emulator.hostility.to_json()
-        if name == "scopes":
-            self._emulator.scopes = arguments["scopes"]
-            return {}
-        return None
+    def _log(self, account: EmulatedAccount, name: str) -> CallLog | None:
+        own = {"calls": account.calls, "expired_calls": account.expired_calls}
+        return {**own, "all_calls": self._emulator.all_calls}.get(name)
 
-    def _clear(self, name: str) -> Mapping[str, Any] | None:
-        if name == "faults":
-            self._emulator.faults.clear()
-        elif name == "calls":
-            self._emulator.calls.clear()
-        else:
+    def _script(self, account: EmulatedAccount, name: str) -> FaultScript | None:
+        scripts = {"faults": account.faults, "shared_faults": self._emulator.shared_faults}
+        return scripts.get(name)
+
+    def _clear(self, account: EmulatedAccount, name: str) -> Mapping[str, Any] | None:
+        cleared = self._script(account, name)
+        found = self._log(account, name) if cleared is None else cleared
+        if found is None:
             return None
+        found.clear()
         return {}
 
-    def _arm(self, arguments: Any) -> Mapping[str, Any]:
-        faults = arguments if isinstance(arguments, list) else [arguments]
-        self._emulator.faults.add(*(Fault(**fault) for fault in faults))
-        return {"armed": len(self._emulator.faults)}
 
-    def _edit(self, verb: str, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if verb not in _VERBS:
-            return None
-        result = getattr(self._emulator, verb)(**arguments)
-        return {_VERBS[verb]: result} if _VERBS[verb] else {}
+def _put(
+    account: EmulatedAccount, name: str, arguments: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    if name == "hostility":
+        account.hostility = Hostility(**arguments)
+        return account.hostility.to_json()
+    if name == "scopes":
+        account.scopes = arguments["scopes"]
+        return {}
+    if name == "access_token_lifetime":
+        account.access_token_lifetime = arguments["seconds"]
+        return {}
+    return None
+
+
+def _arm(script: FaultScript, arguments: Any) -> Mapping[str, Any]:
+    faults = arguments if isinstance(arguments, list) else [arguments]
+    script.add(*(Fault(**fault) for fault in faults))
+    return {"armed": len(script)}
+
+
+def _edit(
+    account: EmulatedAccount, verb: str, arguments: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    if verb == "archive":
+        account.archive(arguments["object_type"], *arguments["object_ids"])
+        return {}
+    if verb not in _VERBS:
+        return None
+    result = getattr(account, verb)(**arguments)
+    return {_VERBS[verb]: result} if _VERBS[verb] else {}

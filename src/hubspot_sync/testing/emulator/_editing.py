@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TOUCHED: Final = {"0-1": "jobtitle", "0-2": "description", "0-3": "dealname"}
 
 
-class EmulatedAccount:
+class AccountContent:
     """The content of one HubSpot account, as a test handles it.
 
     Object types go by any name that HubSpot accepts ("contacts", "contact", "0-1"), ids are

@@ -1,42 +1,39 @@
-"""The emulator: an account behind an HTTP server."""
+"""The emulator: accounts behind an HTTP server."""
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hubspot_sync._clock import SystemClock
+from hubspot_sync.testing.emulator._accounts import EmulatedAccount
 from hubspot_sync.testing.emulator._application import Application
 from hubspot_sync.testing.emulator._calls import CallLog
 from hubspot_sync.testing.emulator._control import PREFIX, Control
 from hubspot_sync.testing.emulator._faults import FaultScript
-from hubspot_sync.testing.emulator._hostility import Hostility
-from hubspot_sync.testing.emulator._instants import time_zone_called
-from hubspot_sync.testing.emulator._interventions import HostileAccount
-from hubspot_sync.testing.emulator._limits import RateLimits
-from hubspot_sync.testing.emulator._oauth import Access, Credentials
-from hubspot_sync.testing.emulator._search import SearchIndex
-from hubspot_sync.testing.emulator._seed import seed_portal
-from hubspot_sync.testing.emulator._server import Server
+from hubspot_sync.testing.emulator._hosting import Hosting
+from hubspot_sync.testing.emulator._installations import Directory
+from hubspot_sync.testing.emulator._oauth import App, TokenEndpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import TracebackType
-
-    from typing_extensions import Self
+    import threading
+    from collections.abc import Callable, Iterable, Mapping
 
     from hubspot_sync._clock import Clock
+    from hubspot_sync.testing.emulator._hostility import Duration, Hostility
     from hubspot_sync.testing.emulator._wire import Answer, Request
 
 
-class HubSpotEmulator(HostileAccount):
-    """Answers like HubSpot, over real HTTP on 127.0.0.1, for one account.
+class HubSpotEmulator(EmulatedAccount, Hosting):
+    """Answers like HubSpot, over real HTTP on 127.0.0.1, for one account or for many.
 
     ```python
     with HubSpotEmulator(contacts=10) as emulator:
         client = hubspot.Client.create(access_token=emulator.access_token, host=emulator.base_url)
     ```
+
+    It is itself its first account; `add_account` adds more. One OAuth app serves them all.
 
     The content comes from *seed* alone, so that two emulators with the same arguments hold the
     same records, today and next year. What it knows of HubSpot has its source beside it in the
@@ -51,7 +48,8 @@ class HubSpotEmulator(HostileAccount):
         client_id: The OAuth app's.
         client_secret: The OAuth app's.
         refresh_token: What the token endpoint takes for a new access token.
-        access_token_lifetime: How long access tokens from the token endpoint live, by the clock.
+        access_token_lifetime: How long access tokens from the token endpoint live, by the clock;
+            seconds or a duration.
         clock: Dates changes and answers, expires access tokens and moves rate windows; the real
             one by default. Latency and delays take real time always.
         port: Where to listen; 0 takes a free port.
@@ -65,15 +63,25 @@ class HubSpotEmulator(HostileAccount):
         scopes: The scopes of every access token; None is all there are. Without a scope that an
             endpoint needs: 403.
         hostility: What it does to its readers; nothing by default.
+        hub_domain: The account's own domain name, `account-<number>.example.com` by default.
+        available_scopes: What somebody of this account can consent to; None is all there are.
+        installed: Whether the app is installed from the start, so that the refresh token is good
+            without a consent.
+        token_limit: Calls of the token endpoint per rolling second, of all accounts together;
+            None is no limit. HubSpot has one and does not say which (HubSpot 5.3).
+        code_lifetime: How long an authorization code is good.
+        rotate_refresh_tokens: Whether each refresh gives a new refresh token and ends the old one.
 
     Attributes:
-        faults: The scripted faults; `faults.add(Fault(...))`.
-        calls: The call log.
+        faults: The scripted faults of the first account; `faults.add(Fault(...))`.
+        shared_faults: Faults that calls of any account meet, before the account's own.
+        calls: The calls of the first account, and those with nobody's credentials.
+        all_calls: The calls of all accounts; `Call.account_id` tells them apart.
+        expired_calls: The first account's calls whose access token was out of date.
         account_id: As given.
         access_token: As given.
         client_id: As given.
         client_secret: As given.
-        refresh_token: As given.
 
     Raises:
         ValueError: An argument is out of range.
@@ -90,7 +98,7 @@ class HubSpotEmulator(HostileAccount):
         client_id: str = "emulator-client-id",
         client_secret: str = "emulator-client-secret",  # noqa: S107 - of an emulator
         refresh_token: str = "na1-emulator-refresh",  # noqa: S107 - of an emulator
-        access_token_lifetime: timedelta = timedelta(minutes=30),
+        access_token_lifetime: Duration = timedelta(minutes=30),
         clock: Clock | None = None,
         port: int = 0,
         extra_properties: int = 0,
@@ -101,147 +109,116 @@ class HubSpotEmulator(HostileAccount):
         time_zone: str = "UTC",
         scopes: Iterable[str] | None = None,
         hostility: Hostility | None = None,
+        hub_domain: str | None = None,
+        available_scopes: Iterable[str] | None = None,
+        installed: bool = True,
+        token_limit: int | None = None,
+        code_lifetime: timedelta = timedelta(minutes=10),
+        rotate_refresh_tokens: bool = False,
     ) -> None:
-        _check(account_id, contacts, companies, extra_properties, latency)
-        self._clock: Clock = clock or SystemClock()
-        zone = time_zone_called(time_zone)
-        super().__init__(account_id, self._clock, seed, zone)
-        seed_portal(
-            self._portal,
-            seed=seed,
+        Hosting.__init__(self, clock or SystemClock(), port)
+        self._directory = Directory()
+        self._app = App(client_id=client_id, client_secret=client_secret)
+        self._tokens = TokenEndpoints(
+            self._app,
+            self._directory,
+            self._clock,
+            limit=token_limit,
+            code_lifetime=code_lifetime,
+            rotate=rotate_refresh_tokens,
+        )
+        EmulatedAccount.__init__(
+            self,
+            self._clock,
+            self._directory,
+            self._tokens,
+            account_id=account_id,
             contacts=contacts,
             companies=companies,
+            seed=seed,
+            access_token=access_token,
+            refresh_token=refresh_token,
+            access_token_lifetime=access_token_lifetime,
             extra_properties=extra_properties,
+            burst_limit=burst_limit,
+            search_limit=search_limit,
+            latency=latency,
+            daily_limit=daily_limit,
+            time_zone=time_zone,
+            scopes=scopes,
+            hostility=hostility,
+            hub_domain=hub_domain,
+            available_scopes=available_scopes,
+            installed=installed,
         )
-        self.account_id = account_id
-        self.access_token = access_token
         self.client_id = client_id
         self.client_secret = client_secret
-        self.refresh_token = refresh_token
-        self.faults = FaultScript()
-        self.calls = CallLog()
-        self._port = port
-        self._latency = latency
-        self._limits = RateLimits(self._clock, burst_limit, search_limit, daily_limit, zone)
-        self.hostility = hostility or Hostility()
-        self._search = SearchIndex(self._portal)
-        self._access = Access(
-            Credentials(
-                account_id=account_id,
-                access_token=access_token,
-                client_id=client_id,
-                client_secret=client_secret,
-                refresh_token=refresh_token,
-                lifetime=access_token_lifetime,
-            ),
-            self._clock,
-            None if scopes is None else frozenset(scopes),
-        )
+        self.shared_faults = FaultScript()
+        self.all_calls = CallLog()
+        self._seed = seed
+        self._accounts: dict[str, EmulatedAccount] = {account_id: self}
         self._control = Control(self)
-        self._closing = threading.Event()
-        self._server: Server | None = None
-
-    def _behave(self, settings: Hostility) -> None:
-        super()._behave(settings)
-        self._limits.use(settings)
 
     @property
-    def base_url(self) -> str:
-        """Where it listens: `http://127.0.0.1:<port>`.
+    def accounts(self) -> Mapping[str, EmulatedAccount]:
+        """All accounts by number, the first one first: a live view."""
+        return MappingProxyType(self._accounts)
+
+    def add_account(self, account_id: str | None = None, **settings: Any) -> EmulatedAccount:
+        """Put another account on the server; it may run already.
+
+        Args:
+            account_id: The portal's number; the one after the highest by default.
+            settings: As of `EmulatedAccount`. By default its content is its own, not that of
+                another account, and its credentials have its number in them.
 
         Raises:
-            RuntimeError: It is not started.
+            TypeError: There is no such setting.
+            ValueError: A setting is out of range, or the number or a credential is taken.
         """
-        if self._server is None:
-            raise RuntimeError("the emulator is not started; use it as a context manager")
-        return self._server.base_url
+        number = account_id or str(max(int(taken) for taken in self._accounts) + 1)
+        settings.setdefault("access_token", f"pat-na1-emulator-{number}")
+        settings.setdefault("refresh_token", f"na1-emulator-refresh-{number}")
+        if number.isdecimal():
+            settings.setdefault("seed", self._seed + int(number))
+        account = EmulatedAccount(
+            self._clock, self._directory, self._tokens, account_id=number, **settings
+        )
+        self._accounts[number] = account
+        return account
 
-    def start(self) -> Self:
-        """Listen and answer until `close`; the content survives, and it may start again.
+    @property
+    def rotate_refresh_tokens(self) -> bool:
+        """Whether each refresh gives a new refresh token and ends the old one; may be set."""
+        return self._tokens.rotate
 
-        Raises:
-            OSError: The port is taken.
-            RuntimeError: It is started already.
-        """
-        if self._server is not None:
-            raise RuntimeError("the emulator is started already")
-        self._closing = threading.Event()
+    @rotate_refresh_tokens.setter
+    def rotate_refresh_tokens(self, rotate: bool) -> None:
+        self._tokens.rotate = rotate
+
+    def _answering(self, closing: threading.Event) -> Callable[[Request], Answer]:
         application = Application(
-            portal=self._portal,
-            search=self._search,
-            access=self._access,
-            limits=self._limits,
-            faults=self.faults,
-            calls=self.calls,
-            interventions=self._interventions,
+            directory=self._directory,
+            tokens=self._tokens,
+            faults=self.shared_faults,
+            calls=self.all_calls,
             clock=self._clock,
-            latency=self._latency,
-            closing=self._closing,
+            closing=closing,
         )
 
         def answer(request: Request) -> Answer:
             own = request.path == PREFIX or request.path.startswith(f"{PREFIX}/")
             return self._control(request) if own else application(request)
 
-        self._server = Server(answer, self._clock, self._port)
-        self._server.start()
-        return self
-
-    def close(self) -> None:
-        """Stop listening and hang up; calls that are held back get no answer. Idempotent."""
-        server, self._server = self._server, None
-        if server is not None:
-            self._closing.set()
-            server.stop()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @property
-    def scopes(self) -> frozenset[str] | None:
-        """The scopes of every access token, None for all; may be set while it runs."""
-        return self._access.scopes
-
-    @scopes.setter
-    def scopes(self, scopes: Iterable[str] | None) -> None:
-        self._access.scopes = None if scopes is None else frozenset(scopes)
-
-    def issue_code(self, redirect_uri: str = "https://example.com/callback") -> str:
-        """An authorization code, as after a user's consent; good for one exchange."""
-        return self._access.issue_code(redirect_uri)
-
-    def expire_access_tokens(self) -> None:
-        """Let every access token from the token endpoint be out of date from now on."""
-        self._access.expire()
-
-    def revoke_access(self) -> None:
-        """Uninstall the app: the refresh token is refused until a new code is exchanged."""
-        self._access.revoke()
+        return answer
 
     def describe(self) -> dict[str, Any]:
         """Where it is and how to get in, for the command line and the control path."""
+        others = [one for one in self._accounts.values() if one is not self]
         return {
             "base_url": self.base_url,
-            "account_id": self.account_id,
-            "access_token": self.access_token,
             "client_id": self.client_id,
             "client_secret": self.client_secret,
-            "refresh_token": self.refresh_token,
-            "contacts": len(self.records("contacts")),
-            "companies": len(self.records("companies")),
+            **super().describe(),
+            "accounts": [super().describe(), *(one.describe() for one in others)],
         }
-
-
-def _check(account_id: str, contacts: int, companies: int, extra: int, latency: float) -> None:
-    if not account_id.isdecimal():
-        raise ValueError(f"account_id {account_id!r} must be a number as text")
-    if min(contacts, companies, extra) < 0 or latency < 0:
-        raise ValueError("contacts, companies, extra_properties and latency cannot be negative")

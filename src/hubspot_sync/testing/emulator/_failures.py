@@ -24,12 +24,14 @@ class RefusalError(Exception):
     Attributes:
         status: The HTTP status.
         headers: Headers of the answer.
+        expired_for: For how many seconds the call's access token has been out of date, or None.
     """
 
     def __init__(self, status: int, message: str, **parts: Any) -> None:
         super().__init__(message)
         self.status = status
         self.headers: Mapping[str, str] = {}
+        self.expired_for: float | None = None
         self._parts = {"message": message, **parts}
 
     def content(self, correlation_id: str) -> dict[str, Any]:
@@ -52,6 +54,18 @@ class TokenRefusalError(RefusalError):
     def content(self, correlation_id: str) -> dict[str, Any]:
         """The JSON body."""
         return {**self._content, "correlationId": correlation_id}
+
+
+def bad_refresh_token() -> TokenRefusalError:
+    """The refresh token is not, or no longer, good (HubSpot 5.3)."""
+    return TokenRefusalError(
+        "BAD_REFRESH_TOKEN", "invalid_grant", "refresh token is invalid, expired or revoked"
+    )
+
+
+def bad_hub() -> TokenRefusalError:
+    """The account is no more (HubSpot 5.3)."""
+    return TokenRefusalError("BAD_HUB", "invalid_grant", "missing or unknown hub id")
 
 
 def bad_request(message: str, errors: Sequence[Mapping[str, Any]] = ()) -> RefusalError:
@@ -95,14 +109,16 @@ def unauthenticated() -> RefusalError:
     return RefusalError(401, _NO_CREDENTIALS, category="INVALID_AUTHENTICATION")
 
 
-def expired(seconds_ago: int, expire_time: str) -> RefusalError:
+def expired(seconds_ago: float, expire_time: str) -> RefusalError:
     """401 for an access token that is out of date (HubSpot 3.4)."""
-    return RefusalError(
+    error = RefusalError(
         401,
-        f"The OAuth token used to make this call expired {seconds_ago} second(s) ago.",
+        f"The OAuth token used to make this call expired {int(seconds_ago)} second(s) ago.",
         category="EXPIRED_AUTHENTICATION",
         context={"expire time": [expire_time]},
     )
+    error.expired_for = seconds_ago
+    return error
 
 
 def missing_scopes(scopes: Sequence[str]) -> RefusalError:

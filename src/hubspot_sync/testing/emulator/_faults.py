@@ -22,6 +22,9 @@ ROUTES: Final = (
     "properties",
     "account",
     "oauth",
+    "introspect",
+    "revoke",
+    "authorize",
 )
 KINDS: Final = ("status", "html", "reset", "cut", "malformed", "delay")
 _STATUSES: Final = range(200, 600)

@@ -24,15 +24,15 @@ Duration: TypeAlias = "timedelta | float"
 Lag: TypeAlias = "Duration | Iterable[Duration]"
 
 
-def _duration(given: Duration) -> timedelta:
+def duration(given: Duration) -> timedelta:
     return given if isinstance(given, timedelta) else timedelta(seconds=given)
 
 
 def _lag(given: Lag) -> tuple[timedelta, timedelta]:
     if isinstance(given, Iterable):
-        shortest, longest = map(_duration, given)
+        shortest, longest = map(duration, given)
         return shortest, longest
-    return _duration(given), _duration(given)
+    return duration(given), duration(given)
 
 
 def _ids(given: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
@@ -145,7 +145,7 @@ class Hostility:
     index_lag: tuple[timedelta, timedelta] = attrs.field(
         default=(timedelta(), timedelta()), converter=_lag
     )
-    sort_jitter: timedelta = attrs.field(default=timedelta(), converter=_duration)
+    sort_jitter: timedelta = attrs.field(default=timedelta(), converter=duration)
     search_disorder: float = _share()
     stray_rows: float = _share()
     total_drift: float = _share()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from hubspot_sync.testing.emulator._editing import EmulatedAccount
+from hubspot_sync.testing.emulator._editing import AccountContent
 from hubspot_sync.testing.emulator._faults import ROUTES
 from hubspot_sync.testing.emulator._series import Series
 
@@ -33,7 +33,7 @@ class Meddler:
     """Edits, creates, archives and associates records at random, as `Meddling` says."""
 
     def __init__(
-        self, account: EmulatedAccount, portal: Portal, meddling: Meddling, source: Series
+        self, account: AccountContent, portal: Portal, meddling: Meddling, source: Series
     ) -> None:
         self._account = account
         self._portal = portal
@@ -75,7 +75,7 @@ class Interventions:
         active: Whether there is anything to carry out.
     """
 
-    def __init__(self, account: EmulatedAccount, portal: Portal) -> None:
+    def __init__(self, account: AccountContent, portal: Portal) -> None:
         self._account = account
         self._portal = portal
         self._hooks: list[_Hook] = []
@@ -128,7 +128,7 @@ class Interventions:
         return due
 
 
-class HostileAccount(EmulatedAccount):
+class HostileAccount(AccountContent):
     """A HubSpot account that bites its readers, when it is told to."""
 
     def __init__(self, account_id: str, clock: Clock, seed: int, time_zone: tzinfo) -> None:

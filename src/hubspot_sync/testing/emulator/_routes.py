@@ -14,17 +14,18 @@ from hubspot_sync.testing.emulator._failures import not_found, wrong_method
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hubspot_sync.testing.emulator._oauth import Access
+    from hubspot_sync.testing.emulator._installations import Installation
+    from hubspot_sync.testing.emulator._oauth import TokenEndpoints
     from hubspot_sync.testing.emulator._portal import Portal
-    from hubspot_sync.testing.emulator._search import SearchIndex
     from hubspot_sync.testing.emulator._wire import Answer, Request
 
-    Endpoint: TypeAlias = Callable[[Request], Answer]
+    Endpoint: TypeAlias = Callable[[Installation, Request], Answer]
     PortalEndpoint: TypeAlias = Callable[[Portal, Request], Answer]
 
 # https://developers.hubspot.com/docs/developer-tooling/platform/versioning
 _DATED: Final = "(?P<version>2025-09|2026-03|2026-09)"
 _OAUTH: Final = "(?P<version>v1|v3|2026-03|2026-09)"
+_INTROSPECTING: Final = "(?P<version>v3|2026-03|2026-09)"
 _FAMILY: Final = re.compile(
     r"/(?P<oauth>oauth/)?(?:[a-z-]+/){0,2}(?P<version>v\d+|\d{4}-\d{2})(?:/|$)"
 )
@@ -130,25 +131,20 @@ class Route:
     open: bool = False
 
 
-def build_routes(portal: Portal, search: SearchIndex, access: Access) -> tuple[Route, ...]:
-    """The table for one portal."""
+def build_routes(tokens: TokenEndpoints) -> tuple[Route, ...]:
+    """The table, for every account alike."""
     return (
         Route(
             name="search",
             method="POST",
             pattern=_pattern(*_SEARCH),
-            endpoint=search.search,
+            endpoint=lambda installation, request: installation.search.search(request),
             pot="search",
         ),
-        Route(
-            name="oauth",
-            method="POST",
-            pattern=_pattern(f"/oauth/{_OAUTH}/token", ""),
-            endpoint=access.exchange,
-            pot="none",
-            open=True,
-        ),
-        *(_route(portal, row) for row in _TABLE),
+        _open("oauth", "POST", f"/oauth/{_OAUTH}/token", tokens.exchange),
+        _open("introspect", "POST", f"/oauth/{_INTROSPECTING}/token/introspect", tokens.introspect),
+        _open("revoke", "POST", f"/oauth/{_INTROSPECTING}/token/revoke", tokens.revoke),
+        *(_route(row) for row in _TABLE),
     )
 
 
@@ -183,7 +179,18 @@ def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, 
     raise wrong_method() if matched else not_found()
 
 
-def _route(portal: Portal, row: tuple[str, str, str, str, PortalEndpoint]) -> Route:
+def _open(name: str, method: str, path: str, endpoint: Callable[[Request], Answer]) -> Route:
+    return Route(
+        name=name,
+        method=method,
+        pattern=_pattern(path, ""),
+        endpoint=lambda _, request: endpoint(request),
+        pot="none",
+        open=True,
+    )
+
+
+def _route(row: tuple[str, str, str, str, PortalEndpoint]) -> Route:
     name, method, legacy, dated, endpoint = row
     # HubSpot exempts association batches from the ten-second pot (HubSpot 1.7, "burst bucket").
     exempt = name == "associations" and method == "POST"
@@ -191,7 +198,7 @@ def _route(portal: Portal, row: tuple[str, str, str, str, PortalEndpoint]) -> Ro
         name=name,
         method=method,
         pattern=_pattern(legacy, dated),
-        endpoint=lambda request: endpoint(portal, request),
+        endpoint=lambda installation, request: endpoint(installation.portal, request),
         pot="none" if exempt else "burst",
     )
 

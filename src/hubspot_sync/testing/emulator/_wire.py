@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import attrs
 import orjson
@@ -70,6 +70,10 @@ class Request:
             raise bad_request("Invalid input JSON on line 1, column 1: expected an object")
         return decoded
 
+    def form(self) -> dict[str, str]:
+        """The body as a form."""
+        return dict(parse_qsl(self.body.decode(errors="replace")))
+
     def link(self, after: str | int) -> str:
         """This URL with another `after`."""
         pairs = [(k, v) for k, values in self.query.items() if k != "after" for v in values]
@@ -82,6 +86,8 @@ class Answer:
 
     Attributes:
         rows: How many results the body holds, for the call log.
+        expired_for: For how many seconds the call's access token has been out of date, for the
+            call log; None where it is not.
         mangle: What the server does to it on the wire: "reset", "cut" or nothing.
     """
 
@@ -90,6 +96,7 @@ class Answer:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     content_type: str = "application/json;charset=utf-8"
     rows: int = 0
+    expired_for: float | None = None
     mangle: str | None = None
 
 
@@ -101,7 +108,9 @@ def answer(content: Mapping[str, Any], *, status: int = 200) -> Answer:
 def refusal(error: RefusalError, correlation_id: str) -> Answer:
     """The answer that an endpoint's refusal becomes."""
     body = orjson.dumps(error.content(correlation_id))
-    return Answer(status=error.status, body=body, headers=error.headers)
+    return Answer(
+        status=error.status, body=body, headers=error.headers, expired_for=error.expired_for
+    )
 
 
 def integer(text: str | None, default: int, name: str) -> int:

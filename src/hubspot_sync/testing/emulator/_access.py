@@ -1,0 +1,224 @@
+"""Who may call: the credentials of one account, and what they may be used for."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from hubspot_sync.testing.emulator._failures import (
+    bad_hub,
+    bad_refresh_token,
+    expired,
+    missing_scopes,
+    unauthenticated,
+)
+from hubspot_sync.testing.emulator._instants import to_iso, to_milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from hubspot_sync._clock import Clock
+    from hubspot_sync.testing.emulator._types import ObjectType
+
+USUAL_SCOPES: Final = (
+    "oauth",
+    "crm.objects.companies.read",
+    "crm.objects.contacts.read",
+    "crm.schemas.companies.read",
+    "crm.schemas.contacts.read",
+)
+# Activities are read with the contacts' scope; the scopes of custom objects share a name.
+_ACTIVITIES: Final = frozenset({"0-27", "0-46", "0-47", "0-48", "0-49"})
+
+
+def scopes_for(route: str, kinds: Sequence[ObjectType]) -> list[str]:
+    """The scopes of which any one lets a call pass; none for a call that needs none (HubSpot 5.4).
+
+    Property definitions are read with the objects' scope or with that of their schema, and
+    associations with that of either end.
+    """
+    if route == "account":
+        return ["oauth"]
+    names = [_scope_name(kind) for kind in kinds]
+    scopes = [f"crm.objects.{name}.read" for name in names]
+    if route == "properties":
+        scopes += [f"crm.schemas.{name}.read" for name in names]
+    return scopes
+
+
+def _scope_name(kind: ObjectType) -> str:
+    if kind.type_id.startswith("2-"):
+        return "custom"
+    return "contacts" if kind.type_id in _ACTIVITIES else kind.name
+
+
+@attrs.frozen(kw_only=True)
+class Issued:
+    """One issued access token.
+
+    Attributes:
+        lifetime: Seconds.
+    """
+
+    access_token: str = attrs.field(repr=False)
+    refresh_token: str = attrs.field(repr=False)
+    lifetime: int
+    scopes: frozenset[str] | None
+
+
+class Access:
+    """The credentials of one account; thread-safe.
+
+    Attributes:
+        scopes: The scopes granted to every access token; None is all there are.
+        lifetime: How long access tokens that are issued from now on live.
+        refreshes: How many access tokens a refresh token has bought.
+        deleted: Whether the account is no more.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        access_token: str,
+        refresh_token: str,
+        lifetime: timedelta,
+        scopes: frozenset[str] | None,
+        installed: bool,
+    ) -> None:
+        self.scopes = scopes
+        self.lifetime = lifetime
+        self.refreshes = 0
+        self._clock = clock
+        self._static: str | None = access_token
+        self._refresh_token = refresh_token
+        self._expiries: dict[str, int] = {}
+        self._installed = installed
+        self.deleted = False
+        self._lock = threading.Lock()
+
+    @property
+    def refresh_token(self) -> str:
+        """The refresh token that is good now, or will be after the next consent."""
+        return self._refresh_token
+
+    def expire(self) -> None:
+        """Let every issued access token be out of date from now on."""
+        now = self._now()
+        with self._lock:
+            self._expiries = {one: min(at, now) for one, at in self._expiries.items()}
+
+    def uninstall(self) -> None:
+        """The user uninstalls the app: the refresh token and issued access tokens are refused."""
+        with self._lock:
+            self._installed = False
+            self._expiries.clear()
+
+    def revoke(self) -> None:
+        """The refresh token is refused; access tokens live out their time (HubSpot 5.1)."""
+        with self._lock:
+            self._installed = False
+
+    def delete(self) -> None:
+        """The account is no more: nothing opens it again."""
+        with self._lock:
+            self.deleted, self._static = True, None
+            self._expiries.clear()
+
+    def check(self, headers: Mapping[str, str]) -> None:
+        """Let a request pass.
+
+        Raises:
+            RefusalError: 401.
+        """
+        given = bearer_of(headers)
+        if given is None:
+            raise unauthenticated()
+        if given == self._static:
+            return
+        expiry = self._expiries.get(given)
+        if expiry is None:
+            raise unauthenticated()
+        late = self._now() - expiry
+        if late >= 0:
+            raise expired(late / 1000, to_iso(expiry))
+
+    def end(self, headers: Mapping[str, str]) -> None:
+        """Let the access token that a request carries be out of date from now on, if issued."""
+        given = bearer_of(headers)
+        with self._lock:
+            if given in self._expiries:
+                self._expiries[given] = min(self._expiries[given], self._now())
+
+    def check_scopes(self, any_of: Sequence[str]) -> None:
+        """Let a request pass for which one of the scopes *any_of* is enough.
+
+        Raises:
+            RefusalError: None of them is granted: 403.
+        """
+        if any_of and self.scopes is not None and not self.scopes.intersection(any_of):
+            raise missing_scopes(any_of)
+
+    def accepts(self, refresh_token: str) -> bool:
+        """Whether a refresh token is good."""
+        return self._installed and not self.deleted and refresh_token == self._refresh_token
+
+    def seconds_left(self, access_token: str) -> int | None:
+        """How long an issued access token will live; None for one that is not good."""
+        expiry = self._expiries.get(access_token)
+        left = None if expiry is None else (expiry - self._now()) // 1000
+        return left if left is not None and left > 0 else None
+
+    def refresh(self, refresh_token: str, *, rotate: bool) -> Issued:
+        """A new access token for a refresh token, which *rotate* replaces.
+
+        Raises:
+            RefusalError: 400.
+        """
+        with self._lock:
+            if self.deleted:
+                raise bad_hub()
+            if not self.accepts(refresh_token):
+                raise bad_refresh_token()
+            self.refreshes += 1
+            return self._issue(rotate=rotate)
+
+    def install(self, scopes: frozenset[str] | None, *, rotate: bool) -> Issued:
+        """The first access token after a consent; *scopes* are granted, None leaves them.
+
+        Raises:
+            RefusalError: 400.
+        """
+        with self._lock:
+            if self.deleted:
+                raise bad_hub()
+            self._installed = True
+            if scopes is not None:
+                self.scopes = scopes
+            return self._issue(rotate=rotate)
+
+    def _issue(self, *, rotate: bool) -> Issued:
+        if rotate:
+            self._refresh_token = f"na1-{uuid.uuid4()}"
+        issued = f"emulated-{uuid.uuid4().hex}"
+        seconds = self.lifetime.total_seconds()
+        self._expiries[issued] = self._now() + int(seconds * 1000)
+        return Issued(
+            access_token=issued,
+            refresh_token=self._refresh_token,
+            lifetime=int(seconds),
+            scopes=self.scopes,
+        )
+
+    def _now(self) -> int:
+        return to_milliseconds(self._clock.now())
+
+
+def bearer_of(headers: Mapping[str, str]) -> str | None:
+    """The access token that a request carries, or None."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    return given if scheme.lower() == "bearer" else None
