@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -29,6 +31,7 @@ from hubspot_sync import (
     SyncSettings,
     WrongAccountError,
 )
+from hubspot_sync._ownership import new_owner_name
 from hubspot_sync.models import (
     BatchStored,
     Mode,
@@ -354,11 +357,27 @@ def test_a_crash_at_any_step_loses_and_repeats_nothing(
     assert_in_step(host)
 
 
-@pytest.mark.parametrize(("part", "method"), [("sink", "write"), ("checkpointer", "commit")])
-def test_a_store_that_is_away_for_a_moment_is_waited_for(host, part, method):
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("failing_call", [1, 2])
+@pytest.mark.parametrize(
+    ("part", "method"),
+    [
+        ("sink", "write"),
+        ("checkpointer", "commit"),
+        ("checkpointer", "recall"),
+        ("checkpointer", "load"),
+        ("checkpointer", "acquire"),
+        ("checkpointer", "release"),
+    ],
+)
+def test_a_store_that_is_away_for_a_moment_is_waited_for(host, part, method, failing_call, after):
     """The queue holds back the reader meanwhile, and nothing is read twice."""
     away = Unreliable(
-        getattr(host, part), method, 2, after=True, error=StoreUnavailableError("failover")
+        getattr(host, part),
+        method,
+        failing_call,
+        after=after,
+        error=StoreUnavailableError("failover"),
     )
 
     report = host.engine(**{part: away}).sync(ACCOUNT)
@@ -367,6 +386,95 @@ def test_a_store_that_is_away_for_a_moment_is_waited_for(host, part, method):
     assert report.api_calls["list"] <= 7 + 3
     assert [event.reason for event in host.recorder.of(StoreRetried)] == ["failover"]
     assert_in_step(host)
+    host.checkpointer.acquire(CONTACTS, "another worker", timedelta(minutes=1))  # it is free
+
+
+class Losing:
+    """A checkpointer whose answers to `acquire` are lost, after it did its work."""
+
+    def __init__(self, inner, times):
+        self._inner = inner
+        self._left = times
+        self.evicted = []
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def acquire(self, stream, owner, duration, *, evict=None):
+        self.evicted.append(evict)
+        lease = self._inner.acquire(stream, owner, duration, evict=evict)
+        if self._left:
+            self._left -= 1
+            raise StoreUnavailableError("failover")
+        return lease
+
+
+def a_dead_owner():
+    """The name of a process of this machine that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    machine, _, started, unique = new_owner_name().split("/")
+    return f"{machine}/{process.pid}/{started}/{unique}"
+
+
+@pytest.mark.parametrize("dead", [False, True], ids=["free", "held by a dead worker"])
+def test_a_lease_whose_answer_was_lost_again_and_again_is_ours(host, dead):
+    """It is not somebody else's, so the stream is not busy."""
+    if dead:
+        for object_type in ("companies", "contacts"):
+            stream_key = StreamKey(ACCOUNT.key, object_type)
+            host.checkpointer.acquire(stream_key, a_dead_owner(), timedelta(hours=1))
+    losing = Losing(host.checkpointer, 3)
+
+    report = host.engine(checkpointer=losing).sync(ACCOUNT)
+
+    assert report.completed
+    assert_in_step(host)
+
+
+def test_a_checkpointer_that_does_not_evict_leaves_the_stream_busy(host):
+    """It is asked once more, not for ever."""
+
+    class Stubborn:
+        calls = 0
+
+        def __getattr__(self, name):
+            return getattr(host.checkpointer, name)
+
+        def acquire(self, stream, owner, duration, *, evict=None):
+            self.calls += 1
+            raise LeaseHeldError("held", owner=owner)
+
+    stubborn = Stubborn()
+
+    report = host.engine(checkpointer=stubborn).sync(ACCOUNT)
+
+    assert [one.status for one in report.streams] == [StreamStatus.BUSY] * 2
+    assert stubborn.calls == 2 * 2
+
+
+def test_a_lease_is_not_given_back_patiently_when_the_store_ended_the_run(host):
+    """The run has waited long enough."""
+
+    class Away:
+        releases = 0
+
+        def __getattr__(self, name):
+            return getattr(host.checkpointer, name)
+
+        def commit(self, *_):
+            raise StoreUnavailableError("away")
+
+        def release(self, lease):
+            self.releases += 1
+            raise StoreUnavailableError("away")
+
+    away = Away()
+
+    report = host.engine(checkpointer=away).sync(ACCOUNT)
+
+    assert isinstance(report.error, StoreUnavailableError)
+    assert away.releases == 1
 
 
 def test_a_store_that_stays_away_ends_the_run(host):

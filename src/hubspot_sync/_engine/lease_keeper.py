@@ -6,13 +6,13 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
-from hubspot_sync.errors import HubSpotSyncError, LeaseLostError
+from hubspot_sync._clock import StopRequested
+from hubspot_sync.errors import HubSpotSyncError, LeaseLostError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from datetime import timedelta
     from types import TracebackType
 
-    from hubspot_sync.interfaces import Checkpointer
+    from hubspot_sync._engine.parts import StoringParts
     from hubspot_sync.models import Lease
 
 _RENEWALS_PER_LEASE: Final = 3
@@ -25,15 +25,15 @@ class LeaseKeeper:
     A lease that is lost is not renewed any more; the store then refuses the next commit.
 
     Args:
-        checkpointer: Where the lease is.
+        parts: Where the lease is, and how long each renewal lasts.
         lease: The lease.
-        duration: How long each renewal lasts.
     """
 
-    def __init__(self, checkpointer: Checkpointer, lease: Lease, duration: timedelta) -> None:
-        self._checkpointer = checkpointer
+    def __init__(self, parts: StoringParts, lease: Lease) -> None:
+        self._checkpointer = parts.checkpointer
+        self._patience = parts.patience
+        self._duration = parts.settings.lease_duration
         self._lease = lease
-        self._duration = duration
         self._ended = threading.Event()
         self._thread = threading.Thread(
             target=self._renew, name=f"hubspot-sync lease {lease.stream}", daemon=True
@@ -51,10 +51,17 @@ class LeaseKeeper:
         self._ended.set()
         self._thread.join()
         try:
-            self._checkpointer.release(self._lease)
-        except HubSpotSyncError as error:
+            self._release(patiently=not isinstance(exc_value, StoreUnavailableError))
+        except (HubSpotSyncError, StopRequested) as error:
             # Whatever it is, the run's own outcome counts.
             _logger.warning("%s: lease not given back, it ends by itself: %s", self._name, error)
+
+    def _release(self, *, patiently: bool) -> None:
+        if patiently:
+            stream = self._lease.stream
+            self._patience.call(stream, lambda: self._checkpointer.release(self._lease))
+        else:
+            self._checkpointer.release(self._lease)
 
     @property
     def _name(self) -> str:
@@ -62,6 +69,7 @@ class LeaseKeeper:
 
     def _renew(self) -> None:
         # Real seconds, whatever clock the engine has: the store counts in real seconds too.
+        # Without the engine's patience: the next renewal is the next try.
         while not self._ended.wait(self._duration.total_seconds() / _RENEWALS_PER_LEASE):
             try:
                 self._checkpointer.renew(self._lease, self._duration)

@@ -25,19 +25,30 @@ def held_lease(parts: StoringParts, stream: StreamKey, owner: str) -> Iterator[L
 
     Raises:
         LeaseHeldError: Another worker has the stream.
-        StoreUnavailableError: The checkpointer is away.
+        StoreUnavailableError: The checkpointer stayed away.
+        StopRequested: The run was stopped while the checkpointer was away.
     """
     lease = _acquired(parts, stream, owner)
-    with LeaseKeeper(parts.checkpointer, lease, parts.settings.lease_duration):
+    with LeaseKeeper(parts, lease):
         yield lease
 
 
 def _acquired(parts: StoringParts, stream: StreamKey, owner: str) -> Lease:
+    evict: str | None = None
+    while True:
+        try:
+            return _acquire(parts, stream, owner, evict)
+        except LeaseHeldError as held:
+            # No two runs have a name in common: one that is ours was granted by a lost answer.
+            if held.owner == evict or not (held.owner == owner or is_dead(held.owner)):
+                raise
+            evict = held.owner
+            if evict != owner:
+                _logger.info("%s: taking over from a worker that was killed", stream)
+
+
+def _acquire(parts: StoringParts, stream: StreamKey, owner: str, evict: str | None) -> Lease:
     duration = parts.settings.lease_duration
-    try:
-        return parts.checkpointer.acquire(stream, owner, duration)
-    except LeaseHeldError as held:
-        if not is_dead(held.owner):
-            raise
-        _logger.info("%s: taking over from a worker that was killed", stream)
-        return parts.checkpointer.acquire(stream, owner, duration, evict=held.owner)
+    return parts.patience.call(
+        stream, lambda: parts.checkpointer.acquire(stream, owner, duration, evict=evict)
+    )

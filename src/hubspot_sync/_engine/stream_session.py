@@ -98,7 +98,9 @@ class StreamSession:
         """Read one pass; whether an earlier run had begun it, so that another one is due."""
         if self._parts.stop.is_set():
             raise StopRequested
-        checkpoint = self._parts.checkpointer.load(self._stream)
+        checkpoint = self._parts.patience.call(
+            self._stream, lambda: self._parts.checkpointer.load(self._stream)
+        )
         if checkpoint == Checkpoint():
             self._before_first_write()
         reading = plan_pass(checkpoint, self._parts.source.server_time(), self._parts.settings)

@@ -25,9 +25,11 @@ class Checkpointer(Protocol):
         """Take the lease on *stream* for *duration*, with a fence above all that were granted.
 
         It is granted when nobody holds it, when the holder's time is up by the store's clock, or
-        when the holder is *evict*: an owner that the caller knows to be dead.
+        when the holder is *evict*: an owner that the caller knows to be dead, or the caller's own
+        name, when the answer that granted it the lease was lost.
 
-        - Twice: the same owner is refused while its own first lease runs.
+        - Twice: the same owner is refused while its own first lease runs, unless it evicts itself;
+          the first lease is then lost.
         - Racing: exactly one caller gets it.
 
         Raises:

@@ -90,7 +90,7 @@ class SyncSettings:
         lease_duration: How long a stream stays locked after its worker died without a word.
         deliver_unchanged: Whether a record is delivered whose modified date moved although no
             value that was read changed.
-        store_tries: How often a write to the host's store is tried while it is unavailable.
+        store_tries: How often a call to the host's store is tried while it is unavailable.
         max_attempts: How often a refused action is tried before it is parked as a dead letter.
         first_retry: How long a refused action waits before it is due again; twice as long after
             each further attempt, less up to a half of it by chance.

@@ -80,11 +80,12 @@ class LeaseCases(CheckpointerFixtures):
 
         assert store.acquire(STREAM, "a", LONG).fence > first.fence
 
-    def test_a_dead_owner_is_evicted(self, store: Checkpointer) -> None:
-        """A caller that knows the holder to be dead need not wait."""
+    @pytest.mark.parametrize("owner", ["b", "a"])
+    def test_a_dead_owner_is_evicted(self, store: Checkpointer, owner: str) -> None:
+        """A caller that knows the holder to be dead, or to be itself, need not wait."""
         first = store.acquire(STREAM, "a", LONG)
 
-        second = store.acquire(STREAM, "b", LONG, evict="a")
+        second = store.acquire(STREAM, owner, LONG, evict="a")
 
         assert second.fence > first.fence
         with pytest.raises(LeaseLostError):
