@@ -16,6 +16,8 @@ from hubspot_sync.testing import contracts
 pytest_plugins = ["pytester"]
 
 KINDS = {
+    "AccountStore": contracts.AccountStoreContract,
+    "NonceStore": contracts.NonceStoreContract,
     "TokenStore": contracts.TokenStoreContract,
     "ActionSink": contracts.ActionSinkContract,
     "Checkpointer": contracts.CheckpointerContract,

@@ -306,6 +306,10 @@ def test_the_documents_in_mongodb_are_those_on_the_page(emulator, mongodb_uri, m
     """The storage page has a row for each field of each collection, and no other."""
     from pymongo.uri_parser import parse_uri
 
+    from hubspot_sync.stores.mongodb import MongoAccountStore, MongoDatabase, MongoNonceStore
+    from hubspot_sync.testing.contracts._entries import entry
+    from hubspot_sync.testing.contracts._samples import MOMENT
+
     account = Account(account_id=emulator.account_id)
     settings = HubSpotSettings(base_url=emulator.base_url, burst_limit=None, search_limit=None)
     keys = EncryptionKeys(EncryptionKeys.generate_key())
@@ -317,6 +321,9 @@ def test_the_documents_in_mongodb_are_those_on_the_page(emulator, mongodb_uri, m
     ) as engine:
         engine.connect(account, StaticAccessToken(access_token=emulator.access_token))
         engine.sync(account).raise_for_failure()
+    with MongoDatabase(mongodb_uri) as stored:
+        MongoAccountStore(stored).save(entry(account.key))
+        MongoNonceStore(stored).spend("abc", MOMENT)
     database = mongodb_client[parse_uri(mongodb_uri)["database"]]
     fields = {
         name: {field for document in database[name].find() for field in document}

@@ -59,7 +59,8 @@ class TokenStore(Protocol):
 class AccountStore(Protocol):
     """Keeps which accounts a host has, domain by domain, and how their syncs went.
 
-    Pages hold at most *limit* entries; an empty page is the end.
+    Pages hold at most *limit* entries; an empty page is the end. Text is compared by its code
+    points, and instants are kept to the millisecond.
     """
 
     def load(self, account: AccountKey) -> AccountEntry | None:
@@ -125,6 +126,9 @@ class NonceStore(Protocol):
 
         - Twice: the second answer is False.
         - Racing: exactly one caller gets True.
+
+        Raises:
+            StoreUnavailableError: It may be used up all the same: begin anew with another nonce.
         """
 
 

@@ -11,18 +11,22 @@ with MongoDatabase("mongodb://127.0.0.1:27017/crm") as database:
 MongoDB 5.0 or later; a replica set where data must outlive a machine.
 """
 
+from hubspot_sync.stores.mongodb._accounts import MongoAccountStore
 from hubspot_sync.stores.mongodb._actions import MongoActionSink
 from hubspot_sync.stores.mongodb._checkpoints import MongoCheckpointer
 from hubspot_sync.stores.mongodb._credentials import MongoTokenStore
 from hubspot_sync.stores.mongodb._database import MongoDatabase
 from hubspot_sync.stores.mongodb._failures import MongoErrorQueue
+from hubspot_sync.stores.mongodb._nonces import MongoNonceStore
 from hubspot_sync.stores.mongodb._records import MongoRecordSink
 
 __all__ = [
+    "MongoAccountStore",
     "MongoActionSink",
     "MongoCheckpointer",
     "MongoDatabase",
     "MongoErrorQueue",
+    "MongoNonceStore",
     "MongoRecordSink",
     "MongoTokenStore",
 ]

@@ -26,6 +26,8 @@ CREDENTIALS: Final = "credentials"
 ERRORS: Final = "errors"
 ERROR_PARTS: Final = "error_parts"
 RECORDS: Final = "records"
+ACCOUNTS: Final = "accounts"
+NONCES: Final = "nonces"
 SCHEMA: Final = "schema"
 
 # The first one leads from version 1 to 2, and so on. A step may run again after a crash, beside
@@ -36,6 +38,8 @@ STEPS: Final[tuple[Step, ...]] = ()
 CREATED_KEYS: Final = ("domain_id", "account_id", "object_type", "object_id")
 
 _NAME: Final = "hubspot_sync"
+# Nonces are kept beyond their end, for a worker whose clock is behind the server's.
+_SPARE_SECONDS: Final = 3_600
 # What MongoDB 5.0 speaks: the first version that takes any field name, dots and dollars included.
 _OLDEST_WIRE_VERSION: Final = 13
 
@@ -87,3 +91,9 @@ def _create_indexes(database: Database[dict[str, Any]]) -> None:
     database[ERRORS].create_index(["domain_id", "account_id", "object_type", "next_at"], name="due")
     database[ERRORS].create_index(["domain_id", "account_id", "_id"], name="walk")
     database[ERROR_PARTS].create_index(["error_id"], name="error")
+    # The same for accounts, with all that is asked for in them, so that none is read in vain.
+    database[ACCOUNTS].create_index(["domain_id", "account_id", "status"], name="walk")
+    database[ACCOUNTS].create_index(
+        ["status", "next_sync_at", "domain_id", "account_id"], name="due"
+    )
+    database[NONCES].create_index("expires_at", name="expiry", expireAfterSeconds=_SPARE_SECONDS)

@@ -10,6 +10,7 @@ from hubspot_sync._documents import instant_to_text
 from hubspot_sync._documents.entries import entry_from_text, entry_to_text
 from hubspot_sync.models import AccountKey
 from hubspot_sync.stores._refusals import entry_conflict
+from hubspot_sync.stores._scopes import id_before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +42,11 @@ _BROWSE: Final = """SELECT domain_id, account_id, revision, status, next_sync_at
     FROM accounts WHERE status IS NOT NULL AND {}
     AND (:status IS NULL OR status = :status)
     ORDER BY domain_id, account_id LIMIT :limit"""
-# The index alone says whose turn it is; only the rows that are wanted are read.
+# The index alone says whose turn it is; only the rows that are wanted are read. The plus keeps
+# SQLite from going by another index, in the order of the domains, through all that is not due.
 _DUE: Final = """WITH turns AS (
         SELECT domain_id, account_id, next_sync_at AS due_at, ROW_NUMBER() OVER (
-            PARTITION BY domain_id ORDER BY next_sync_at, account_id) AS turn
+            PARTITION BY +domain_id ORDER BY next_sync_at, account_id) AS turn
         FROM accounts WHERE status = 'active' AND next_sync_at <= :now AND {}
     ), wanted AS (
         SELECT * FROM turns ORDER BY turn, due_at, domain_id, account_id LIMIT :limit
@@ -104,18 +106,20 @@ class SqliteAccountStore:
         status: AccountStatus | None = None,
     ) -> Sequence[AccountEntry]:
         """Give a page of accounts; see `AccountStore.browse`."""
-        if after is not None and domain_id is not None and after.domain_id != domain_id:
-            if after.domain_id > domain_id:
-                return ()
-            after = None
+        if domain_id is None:
+            question = _BROWSE.format(_OF_ALL)
+            after_account = after.account_id if after else ""
+        else:
+            question = _BROWSE.format(_OF_ONE)
+            after_account = id_before(domain_id, after)
         wanted = {
             "domain_id": domain_id,
             "after_domain": after.domain_id if after else "",
-            "after_account": after.account_id if after else "",
+            "after_account": after_account,
             "status": None if status is None else status.value,
             "limit": limit,
         }
-        return self._entries(_BROWSE.format(_OF_ALL if domain_id is None else _OF_ONE), wanted)
+        return self._entries(question, wanted)
 
     def due(
         self, now: datetime, *, limit: int, domain_id: str | None = None

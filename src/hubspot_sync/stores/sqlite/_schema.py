@@ -109,7 +109,7 @@ _ACCOUNTS: Final = (
     # so that no row is read in vain.
     """CREATE INDEX accounts_walk ON accounts (domain_id, account_id, status)
         WHERE status IS NOT NULL""",
-    """CREATE INDEX accounts_due ON accounts (domain_id, next_sync_at, account_id, status)
+    """CREATE INDEX accounts_due ON accounts (next_sync_at, domain_id, account_id, status)
         WHERE status = 'active'""",
     """CREATE TABLE nonces (
         nonce TEXT NOT NULL PRIMARY KEY,
