@@ -345,6 +345,31 @@ def test_shell(number):
         assert process.wait(20) == 0
     assert ready["access_token"] == "pat-na1-emulator"
     assert ready["companies"] == 200
+    assert [one["account_id"] for one in ready["accounts"]] == ["62515"]
+
+
+def test_shell_accounts():
+    """Several accounts, and an app that has to be consented to at the page."""
+    back = "http://127.0.0.1:9/back"
+    command = [sys.executable, "-m", "hubspot_sync.testing.emulator", "--accounts", "3"]
+    options = ["--contacts", "2", "--companies", "0", "--redirect-uri", back, "--not-installed"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        with HubSpotEmulator() as twin:
+            caller = Caller(twin, ready["base_url"])
+            caller.access_token = ready["accounts"][2]["access_token"]
+            assert caller.get("/account-info/v3/details").json["portalId"] == 62517
+            path = f"/oauth/authorize?client_id={ready['client_id']}&scope=oauth&redirect_uri="
+            assert caller.get(path + back).status == 200
+            assert caller.get(path + "http://other/").status == 400
+            fields = {name: ready[name] for name in ("client_id", "client_secret")}
+            refresh = {"grant_type": "refresh_token", "refresh_token": ready["refresh_token"]}
+            refused = caller.form("/oauth/2026-03/token", **fields, **refresh)
+            assert refused.json["status"] == "BAD_REFRESH_TOKEN"
+        process.terminate()
+        assert process.wait(20) == 0
+    assert [one["account_id"] for one in ready["accounts"]] == ["62515", "62516", "62517"]
 
 
 def test_shell_options():

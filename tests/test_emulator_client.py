@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -155,6 +156,30 @@ def test_tokens(client, emulator):
     assert answer.expires_in == 1800
     fresh = hubspot.Client.create(access_token=answer.access_token, host=emulator.base_url)
     assert fresh.crm.objects.basic_api.get_page("companies").results
+
+
+def test_consent(client, emulator):
+    """`hubspot.utils.oauth.get_auth_url`, and the exchange of what comes back."""
+    from hubspot.utils.oauth import get_auth_url
+
+    back = "https://host.example/callback"
+    scopes = ("oauth", "crm.objects.contacts.read")
+    url = get_auth_url(scope=scopes, client_id=emulator.client_id, redirect_uri=back, state="s")
+    account = emulator.add_account(contacts=3, installed=False)
+    sent = parse_qs(urlsplit(emulator.consent(url, account.account_id)).query)
+    assert sent["state"] == ["s"]
+
+    answer = client.oauth.tokens_api.create(
+        grant_type="authorization_code",
+        client_id=emulator.client_id,
+        client_secret=emulator.client_secret,
+        redirect_uri=back,
+        code=sent["code"][0],
+    )
+
+    opened = hubspot.Client.create(access_token=answer.access_token, host=emulator.base_url)
+    page = opened.crm.objects.basic_api.get_page("contacts")
+    assert [one.id for one in page.results] == list(account.records("contacts"))
 
 
 def test_errors(client):

@@ -9,8 +9,7 @@ import argparse
 import signal
 import sys
 import threading
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -29,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: done.set())
     try:
         with _emulator(options) as emulator:
+            for _ in range(options.accounts - 1):
+                emulator.add_account(**_of_account(options))
             sys.stdout.write(orjson.dumps(emulator.describe()).decode() + "\n")
             sys.stdout.flush()
             done.wait()
@@ -40,25 +41,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _emulator(options: argparse.Namespace) -> HubSpotEmulator:
     return HubSpotEmulator(
-        contacts=options.contacts,
-        companies=options.companies,
         seed=options.seed,
         account_id=options.account,
         access_token=options.access_token,
         client_id=options.client_id,
         client_secret=options.client_secret,
         refresh_token=options.refresh_token,
-        access_token_lifetime=timedelta(seconds=options.access_token_lifetime),
+        redirect_uris=options.redirect_uri,
+        app_scopes=_names(options.app_scopes),
+        app_optional_scopes=_names(options.app_optional_scopes) or (),
+        token_limit=options.token_limit,
+        rotate_refresh_tokens=options.rotate_refresh_tokens,
         port=options.port,
-        extra_properties=options.extra_properties,
-        burst_limit=options.burst_limit,
-        search_limit=options.search_limit,
-        latency=options.latency,
-        daily_limit=options.daily_limit,
-        time_zone=options.time_zone,
-        scopes=options.scopes and options.scopes.split(","),
-        hostility=Hostility(**orjson.loads(options.hostility)),
+        **_of_account(options),
     )
+
+
+def _of_account(options: argparse.Namespace) -> dict[str, Any]:
+    """What is the same for every account."""
+    return {
+        "contacts": options.contacts,
+        "companies": options.companies,
+        "access_token_lifetime": options.access_token_lifetime,
+        "extra_properties": options.extra_properties,
+        "burst_limit": options.burst_limit,
+        "search_limit": options.search_limit,
+        "latency": options.latency,
+        "daily_limit": options.daily_limit,
+        "time_zone": options.time_zone,
+        "scopes": _names(options.scopes),
+        "installed": not options.not_installed,
+        "hostility": Hostility(**orjson.loads(options.hostility)),
+    }
+
+
+def _names(given: str | None) -> list[str] | None:
+    return given.split(",") if given else None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,16 +86,23 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--contacts", type=int, default=1000, help="how many contacts to start with")
-    add("--companies", type=int, default=200, help="how many companies to start with")
+    add("--accounts", type=int, default=1, help="how many accounts, numbered from --account on")
+    add("--contacts", type=int, default=1000, help="how many contacts to start with, each account")
+    add("--companies", type=int, default=200, help="how many companies, likewise")
     add("--seed", type=int, default=1, help="chooses the content")
     add("--port", type=int, default=0, help="0 takes a free port")
-    add("--account", default="62515", help="the portal's number")
-    add("--access-token", default="pat-na1-emulator", help="static, never expires")
+    add("--account", default="62515", help="the first account's number")
+    add("--access-token", default="pat-na1-emulator", help="of the first one; never expires")
     add("--client-id", default="emulator-client-id", help="of the OAuth app")
     add("--client-secret", default="emulator-client-secret", help="of the OAuth app")
-    add("--refresh-token", default="na1-emulator-refresh", help="of the account")
+    add("--refresh-token", default="na1-emulator-refresh", help="of the first account")
     add("--access-token-lifetime", type=float, default=1800, help="seconds, of issued ones")
+    add("--redirect-uri", action="append", help="of the OAuth app, may be repeated; any by default")
+    add("--app-scopes", default=None, help="that the app requires, comma-separated")
+    add("--app-optional-scopes", default=None, help="that it may ask for besides")
+    add("--token-limit", type=int, default=None, help="calls of the token endpoint per second")
+    add("--rotate-refresh-tokens", action="store_true", help="a new one with each refresh")
+    add("--not-installed", action="store_true", help="no access by OAuth before a consent")
     add("--extra-properties", type=int, default=0, help="custom properties per object type")
     add("--burst-limit", type=int, default=None, help="calls per ten seconds")
     add("--search-limit", type=int, default=None, help="searches per second")

@@ -110,7 +110,7 @@ class EmulatedAccount(HostileAccount):
             access_token=access_token,
             refresh_token=refresh_token,
             lifetime=duration(access_token_lifetime),
-            scopes=_names(scopes),
+            scopes=names_of(scopes),
             installed=installed,
         )
         self._limits = RateLimits(clock, burst_limit, search_limit, daily_limit, zone)
@@ -124,7 +124,7 @@ class EmulatedAccount(HostileAccount):
             calls=self.calls,
             expired_calls=self.expired_calls,
             interventions=self._interventions,
-            available_scopes=_names(available_scopes),
+            available_scopes=names_of(available_scopes),
             latency=latency,
         )
         seed_portal(
@@ -148,7 +148,7 @@ class EmulatedAccount(HostileAccount):
 
     @scopes.setter
     def scopes(self, scopes: Iterable[str] | None) -> None:
-        self._access.scopes = _names(scopes)
+        self._access.scopes = names_of(scopes)
 
     @property
     def refresh_token(self) -> str:
@@ -180,7 +180,7 @@ class EmulatedAccount(HostileAccount):
             redirect_uri: Which the exchange has to name, too.
             scopes: What was consented to; None leaves the account's scopes as they are.
         """
-        return self._tokens.issue_code(self._installation, redirect_uri, _names(scopes))
+        return self._tokens.issue_code(self._installation, redirect_uri, names_of(scopes))
 
     def expire_access_tokens(self) -> None:
         """Let every access token from the token endpoint be out of date from now on."""
@@ -205,7 +205,8 @@ class EmulatedAccount(HostileAccount):
         }
 
 
-def _names(names: Iterable[str] | None) -> frozenset[str] | None:
+def names_of(names: Iterable[str] | None) -> frozenset[str] | None:
+    """A set of names, None as it is."""
     return None if names is None else frozenset(names)
 
 

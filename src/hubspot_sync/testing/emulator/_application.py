@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hubspot_sync._clock import Clock
+    from hubspot_sync.testing.emulator._consent import ConsentPage
     from hubspot_sync.testing.emulator._faults import Fault, FaultScript
     from hubspot_sync.testing.emulator._installations import Directory, Installation
     from hubspot_sync.testing.emulator._oauth import TokenEndpoints
@@ -50,12 +51,13 @@ class Application:
 
     directory: Directory
     tokens: TokenEndpoints
+    page: ConsentPage
     faults: FaultScript
     calls: CallLog
     clock: Clock
     closing: threading.Event
     routes: tuple[Route, ...] = attrs.field(
-        default=attrs.Factory(lambda self: build_routes(self.tokens), takes_self=True)
+        default=attrs.Factory(lambda self: build_routes(self.tokens, self.page), takes_self=True)
     )
 
     def __call__(self, request: Request) -> Answer:

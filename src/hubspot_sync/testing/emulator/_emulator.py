@@ -7,9 +7,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hubspot_sync._clock import SystemClock
-from hubspot_sync.testing.emulator._accounts import EmulatedAccount
+from hubspot_sync.testing.emulator._accounts import EmulatedAccount, names_of
 from hubspot_sync.testing.emulator._application import Application
 from hubspot_sync.testing.emulator._calls import CallLog
+from hubspot_sync.testing.emulator._consent import ConsentPage, ConsentRefusedError
 from hubspot_sync.testing.emulator._control import PREFIX, Control
 from hubspot_sync.testing.emulator._faults import FaultScript
 from hubspot_sync.testing.emulator._hosting import Hosting
@@ -67,19 +68,18 @@ class HubSpotEmulator(EmulatedAccount, Hosting):
         available_scopes: What somebody of this account can consent to; None is all there are.
         installed: Whether the app is installed from the start, so that the refresh token is good
             without a consent.
+        redirect_uris: Where the app may have people sent back to, word for word; None is anywhere.
+        app_scopes: The scopes that the app requires, "oauth" always; None is whatever is asked for.
+        app_optional_scopes: The scopes that the app may ask for besides.
         token_limit: Calls of the token endpoint per rolling second, of all accounts together;
             None is no limit. HubSpot has one and does not say which (HubSpot 5.3).
         code_lifetime: How long an authorization code is good.
         rotate_refresh_tokens: Whether each refresh gives a new refresh token and ends the old one.
 
     Attributes:
-        faults: The scripted faults of the first account; `faults.add(Fault(...))`.
         shared_faults: Faults that calls of any account meet, before the account's own.
         calls: The calls of the first account, and those with nobody's credentials.
         all_calls: The calls of all accounts; `Call.account_id` tells them apart.
-        expired_calls: The first account's calls whose access token was out of date.
-        account_id: As given.
-        access_token: As given.
         client_id: As given.
         client_secret: As given.
 
@@ -112,13 +112,22 @@ class HubSpotEmulator(EmulatedAccount, Hosting):
         hub_domain: str | None = None,
         available_scopes: Iterable[str] | None = None,
         installed: bool = True,
+        redirect_uris: Iterable[str] | None = None,
+        app_scopes: Iterable[str] | None = None,
+        app_optional_scopes: Iterable[str] = (),
         token_limit: int | None = None,
         code_lifetime: timedelta = timedelta(minutes=10),
         rotate_refresh_tokens: bool = False,
     ) -> None:
         Hosting.__init__(self, clock or SystemClock(), port)
         self._directory = Directory()
-        self._app = App(client_id=client_id, client_secret=client_secret)
+        self._app = App(
+            client_id=client_id,
+            client_secret=client_secret,
+            redirect_uris=names_of(redirect_uris),
+            scopes=names_of(app_scopes),
+            optional_scopes=frozenset(app_optional_scopes),
+        )
         self._tokens = TokenEndpoints(
             self._app,
             self._directory,
@@ -157,6 +166,7 @@ class HubSpotEmulator(EmulatedAccount, Hosting):
         self.all_calls = CallLog()
         self._seed = seed
         self._accounts: dict[str, EmulatedAccount] = {account_id: self}
+        self._page = ConsentPage(self._app, self._directory, self._tokens)
         self._control = Control(self)
 
     @property
@@ -187,6 +197,23 @@ class HubSpotEmulator(EmulatedAccount, Hosting):
         self._accounts[number] = account
         return account
 
+    def consent(self, url: str, account_id: str | None = None, *, allow: bool = True) -> str:
+        """Do what a person does at the consent page; returns where HubSpot sends them then.
+
+        Args:
+            url: An authorization URL; its host does not matter.
+            account_id: The account that the person chooses; the first one by default, or the one
+                that the URL is for.
+            allow: Or deny.
+
+        Raises:
+            ValueError: The page shows an error and sends nobody back; with its words.
+        """
+        try:
+            return self._page.consent(url, account_id, allow=allow)
+        except ConsentRefusedError as error:
+            raise ValueError(f"the consent page says: {error}") from None
+
     @property
     def rotate_refresh_tokens(self) -> bool:
         """Whether each refresh gives a new refresh token and ends the old one; may be set."""
@@ -200,6 +227,7 @@ class HubSpotEmulator(EmulatedAccount, Hosting):
         application = Application(
             directory=self._directory,
             tokens=self._tokens,
+            page=self._page,
             faults=self.shared_faults,
             calls=self.all_calls,
             clock=self._clock,

@@ -33,10 +33,32 @@ _USER: Final = 123
 
 @attrs.frozen(kw_only=True)
 class App:
-    """The app that accounts install."""
+    """The app that accounts install.
+
+    Attributes:
+        redirect_uris: Where people may be sent back to, word for word; None is anywhere.
+        scopes: What it requires; None is whatever is asked for.
+        optional_scopes: What it may ask for besides.
+    """
 
     client_id: str
     client_secret: str = attrs.field(repr=False)
+    redirect_uris: frozenset[str] | None = None
+    scopes: frozenset[str] | None = None
+    optional_scopes: frozenset[str] = frozenset()
+
+    def asks_for(self, scopes: frozenset[str], optional: frozenset[str]) -> bool:
+        """Whether an authorization URL may ask for this (HubSpot 5.6).
+
+        What the app requires has to be there, "oauth" of every app, and no more than it is
+        configured for.
+        """
+        if "oauth" not in scopes:
+            return False
+        if self.scopes is None:
+            return True
+        required = self.scopes | {"oauth"}
+        return required <= scopes and scopes | optional <= required | self.optional_scopes
 
 
 @attrs.frozen(kw_only=True)
@@ -169,10 +191,12 @@ class TokenEndpoints:
     def _redeem(self, form: Mapping[str, str], *, full: bool) -> Answer:
         with self._lock:
             code = self._codes.pop(form.get("code", ""), None)
-        if code is None or code.expires <= self._now():
+        if code is None:
             raise TokenRefusalError(
                 "BAD_AUTH_CODE", "invalid_grant", "missing or unknown auth code"
             )
+        if code.expires <= self._now():
+            raise TokenRefusalError("EXPIRED_AUTH_CODE", "invalid_grant", "auth code is expired")
         if form.get("redirect_uri") != code.redirect_uri:
             raise TokenRefusalError("BAD_REDIRECT_URI", "invalid_grant", "redirect uri mismatch")
         issued = code.installation.access.install(code.scopes, rotate=self.rotate)

@@ -9,11 +9,13 @@ from urllib.parse import unquote
 import attrs
 
 from hubspot_sync.testing.emulator import _account, _associations, _objects
+from hubspot_sync.testing.emulator._consent import AUTHORIZE
 from hubspot_sync.testing.emulator._failures import not_found, wrong_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from hubspot_sync.testing.emulator._consent import ConsentPage
     from hubspot_sync.testing.emulator._installations import Installation
     from hubspot_sync.testing.emulator._oauth import TokenEndpoints
     from hubspot_sync.testing.emulator._portal import Portal
@@ -131,7 +133,7 @@ class Route:
     open: bool = False
 
 
-def build_routes(tokens: TokenEndpoints) -> tuple[Route, ...]:
+def build_routes(tokens: TokenEndpoints, page: ConsentPage) -> tuple[Route, ...]:
     """The table, for every account alike."""
     return (
         Route(
@@ -144,6 +146,8 @@ def build_routes(tokens: TokenEndpoints) -> tuple[Route, ...]:
         _open("oauth", "POST", f"/oauth/{_OAUTH}/token", tokens.exchange),
         _open("introspect", "POST", f"/oauth/{_INTROSPECTING}/token/introspect", tokens.introspect),
         _open("revoke", "POST", f"/oauth/{_INTROSPECTING}/token/revoke", tokens.revoke),
+        _open("authorize", "GET", AUTHORIZE, page.show),
+        _open("authorize", "POST", AUTHORIZE, page.decide),
         *(_route(row) for row in _TABLE),
     )
 
