@@ -103,6 +103,14 @@ def test_numbers_and_credentials_of_its_own(emulator):
     assert list(emulator.accounts) == ["62515", "62516"]
 
 
+def test_adding_from_many_threads(emulator):
+    """Each gets a number of its own."""
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda _: emulator.add_account(contacts=20), range(40)))
+    assert len({account.account_id for account in added}) == 40
+    assert len(emulator.accounts) == 41
+
+
 def test_the_same_arguments_give_the_same_content(clock):
     """Also in another process, and whatever accounts there are besides."""
     one, two = HubSpotEmulator(clock=clock), HubSpotEmulator(clock=clock)

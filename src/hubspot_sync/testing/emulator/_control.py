@@ -18,7 +18,7 @@ from hubspot_sync.testing.emulator._hostility import Hostility
 from hubspot_sync.testing.emulator._wire import Answer, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hubspot_sync.testing.emulator._accounts import EmulatedAccount
     from hubspot_sync.testing.emulator._calls import CallLog
@@ -48,6 +48,15 @@ class Control:
 
     def __init__(self, emulator: HubSpotEmulator) -> None:
         self._emulator = emulator
+
+    def before(self, application: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
+        """Answers control requests, and leaves all others to *application*."""
+
+        def answer(request: Request) -> Answer:
+            own = request.path == PREFIX or request.path.startswith(f"{PREFIX}/")
+            return self(request) if own else application(request)
+
+        return answer
 
     def __call__(self, request: Request) -> Answer:
         """Do what is asked: 200 with a JSON object, 400 for wrong arguments, 404."""

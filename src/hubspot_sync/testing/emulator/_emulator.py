@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,13 @@ from hubspot_sync.testing.emulator._accounts import EmulatedAccount, names_of
 from hubspot_sync.testing.emulator._application import Application
 from hubspot_sync.testing.emulator._calls import CallLog
 from hubspot_sync.testing.emulator._consent import ConsentPage, ConsentRefusedError
-from hubspot_sync.testing.emulator._control import PREFIX, Control
+from hubspot_sync.testing.emulator._control import Control
 from hubspot_sync.testing.emulator._faults import FaultScript
 from hubspot_sync.testing.emulator._hosting import Hosting
 from hubspot_sync.testing.emulator._installations import Directory
 from hubspot_sync.testing.emulator._oauth import App, TokenEndpoints
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterable, Mapping
 
     from hubspot_sync._clock import Clock
@@ -165,6 +165,7 @@ class HubSpotEmulator(EmulatedAccount, Hosting):
         self.shared_faults = FaultScript()
         self.all_calls = CallLog()
         self._seed = seed
+        self._adding = threading.Lock()
         self._accounts: dict[str, EmulatedAccount] = {account_id: self}
         self._page = ConsentPage(self._app, self._directory, self._tokens)
         self._control = Control(self)
@@ -186,16 +187,17 @@ class HubSpotEmulator(EmulatedAccount, Hosting):
             TypeError: There is no such setting.
             ValueError: A setting is out of range, or the number or a credential is taken.
         """
-        number = account_id or str(max(int(taken) for taken in self._accounts) + 1)
-        settings.setdefault("access_token", f"pat-na1-emulator-{number}")
-        settings.setdefault("refresh_token", f"na1-emulator-refresh-{number}")
-        if number.isdecimal():
-            settings.setdefault("seed", self._seed + int(number))
-        account = EmulatedAccount(
-            self._clock, self._directory, self._tokens, account_id=number, **settings
-        )
-        self._accounts[number] = account
-        return account
+        with self._adding:
+            number = account_id or str(max(int(taken) for taken in self._accounts) + 1)
+            settings.setdefault("access_token", f"pat-na1-emulator-{number}")
+            settings.setdefault("refresh_token", f"na1-emulator-refresh-{number}")
+            if number.isdecimal():
+                settings.setdefault("seed", self._seed + int(number))
+            account = EmulatedAccount(
+                self._clock, self._directory, self._tokens, account_id=number, **settings
+            )
+            self._accounts[number] = account
+            return account
 
     def consent(self, url: str, account_id: str | None = None, *, allow: bool = True) -> str:
         """Do what a person does at the consent page; returns where HubSpot sends them then.
@@ -224,29 +226,24 @@ class HubSpotEmulator(EmulatedAccount, Hosting):
         self._tokens.rotate = rotate
 
     def _answering(self, closing: threading.Event) -> Callable[[Request], Answer]:
-        application = Application(
-            directory=self._directory,
-            tokens=self._tokens,
-            page=self._page,
-            faults=self.shared_faults,
-            calls=self.all_calls,
-            clock=self._clock,
-            closing=closing,
+        return self._control.before(
+            Application(
+                directory=self._directory,
+                tokens=self._tokens,
+                page=self._page,
+                faults=self.shared_faults,
+                calls=self.all_calls,
+                clock=self._clock,
+                closing=closing,
+            )
         )
-
-        def answer(request: Request) -> Answer:
-            own = request.path == PREFIX or request.path.startswith(f"{PREFIX}/")
-            return self._control(request) if own else application(request)
-
-        return answer
 
     def describe(self) -> dict[str, Any]:
         """Where it is and how to get in, for the command line and the control path."""
-        others = [one for one in self._accounts.values() if one is not self]
         return {
             "base_url": self.base_url,
             "client_id": self.client_id,
             "client_secret": self.client_secret,
             **super().describe(),
-            "accounts": [super().describe(), *(one.describe() for one in others)],
+            "accounts": [EmulatedAccount.describe(one) for one in list(self._accounts.values())],
         }
