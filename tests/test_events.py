@@ -11,8 +11,10 @@ from hubspot_sync.models import (
     AccountKey,
     ActionsRejected,
     BatchStored,
+    BookkeepingFailed,
     CallRetried,
     Counts,
+    DirectoryRetried,
     Mode,
     Pass,
     RecordSkipped,
@@ -83,6 +85,16 @@ EVENTS = [
         StoreRetried(stream=STREAM, attempt=2, wait=SECOND, reason="away"),
         logging.WARNING,
         "write to the store failed (away); try 3 follows in 1.0 s",
+    ),
+    (
+        DirectoryRetried(attempt=1, wait=SECOND, reason="away"),
+        logging.WARNING,
+        "call to the account store failed (away); try 2 follows in 1.0 s",
+    ),
+    (
+        BookkeepingFailed(account=ACCOUNT, reason="away"),
+        logging.WARNING,
+        "acme/62515: its entry was not updated: away",
     ),
     (
         RecordSkipped(stream=STREAM, object_id=None, reason="it has no 'id'"),

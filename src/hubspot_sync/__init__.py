@@ -6,7 +6,7 @@ Interfaces that a host can implement are in `hubspot_sync.interfaces`, back ends
 """
 
 from hubspot_sync._encryption import CredentialCipher, EncryptionKeys, PlainText
-from hubspot_sync._engine import SyncEngine
+from hubspot_sync._engine import Domain, SyncEngine
 from hubspot_sync._events import LoggingObserver
 from hubspot_sync.errors import (
     AccessError,
@@ -26,6 +26,7 @@ from hubspot_sync.errors import (
     StoreUnavailableError,
     SupersededError,
     TooManyRejectedError,
+    UnknownAccountError,
     WrongAccountError,
 )
 from hubspot_sync.models import (
@@ -63,6 +64,7 @@ __all__ = [
     "AuthorizationRevokedError",
     "ConfigurationError",
     "CredentialCipher",
+    "Domain",
     "EncryptionKeys",
     "Failure",
     "FailureSelection",
@@ -93,6 +95,7 @@ __all__ = [
     "SyncReport",
     "SyncSettings",
     "TooManyRejectedError",
+    "UnknownAccountError",
     "WrongAccountError",
     "embedded_engine",
     "hubspot_source_factory",

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 from hubspot_sync.models import (
     ActionsRejected,
     BatchStored,
+    BookkeepingFailed,
     CallRetried,
+    DirectoryRetried,
     RecordSkipped,
     RunFinished,
     RunStarted,
@@ -68,15 +70,23 @@ def _line_for(event: Event) -> tuple[int, str]:
         return _milestone(event)
     if isinstance(event, BatchStored):
         return logging.DEBUG, f"{event.stream}: {event.so_far.read} records settled"
+    if isinstance(event, (CallRetried, StoreRetried, DirectoryRetried)):
+        return logging.WARNING, _retry_line(event)
+    return logging.WARNING, _complaint(event)
+
+
+def _complaint(
+    event: RecordSkipped | ActionsRejected | ValueKeptAsText | BookkeepingFailed,
+) -> str:
     if isinstance(event, RecordSkipped):
         place = f"{event.stream}: skipped record {event.object_id or 'without id'}"
-        return logging.WARNING, f"{place}: {event.reason}"
+        return f"{place}: {event.reason}"
     if isinstance(event, ActionsRejected):
-        return logging.WARNING, _rejection_line(event)
-    if isinstance(event, ValueKeptAsText):
-        place = f"{event.stream}: {event.property_name!r} of record {event.object_id}"
-        return logging.WARNING, f"{place} does not fit its type and is kept as text"
-    return logging.WARNING, _retry_line(event)
+        return _rejection_line(event)
+    if isinstance(event, BookkeepingFailed):
+        return f"{event.account}: its entry was not updated: {event.reason}"
+    place = f"{event.stream}: {event.property_name!r} of record {event.object_id}"
+    return f"{place} does not fit its type and is kept as text"
 
 
 def _milestone(event: RunStarted | RunFinished | StreamStarted | StreamFinished) -> tuple[int, str]:
@@ -118,10 +128,12 @@ def _rejection_line(event: ActionsRejected) -> str:
     return f"{event.stream}: {number} actions refused{parked}: {reasons}{more}"
 
 
-def _retry_line(event: CallRetried | StoreRetried) -> str:
+def _retry_line(event: CallRetried | StoreRetried | DirectoryRetried) -> str:
     seconds = event.wait.total_seconds()
     if isinstance(event, CallRetried):
         what = f"{event.account}: call to {event.endpoint}"
+    elif isinstance(event, DirectoryRetried):
+        what = "call to the account store"
     else:
         what = f"{event.stream}: write to the store"
     return f"{what} failed ({event.reason}); try {event.attempt + 1} follows in {seconds:.1f} s"

@@ -3,6 +3,7 @@
 ```
 HubSpotSyncError
 ├─ ConfigurationError (ValueError)      the caller's mistake: change the call or the set-up
+│  ├─ UnknownAccountError               the domain has no such account
 │  └─ WrongAccountError                 the credentials open another HubSpot account
 ├─ RetryableError                       passes by itself: run again, not before `retry_after`
 │  ├─ RateLimitedError                  HubSpot said slow down
@@ -80,6 +81,10 @@ class HubSpotSyncError(Exception):
 
 class ConfigurationError(HubSpotSyncError, ValueError):
     """The caller's mistake: an argument, a setting or the set-up has to change."""
+
+
+class UnknownAccountError(ConfigurationError):
+    """The domain has no such account, whatever other domains have."""
 
 
 class WrongAccountError(ConfigurationError):

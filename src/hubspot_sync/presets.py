@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
     from hubspot_sync._encryption import CredentialCipher
     from hubspot_sync.interfaces import (
+        AccountStore,
         ActionSink,
         Checkpointer,
         ErrorQueue,
@@ -37,6 +38,7 @@ def embedded_engine(
     *,
     cipher: CredentialCipher | None = None,
     sink: ActionSink | None = None,
+    accounts: AccountStore | None = None,
     error_queue: ErrorQueue | None = None,
     validators: Sequence[Validator] = (),
     oauth_app: OAuthApp | None = None,
@@ -53,6 +55,7 @@ def embedded_engine(
             Without one, credentials are kept in this process's memory only and have to be given
             again with `SyncEngine.connect` after a restart.
         sink: Takes the actions instead of the table `actions`.
+        accounts: Keeps which accounts there are.
         error_queue: Keeps the actions that are refused instead of the table `errors`.
         validators: Asked in this order about each action, before the sink.
         oauth_app: The OAuth app, for accounts connected by OAuth.
@@ -79,6 +82,7 @@ def embedded_engine(
         tokens=SqliteTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
         sink=sink or SqliteActionSink(database, clock=clock),
         checkpointer=SqliteCheckpointer(database, clock=clock),
+        accounts=accounts,
         error_queue=error_queue or SqliteErrorQueue(database),
         validators=validators,
         oauth_app=oauth_app,
@@ -95,6 +99,7 @@ def mongodb_engine(
     *,
     cipher: CredentialCipher | None = None,
     sink: ActionSink | None = None,
+    accounts: AccountStore | None = None,
     error_queue: ErrorQueue | None = None,
     validators: Sequence[Validator] = (),
     oauth_app: OAuthApp | None = None,
@@ -113,6 +118,7 @@ def mongodb_engine(
             Without one, credentials are kept in this process's memory only and have to be given
             again with `SyncEngine.connect` after a restart.
         sink: Takes the actions instead of the collection `actions`.
+        accounts: Keeps which accounts there are.
         error_queue: Keeps the actions that are refused instead of the collection `errors`.
         validators: Asked in this order about each action, before the sink.
         oauth_app: The OAuth app, for accounts connected by OAuth.
@@ -145,6 +151,7 @@ def mongodb_engine(
         tokens=MongoTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
         sink=sink or MongoActionSink(database, clock=clock),
         checkpointer=MongoCheckpointer(database),
+        accounts=accounts,
         error_queue=error_queue or MongoErrorQueue(database),
         validators=validators,
         oauth_app=oauth_app,
@@ -186,6 +193,7 @@ def _engine(
     tokens: TokenStore,
     sink: ActionSink,
     checkpointer: Checkpointer,
+    accounts: AccountStore | None,
     error_queue: ErrorQueue,
     validators: Sequence[Validator],
     oauth_app: OAuthApp | None,
@@ -202,6 +210,7 @@ def _engine(
         tokens=tokens,
         sink=sink,
         checkpointer=checkpointer,
+        accounts=accounts,
         error_queue=error_queue,
         validators=validators,
         observers=observers,

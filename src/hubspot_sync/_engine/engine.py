@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from hubspot_sync._clock import SystemClock
-from hubspot_sync._engine.account_run import AccountRun
-from hubspot_sync._engine.parts import Parts, StoringParts
-from hubspot_sync._engine.patience import Patience
-from hubspot_sync._engine.redriving import AccountRedrive
+from hubspot_sync._engine.bookkeeping import Bookkeeping
+from hubspot_sync._engine.directory import Directory
+from hubspot_sync._engine.domain import Domain
+from hubspot_sync._engine.runner import Runner
 from hubspot_sync._events import Broadcaster
-from hubspot_sync._ownership import new_owner_name
-from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.errors import ConfigurationError, RevisionConflictError
 from hubspot_sync.models import FailureSelection, SyncSettings
 
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
 
     from hubspot_sync._clock import Clock
     from hubspot_sync.interfaces import (
+        AccountStore,
         ActionSink,
         Checkpointer,
         ErrorQueue,
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from hubspot_sync.models import Account, Credentials, RedriveReport, SyncReport
 
 _CONNECT_TRIES: Final = 5
-_LONGEST_STORE_WAIT: Final = timedelta(seconds=30)
 
 
 class SyncEngine:
@@ -50,6 +47,8 @@ class SyncEngine:
         tokens: Keeps the accounts' credentials.
         sink: Takes what the host is told.
         checkpointer: Keeps how far each stream is.
+        accounts: Keeps which accounts there are and how their syncs went; without one, there are
+            no domains, and the host says itself what to sync.
         error_queue: Keeps the actions that are refused; without one, a stream ends before the
             first of them.
         validators: Asked in this order about each action, before the sink.
@@ -66,6 +65,7 @@ class SyncEngine:
         tokens: TokenStore,
         sink: ActionSink,
         checkpointer: Checkpointer,
+        accounts: AccountStore | None = None,
         error_queue: ErrorQueue | None = None,
         validators: Sequence[Validator] = (),
         observers: Sequence[Observer] = (),
@@ -73,17 +73,51 @@ class SyncEngine:
         clock: Clock | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
-        self._open_source = open_source
         self._tokens = tokens
-        self._sink = sink
-        self._checkpointer = checkpointer
-        self._error_queue = error_queue
-        self._validators = tuple(validators)
-        self._broadcaster = Broadcaster(observers)
-        self._settings = settings or SyncSettings()
         self._clock = clock or SystemClock()
         self._on_close = on_close
         self._stop = threading.Event()
+        notify = Broadcaster(observers).notify
+        self._runner = Runner(
+            open_source=open_source,
+            sink=sink,
+            checkpointer=checkpointer,
+            error_queue=error_queue,
+            validators=tuple(validators),
+            settings=settings or SyncSettings(),
+            clock=self._clock,
+            notify=notify,
+        )
+        self._bookkeeping = (
+            None
+            if accounts is None
+            else Bookkeeping(
+                directory=Directory(
+                    store=accounts, retrier=self._runner.store_retrier(self._stop), notify=notify
+                ),
+                clock=self._clock,
+                notify=notify,
+            )
+        )
+
+    def for_domain(self, domain_id: str) -> Domain:
+        """The accounts of one tenant, and a handle that reaches no others.
+
+        Args:
+            domain_id: The tenant, as the host names it: 1 to 200 characters. One that has no
+                accounts yet is as good as any.
+
+        Raises:
+            ConfigurationError: The engine has no account store, or *domain_id* is no such text.
+        """
+        return Domain(
+            domain_id=domain_id,
+            engine=self,
+            directory=self._books().directory,
+            tokens=self._tokens,
+            error_queue=self._runner.queue,
+            clock=self._clock,
+        )
 
     def connect(self, account: Account, credentials: Credentials) -> None:
         """Store the credentials that open *account*, in place of any that were stored.
@@ -115,20 +149,20 @@ class SyncEngine:
         ended. What goes wrong on the way is in the report, whose `raise_for_failure` turns it
         into an exception; one stream's missing scope does not keep the others from running.
 
+        With an account store, the account's entry there is brought up to date, if it has one.
+        Its status is not asked for; `Domain.sync` asks.
+
         Returns:
             What was read and what became of it, per stream.
 
         Raises:
             ConfigurationError: There are no credentials for the account; nothing was done.
         """
-        source = self._open_source(account, stop=self._stop, notify=self._broadcaster.notify)
-        parts = Parts(source=source, **self._storing())
-        try:
-            return AccountRun(
-                account=account, parts=parts, clock=self._clock, owner=new_owner_name()
-            ).run()
-        finally:
-            source.close()
+        started_at = self._clock.now()
+        report = self._runner.sync(account, self._stop)
+        if self._bookkeeping is not None:
+            self._bookkeeping.note(report, started_at)
+        return report
 
     def redrive(
         self,
@@ -159,10 +193,6 @@ class SyncEngine:
             ConfigurationError: The engine has no error queue.
             StoreUnavailableError: The error queue is away.
         """
-        if self._error_queue is None:
-            raise ConfigurationError(
-                "this engine has no error queue; give it one with SyncEngine(error_queue=...)"
-            )
         selection = FailureSelection(
             account=account.key,
             object_type=object_type,
@@ -170,28 +200,14 @@ class SyncEngine:
             object_ids=object_ids,
             dead=dead,
         )
-        return AccountRedrive(
-            parts=StoringParts(**self._storing()),
-            queue=self._error_queue,
-            selection=selection,
-            owner=new_owner_name(),
-        ).run()
+        return self._runner.redrive(selection, self._stop)
 
-    def _storing(self) -> dict[str, Any]:
-        """What `StoringParts` is made of."""
-        policy = RetryPolicy(max_tries=self._settings.store_tries, max_wait=_LONGEST_STORE_WAIT)
-        retrier = Retrier(policy=policy, clock=self._clock, stop=self._stop)
-        return {
-            "sink": self._sink,
-            "checkpointer": self._checkpointer,
-            "error_queue": self._error_queue,
-            "validators": self._validators,
-            "settings": self._settings,
-            "patience": Patience(retrier=retrier, notify=self._broadcaster.notify),
-            "clock": self._clock,
-            "stop": self._stop,
-            "notify": self._broadcaster.notify,
-        }
+    def _books(self) -> Bookkeeping:
+        if self._bookkeeping is None:
+            raise ConfigurationError(
+                "this engine has no account store; give it one with SyncEngine(accounts=...)"
+            )
+        return self._bookkeeping
 
     def stop(self) -> None:
         """End all runs soon, each with all that it has read stored; later runs end at once.

@@ -97,6 +97,36 @@ class StoreRetried:
 
 
 @frozen(kw_only=True)
+class DirectoryRetried:
+    """The account store was away and is asked again after a wait.
+
+    Attributes:
+        attempt: How many tries have failed, from 1.
+        wait: How long it waits now.
+        reason: What failed, in one line.
+    """
+
+    attempt: int
+    wait: timedelta
+    reason: str
+
+
+@frozen(kw_only=True)
+class BookkeepingFailed:
+    """A run ended, but how it went could not be written into the account's entry.
+
+    What was synchronised is stored, and the run's report is whole.
+
+    Attributes:
+        account: The account.
+        reason: Why, in one line.
+    """
+
+    account: AccountKey
+    reason: str
+
+
+@frozen(kw_only=True)
 class RecordSkipped:
     """A record that HubSpot sent cannot be used.
 
@@ -172,6 +202,8 @@ Event = (
     | BatchStored
     | CallRetried
     | StoreRetried
+    | DirectoryRetried
+    | BookkeepingFailed
     | RecordSkipped
     | ActionsRejected
     | ValueKeptAsText

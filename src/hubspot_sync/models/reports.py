@@ -169,14 +169,19 @@ class SyncReport:
         """The counts of all streams together."""
         return sum((report.counts for report in self.streams), start=Counts())
 
-    def raise_for_failure(self) -> None:
-        """Raise what ended the run, or else what ended the first stream that failed or was busy.
+    @property
+    def failure(self) -> HubSpotSyncError | None:
+        """What ended the run, or else what ended the first stream that failed or was busy.
 
-        A run that completed, or that `stop()` ended, raises nothing.
+        None for a run that completed, or that `stop()` ended.
         """
-        for error in (self.error, *(report.error for report in self.streams)):
-            if error is not None:
-                raise error
+        errors = (self.error, *(report.error for report in self.streams))
+        return next((error for error in errors if error is not None), None)
+
+    def raise_for_failure(self) -> None:
+        """Raise `failure`, if there is one."""
+        if self.failure is not None:
+            raise self.failure
 
     def as_dict(self) -> dict[str, Any]:
         """The report as values that JSON knows; see the docs page "Storage and reports"."""

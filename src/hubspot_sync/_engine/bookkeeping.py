@@ -1,0 +1,192 @@
+"""Writes down in an account's entry how its run went, and when it is due again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, frozen
+
+from hubspot_sync._engine.entries import with_status
+from hubspot_sync.errors import (
+    AuthorizationRevokedError,
+    HubSpotSyncError,
+    RetryableError,
+    SupersededError,
+    UnknownAccountError,
+    WrongAccountError,
+)
+from hubspot_sync.models import (
+    AccountStatus,
+    BookkeepingFailed,
+    StreamStatus,
+    StreamSummary,
+    SyncSummary,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from hubspot_sync._clock import Clock
+    from hubspot_sync._engine.directory import Directory
+    from hubspot_sync.models import AccountEntry, Event, StreamReport, SyncReport
+
+_FIRST_WAIT: Final = timedelta(minutes=1)
+_LONGEST_WAIT: Final = timedelta(hours=1)
+_MOST_DOUBLINGS: Final = 20
+
+
+@frozen(kw_only=True)
+class Bookkeeping:
+    """Keeps the entries of accounts up to date.
+
+    Attributes:
+        directory: Where the entries are.
+        clock: Time and chance.
+        notify: Told when an entry could not be updated.
+    """
+
+    directory: Directory
+    clock: Clock
+    notify: Callable[[Event], None]
+
+    def note(self, report: SyncReport, started_at: datetime) -> None:
+        """Write down what *report* says; an account without an entry gets none.
+
+        A store that stays away spoils nothing: it is reported and that is all.
+        """
+        finished_at = self.clock.now()
+        chance = self.clock.random()
+        try:
+            self.directory.change(
+                report.account,
+                lambda entry: noted(
+                    entry, report, started_at=started_at, finished_at=finished_at, chance=chance
+                ),
+            )
+        except UnknownAccountError:
+            return
+        except HubSpotSyncError as error:
+            self.notify(BookkeepingFailed(account=report.account, reason=str(error)))
+
+
+def noted(
+    entry: AccountEntry,
+    report: SyncReport,
+    *,
+    started_at: datetime,
+    finished_at: datetime,
+    chance: float,
+) -> AccountEntry:
+    """The entry after a run.
+
+    Args:
+        entry: The entry before.
+        report: How the run went.
+        started_at: When it began.
+        finished_at: When it ended.
+        chance: A number in [0, 1) that spreads what failed together.
+    """
+    streams = [one for one in report.streams if not isinstance(one.error, SupersededError)]
+    if report.streams and not streams:
+        return entry  # another worker has all of it, and will write down how it went
+    failure = _failure(report, streams)
+    failed_runs = entry.failed_runs + 1 if failure else entry.failed_runs
+    after = evolve(
+        entry,
+        last_sync=SyncSummary(
+            started_at=started_at,
+            finished_at=finished_at,
+            completed=report.completed,
+            error=str(failure) if failure else None,
+        ),
+        failed_runs=0 if report.completed else failed_runs,
+        streams=_summaries(entry, streams, finished_at),
+    )
+    if entry.status_since <= started_at:  # what was decided during the run stays
+        after = _judged(after, report, failure, finished_at)
+    if after.status is not AccountStatus.ACTIVE:
+        return after
+    asked_for = entry.next_sync_at
+    if asked_for is not None and started_at < asked_for <= finished_at:
+        return after  # somebody wanted another run while this one went on
+    due = _next(
+        after,
+        failure,
+        stopped=any(one.status is StreamStatus.STOPPED for one in streams),
+        started_at=started_at,
+        finished_at=finished_at,
+        chance=chance,
+    )
+    return evolve(after, next_sync_at=due)
+
+
+def _failure(report: SyncReport, streams: list[StreamReport]) -> HubSpotSyncError | None:
+    errors = (report.error, *(one.error for one in streams))
+    return next((error for error in errors if error is not None), None)
+
+
+def _summaries(
+    entry: AccountEntry, streams: list[StreamReport], finished_at: datetime
+) -> dict[str, StreamSummary]:
+    """What is known of each stream that the account still has."""
+    wanted = {stream.object_type for stream in entry.account.streams}
+    kept = {name: summary for name, summary in entry.streams.items() if name in wanted}
+    for one in streams:
+        name = one.stream.object_type
+        if name in wanted:
+            kept[name] = _summary(one, kept.get(name), finished_at)
+    return kept
+
+
+def _summary(
+    report: StreamReport, before: StreamSummary | None, finished_at: datetime
+) -> StreamSummary:
+    completed = report.status is StreamStatus.COMPLETED
+    return StreamSummary(
+        status=report.status,
+        mode=report.mode,
+        counts=report.counts,
+        finished_at=finished_at,
+        completed_at=finished_at if completed else before.completed_at if before else None,
+        error=str(report.error) if report.error else None,
+    )
+
+
+def _judged(
+    entry: AccountEntry,
+    report: SyncReport,
+    failure: HubSpotSyncError | None,
+    finished_at: datetime,
+) -> AccountEntry:
+    """Whether the account may go on by itself."""
+    shut = isinstance(failure, (AuthorizationRevokedError, WrongAccountError))
+    if shut and entry.status in (AccountStatus.ACTIVE, AccountStatus.NEEDS_REAUTHORIZATION):
+        return with_status(entry, AccountStatus.NEEDS_REAUTHORIZATION, str(failure), finished_at)
+    if report.completed and entry.status is AccountStatus.NEEDS_REAUTHORIZATION:
+        return with_status(entry, AccountStatus.ACTIVE, None, finished_at)
+    return entry
+
+
+def _next(
+    entry: AccountEntry,
+    failure: HubSpotSyncError | None,
+    *,
+    stopped: bool,
+    started_at: datetime,
+    finished_at: datetime,
+    chance: float,
+) -> datetime:
+    """When an active account is due again."""
+    if isinstance(failure, RetryableError):
+        return finished_at + _wait(entry, failure, chance)
+    return finished_at if stopped else started_at + entry.account.sync_every
+
+
+def _wait(entry: AccountEntry, failure: RetryableError, chance: float) -> timedelta:
+    """Twice as long after each failure in a row, less up to a half by chance."""
+    longest = max(_LONGEST_WAIT, entry.account.sync_every)
+    doublings = min(entry.failed_runs - 1, _MOST_DOUBLINGS)
+    wait: timedelta = min(_FIRST_WAIT * 2**doublings, longest) * (1 - chance / 2)
+    return max(wait, failure.retry_after or timedelta(0))

@@ -1,0 +1,219 @@
+"""`Domain`: one tenant's accounts, and nobody else's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve, field, frozen
+
+from hubspot_sync._engine.entries import altered, with_account, with_status
+from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.models import (
+    Account,
+    AccountEntry,
+    AccountKey,
+    AccountStatus,
+    FailureSelection,
+)
+from hubspot_sync.models._checks import is_text_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import timedelta
+
+    from hubspot_sync._clock import Clock
+    from hubspot_sync._engine.directory import Directory
+    from hubspot_sync._engine.engine import SyncEngine
+    from hubspot_sync.interfaces import ErrorQueue, TokenStore
+    from hubspot_sync.models import Failure, RedriveReport, StreamSettings, SyncReport
+
+_FAILURES_PAGE: Final = 100
+
+
+@frozen(kw_only=True, eq=False)
+class Domain:
+    """One tenant's accounts; `SyncEngine.for_domain` gives one.
+
+    Accounts are named by their ids alone, so nothing of another domain can be reached from here.
+    Threads may share it. Every method that takes an *account_id* raises `UnknownAccountError`
+    where the domain has no such account, and `StoreUnavailableError` when the account store stays
+    away.
+
+    Attributes:
+        domain_id: The tenant, as the host names it.
+    """
+
+    domain_id: str = field(validator=is_text_key)
+    _engine: SyncEngine = field(repr=False)
+    _directory: Directory = field(repr=False)
+    _tokens: TokenStore = field(repr=False)
+    _error_queue: Callable[[], ErrorQueue] = field(repr=False)
+    _clock: Clock = field(repr=False)
+
+    def accounts(self, status: AccountStatus | None = None) -> Iterator[AccountEntry]:
+        """The domain's accounts in the order of their ids as text, or those with *status*."""
+        return self._directory.browse(self.domain_id, status)
+
+    def account(self, account_id: str) -> AccountEntry:
+        """One account, as it is kept now."""
+        return self._directory.entry(self._key(account_id))
+
+    def add(
+        self,
+        account_id: str,
+        *,
+        streams: Iterable[StreamSettings] | None = None,
+        sync_every: timedelta | None = None,
+        name: str | None = None,
+    ) -> AccountEntry:
+        """Keep an account that the domain does not have yet; it is due at once.
+
+        Args:
+            account_id: HubSpot's id of the account, digits as text.
+            streams: What to read of it; see `Account`.
+            sync_every: How often; see `Account`.
+            name: What people call it.
+
+        Raises:
+            ConfigurationError: The domain has it already.
+        """
+        now = self._clock.now()
+        account = altered(
+            Account(account_id=account_id, domain_id=self.domain_id), streams, sync_every
+        )
+        return self._directory.add(
+            AccountEntry(account=account, name=name, status_since=now, next_sync_at=now)
+        )
+
+    def configure(
+        self,
+        account_id: str,
+        *,
+        streams: Iterable[StreamSettings] | None = None,
+        sync_every: timedelta | None = None,
+        name: str | None = None,
+    ) -> AccountEntry:
+        """Change what is given and leave the rest.
+
+        An active account is due at once when its streams change, and when the new rhythm says so.
+        """
+        streams = None if streams is None else tuple(streams)
+        now = self._clock.now()
+
+        def change(entry: AccountEntry) -> AccountEntry:
+            account = altered(entry.account, streams, sync_every)
+            return evolve(with_account(entry, account, now), name=name or entry.name)
+
+        return self._directory.change(self._key(account_id), change)
+
+    def pause(self, account_id: str, *, reason: str | None = None) -> AccountEntry:
+        """Sync the account only when it is asked for by name, until `resume`.
+
+        A sync that runs just now goes on to its end.
+        """
+        return self._set(account_id, AccountStatus.PAUSED, reason)
+
+    def resume(self, account_id: str) -> AccountEntry:
+        """Make the account active and due at once, whatever it was before."""
+        return self._set(account_id, AccountStatus.ACTIVE, None)
+
+    def disable(self, account_id: str, *, reason: str | None = None) -> AccountEntry:
+        """Do not sync the account at all, not even when asked to, until `resume`.
+
+        A sync that runs just now goes on to its end.
+        """
+        return self._set(account_id, AccountStatus.DISABLED, reason)
+
+    def sync(self, account_id: str) -> SyncReport:
+        """Bring the sink up to date with one account; see `SyncEngine.sync`.
+
+        A paused account is synced too: pausing is about syncs that nobody asks for. So is one that
+        needs to be authorised anew, and if HubSpot lets it in, it is active again.
+
+        Raises:
+            ConfigurationError: The account is disabled, or there are no credentials for it.
+        """
+        entry = self.account(account_id)
+        if entry.status is AccountStatus.DISABLED:
+            why = f" ({entry.reason})" if entry.reason else ""
+            raise ConfigurationError(
+                f"the account is disabled{why}; call resume first", account=str(entry.key)
+            )
+        return self._engine.sync(entry.account)
+
+    def redrive(
+        self,
+        account_id: str,
+        *,
+        object_type: str | None = None,
+        reason: str | None = None,
+        object_ids: Iterable[str] | None = None,
+        dead: bool | None = None,
+    ) -> RedriveReport:
+        """Try refused actions of one account again; see `SyncEngine.redrive`."""
+        return self._engine.redrive(
+            self.account(account_id).account,
+            object_type=object_type,
+            reason=reason,
+            object_ids=object_ids,
+            dead=dead,
+        )
+
+    def failures(
+        self,
+        account_id: str,
+        *,
+        object_type: str | None = None,
+        reason: str | None = None,
+        object_ids: Iterable[str] | None = None,
+        dead: bool | None = None,
+    ) -> Iterator[Failure]:
+        """The refused actions of one account, all or those that fit; see `FailureSelection`.
+
+        Raises:
+            ConfigurationError: The engine has no error queue.
+        """
+        selection = FailureSelection(
+            account=self.account(account_id).key,
+            object_type=object_type,
+            reason=reason,
+            object_ids=object_ids,
+            dead=dead,
+        )
+        return _pages(self._error_queue(), selection)
+
+    def failure_counts(self, account_id: str) -> Mapping[str, int]:
+        """How many refused actions of one account wait, dead letters included, by object type.
+
+        Raises:
+            ConfigurationError: The engine has no error queue.
+        """
+        selection = FailureSelection(account=self.account(account_id).key)
+        return self._error_queue().count(selection)
+
+    def remove(self, account_id: str) -> None:
+        """Forget the account and its credentials here; HubSpot is told nothing.
+
+        What it has brought stays: the sink's content is the host's, and if the account comes back,
+        it goes on where it was.
+        """
+        entry = self.account(account_id)
+        # In this order: an account without credentials can be removed again, not the reverse.
+        self._tokens.delete(entry.key)
+        self._directory.remove(entry.key)
+
+    def _set(self, account_id: str, status: AccountStatus, reason: str | None) -> AccountEntry:
+        now = self._clock.now()
+        return self._directory.change(
+            self._key(account_id), lambda entry: with_status(entry, status, reason, now)
+        )
+
+    def _key(self, account_id: str) -> AccountKey:
+        return AccountKey(self.domain_id, account_id)
+
+
+def _pages(queue: ErrorQueue, selection: FailureSelection) -> Iterator[Failure]:
+    after: Failure | None = None
+    while page := queue.browse(selection, limit=_FAILURES_PAGE, after=after):
+        yield from page
+        after = page[-1]

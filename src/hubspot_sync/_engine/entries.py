@@ -1,0 +1,49 @@
+"""What changes in an account's entry when a host decides something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from hubspot_sync.models import AccountStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime, timedelta
+
+    from hubspot_sync.models import Account, AccountEntry, StreamSettings
+
+
+def with_status(
+    entry: AccountEntry, status: AccountStatus, reason: str | None, now: datetime
+) -> AccountEntry:
+    """The entry with another status: an active account is due at once, others never."""
+    if entry.status is status:
+        return evolve(entry, reason=reason)
+    return evolve(
+        entry,
+        status=status,
+        reason=reason,
+        status_since=now,
+        next_sync_at=now if status is AccountStatus.ACTIVE else None,
+    )
+
+
+def with_account(entry: AccountEntry, account: Account, now: datetime) -> AccountEntry:
+    """The entry with other settings: due at once for other streams, else by the new rhythm."""
+    due, last, before = entry.next_sync_at, entry.last_sync, entry.account
+    if due is not None and account.streams != before.streams:
+        due = now
+    elif due is not None and last is not None and account.sync_every != before.sync_every:
+        due = max(last.started_at + account.sync_every, now)
+    return evolve(entry, account=account, next_sync_at=due)
+
+
+def altered(
+    account: Account, streams: Iterable[StreamSettings] | None, sync_every: timedelta | None
+) -> Account:
+    """*account* with what is given."""
+    if streams is not None:
+        account = evolve(account, streams=streams)
+    return account if sync_every is None else evolve(account, sync_every=sync_every)
