@@ -139,11 +139,19 @@ def test_a_corrupt_checkpoint(text):
         StaticAccessToken(access_token="pat-na1-1"),
         OAuthTokens(refresh_token="r"),
         OAuthTokens(refresh_token="r", access_token="a", expires_at=MOMENT),
+        OAuthTokens(refresh_token="r", issued_at=MOMENT, refreshing_until=MOMENT),
     ],
 )
 def test_credentials_come_back(credentials):
-    """Both kinds, before and after the first refresh."""
+    """Both kinds, before, during and after the first refresh."""
     assert credentials == credentials_from_bytes(ACCOUNT, credentials_to_bytes(credentials))
+
+
+def test_credentials_of_older_versions_can_be_read():
+    """They know neither when the access token was bought nor who refreshes it."""
+    content = b'{"kind":"oauth","refresh_token":"r","access_token":null,"expires_at":null}'
+
+    assert OAuthTokens(refresh_token="r") == credentials_from_bytes(ACCOUNT, content)
 
 
 @pytest.mark.parametrize(

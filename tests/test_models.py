@@ -168,9 +168,9 @@ def test_a_backfill_has_no_start():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"base_url": "api.hubapi.com"}, "base URL 'api.hubapi.com'"),
-        ({"base_url": "ftp://x"}, "base URL 'ftp://x'"),
-        ({"base_url": "http://127.0.0.1:port"}, "base URL 'http://127.0.0.1:port'"),
+        ({"base_url": "api.hubapi.com"}, "URL 'api.hubapi.com'"),
+        ({"base_url": "ftp://x"}, "URL 'ftp://x'"),
+        ({"base_url": "http://127.0.0.1:port"}, "URL 'http://127.0.0.1:port'"),
         ({"api_version": "2024-01"}, "API version '2024-01'"),
         ({"burst_limit": 0}, "burst_limit is 0"),
         ({"max_tries": 0}, "max_tries is 0"),

@@ -11,6 +11,7 @@ HubSpotSyncError
 │  └─ StoreUnavailableError             the host's store is away
 ├─ AccessError                          stop this account or stream: a person must act
 │  ├─ AuthorizationRevokedError         the credentials are not, or no longer, accepted
+│  ├─ ConsentError                      a consent cannot be used: ask for a new one
 │  └─ MissingScopeError                 a scope or feature has to be granted
 ├─ RequestRefusedError                  HubSpot refused a request as wrong: repeating is no use
 ├─ ActionRejectedError                  this action cannot be stored as it is
@@ -131,6 +132,20 @@ class AccessError(HubSpotSyncError):
 
 class AuthorizationRevokedError(AccessError):
     """The credentials are wrong, were revoked, or belong to an account that is gone."""
+
+
+class ConsentError(AccessError):
+    """A consent at HubSpot connects nothing; the person has to be sent there again.
+
+    Attributes:
+        reason: "denied" (the person said no), "altered" (the `state` is not ours as it is),
+            "expired" or "used" (it is out of date, or was used before), "other_domain" (it
+            belongs to another domain), or "code" (HubSpot does not take the code).
+    """
+
+    def __init__(self, message: str, *, reason: str, **context: Any) -> None:
+        super().__init__(message, **context)
+        self.reason = reason
 
 
 class MissingScopeError(AccessError):

@@ -236,6 +236,8 @@ def _credentials_to_document(credentials: Credentials) -> dict[str, Any]:
         "refresh_token": credentials.refresh_token,
         "access_token": credentials.access_token,
         "expires_at": _optional_text(credentials.expires_at),
+        "issued_at": _optional_text(credentials.issued_at),
+        "refreshing_until": _optional_text(credentials.refreshing_until),
     }
 
 
@@ -248,5 +250,7 @@ def _credentials_from_document(document: Mapping[str, Any]) -> Credentials:
             refresh_token=document["refresh_token"],
             access_token=document.get("access_token"),
             expires_at=_optional_instant(document.get("expires_at")),
+            issued_at=_optional_instant(document.get("issued_at")),
+            refreshing_until=_optional_instant(document.get("refreshing_until")),
         )
     raise InvariantError("credentials of an unknown kind")

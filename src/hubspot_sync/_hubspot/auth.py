@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from attrs import evolve
-
-from hubspot_sync._hubspot.errors import token_error_for
-from hubspot_sync._hubspot.paths import TOKEN_PATH
-from hubspot_sync.errors import (
-    ConfigurationError,
-    HubSpotUnavailableError,
-    RevisionConflictError,
-)
-from hubspot_sync.models import CallRetried, OAuthTokens, StaticAccessToken, StoredCredentials
+from hubspot_sync._hubspot.refreshing import oauth_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from hubspot_sync._clock import Clock
-    from hubspot_sync._hubspot.counting import CallCounter
-    from hubspot_sync._hubspot.transport import Transport
-    from hubspot_sync._retry import Retrier
-    from hubspot_sync.errors import RetryableError
-    from hubspot_sync.interfaces import TokenStore
-    from hubspot_sync.models import AccountKey, Event, OAuthApp
+    from hubspot_sync._hubspot.refreshing import Refresher
+    from hubspot_sync.models import OAuthTokens, StaticAccessToken, StoredCredentials
 
-# An access token lives 30 minutes; one that ends within this time is refreshed first.
+# An access token lives 30 minutes; one that ends within a minute, or two by chance, is refreshed.
 _MARGIN: Final = timedelta(seconds=60)
 _MARGIN_SHARE: Final = 5
-_OK: Final = 200
+# What is left of the margin when it is not sent any more, so that it does not end on its way.
+_IN_FLIGHT_SHARE: Final = 4
 
 
 class Authorizer(Protocol):
@@ -64,167 +49,68 @@ class StaticAuthorizer:
         return False
 
 
-class TokenEndpoint:
-    """Buys access tokens with refresh tokens, over the date-based endpoint.
-
-    Args:
-        app: The OAuth app.
-        transport: Sends the calls.
-        retrier: Repeats what fails in passing; the token endpoint has limits of its own.
-        clock: Tells when a new access token ends.
-        calls: Counts every try.
-        notify: Told of every retry.
-    """
-
-    def __init__(
-        self,
-        *,
-        app: OAuthApp,
-        transport: Transport,
-        retrier: Retrier,
-        clock: Clock,
-        calls: CallCounter,
-        notify: Callable[[Event], None],
-    ) -> None:
-        self._app = app
-        self._transport = transport
-        self._retrier = retrier
-        self._clock = clock
-        self._calls = calls
-        self._notify = notify
-
-    def refresh(self, account: AccountKey, tokens: OAuthTokens) -> OAuthTokens:
-        """Buy a new access token.
-
-        Raises:
-            AuthorizationRevokedError: The refresh token is not accepted any more.
-            ConfigurationError: The app's own credentials are wrong.
-            RetryableError: The endpoint could not answer.
-        """
-
-        def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
-            self._notify(
-                CallRetried(
-                    account=account,
-                    endpoint="oauth",
-                    attempt=attempt,
-                    wait=wait,
-                    reason=str(error),
-                )
-            )
-
-        return self._retrier.call(lambda: self._once(tokens), on_retry=on_retry)
-
-    def _once(self, tokens: OAuthTokens) -> OAuthTokens:
-        self._calls.add("oauth")
-        answer = self._transport.send(
-            "POST",
-            TOKEN_PATH,
-            form=(
-                ("grant_type", "refresh_token"),
-                ("client_id", self._app.client_id),
-                ("client_secret", self._app.client_secret),
-                ("refresh_token", tokens.refresh_token),
-            ),
-        )
-        if answer.status != _OK:
-            raise token_error_for(answer)
-        return _renewed(tokens, answer.json(), self._clock.now())
-
-
-def _renewed(tokens: OAuthTokens, body: Any, now: datetime) -> OAuthTokens:
-    """The tokens after a refresh; HubSpot may send another refresh token, which then counts."""
-    if not isinstance(body, dict) or not isinstance(body.get("access_token"), str):
-        raise HubSpotUnavailableError("the token endpoint's answer holds no access token")
-    lifetime = body.get("expires_in")
-    seconds = lifetime if isinstance(lifetime, (int, float)) else 0
-    refresh_token = body.get("refresh_token")
-    return OAuthTokens(
-        refresh_token=refresh_token if isinstance(refresh_token, str) else tokens.refresh_token,
-        access_token=body["access_token"],
-        expires_at=now + timedelta(seconds=seconds),
-    )
-
-
 class OAuthAuthorizer:
-    """Refreshes an account's access token ahead of its end, one thread at a time.
+    """Refreshes an account's access token ahead of its end, once among all threads and processes.
+
+    While it is refreshed, the others go on with the old one as long as that lasts.
 
     Args:
-        account: The account.
-        stored: Its tokens as the store gave them out.
-        store: Keeps the refreshed tokens.
-        endpoint: Buys access tokens.
-        clock: Tells when one ends.
+        stored: The account's tokens as the store gave them out.
+        refresher: Refreshes them.
+        clock: Tells when one ends, and rolls the dice.
     """
 
-    def __init__(
-        self,
-        *,
-        account: AccountKey,
-        stored: StoredCredentials,
-        store: TokenStore,
-        endpoint: TokenEndpoint,
-        clock: Clock,
-    ) -> None:
-        self._account = account
-        self._store = store
-        self._endpoint = endpoint
+    def __init__(self, *, stored: StoredCredentials, refresher: Refresher, clock: Clock) -> None:
+        self._refresher = refresher
         self._clock = clock
         self._lock = threading.Lock()
-        self._stored = stored
-        self._margin = _MARGIN
+        self._tokens = oauth_tokens(stored)
+        self._rejected: str | None = None
+        # Workers, and the accounts of one, should not all find the same moment.
+        self._jitter = 1.0 + clock.random()
 
     def access_token(self) -> str:
         """The access token, refreshed first when its time is nearly up."""
-        with self._lock:
-            tokens = self._tokens()
-            if tokens.access_token is None or self._ends_soon(tokens):
-                tokens = self._refresh()
+        tokens = self._tokens
+        if not self._is_due(tokens):
             return tokens.access_token or ""
+        # One thread sees to it; the others wait for it only when they have to.
+        if not self._lock.acquire(blocking=not self._lasts(tokens)):
+            return tokens.access_token or ""
+        try:
+            return self._refreshed().access_token or ""
+        finally:
+            self._lock.release()
 
     def renew(self, rejected: str) -> bool:
         """Refresh because HubSpot rejected *rejected*, unless another thread just did."""
+        self._rejected = rejected
         with self._lock:
-            if self._tokens().access_token == rejected:
-                self._refresh()
+            self._refreshed()
             return True
 
-    def _ends_soon(self, tokens: OAuthTokens) -> bool:
-        return tokens.expires_at is None or tokens.expires_at - self._margin <= self._clock.now()
+    def _refreshed(self) -> OAuthTokens:
+        """The newest tokens, with an access token that is good, or that lasts for now."""
+        if self._is_due(self._tokens):
+            self._tokens = self._refresher.newer(is_due=self._is_due, lasts=self._lasts)
+        return self._tokens
 
-    def _refresh(self) -> OAuthTokens:
-        """Take the tokens that another process refreshed, else refresh and store them."""
-        before = self._tokens()
-        self._reload()
-        tokens = self._tokens()
-        if tokens.access_token != before.access_token and not self._ends_soon(tokens):
-            return tokens
-        started = self._clock.now()
-        renewed = self._endpoint.refresh(self._account, tokens)
-        if renewed.expires_at is not None:
-            self._margin = min(_MARGIN, (renewed.expires_at - started) / _MARGIN_SHARE)
-        try:
-            self._stored = self._store.save(
-                self._account, renewed, expected_revision=self._stored.revision
-            )
-        except RevisionConflictError:
-            # Another process stored its own at the same moment; HubSpot honours both.
-            self._reload()
-            self._stored = evolve(self._stored, credentials=renewed)
-        return renewed
+    def _is_due(self, tokens: OAuthTokens) -> bool:
+        """Whether it is time to refresh."""
+        return not self._lasts_for(tokens, _margin(tokens) * self._jitter)
 
-    def _reload(self) -> None:
-        stored = self._store.load(self._account)
-        if stored is None or not isinstance(stored.credentials, OAuthTokens):
-            raise ConfigurationError(
-                "the account's OAuth tokens were removed while it was synchronised; connect the "
-                "account again",
-                account=str(self._account),
-            )
-        self._stored = stored
+    def _lasts(self, tokens: OAuthTokens) -> bool:
+        """Whether the access token may still be sent."""
+        return self._lasts_for(tokens, _margin(tokens) / _IN_FLIGHT_SHARE)
 
-    def _tokens(self) -> OAuthTokens:
-        credentials = self._stored.credentials
-        if not isinstance(credentials, OAuthTokens):
-            raise ConfigurationError("static credentials cannot be refreshed")
-        return credentials
+    def _lasts_for(self, tokens: OAuthTokens, margin: timedelta) -> bool:
+        if tokens.access_token in (None, self._rejected) or tokens.expires_at is None:
+            return False
+        return tokens.expires_at - margin > self._clock.now()
+
+
+def _margin(tokens: OAuthTokens) -> timedelta:
+    """How long before its end an access token is refreshed at the latest."""
+    if tokens.issued_at is None or tokens.expires_at is None:
+        return _MARGIN
+    return min(_MARGIN, (tokens.expires_at - tokens.issued_at) / _MARGIN_SHARE)

@@ -168,26 +168,28 @@ class HubSpotClient:
         """One try; when HubSpot rejects the access token, again with a new one."""
         self._daily.check()
         for _ in range(_RENEWALS):
+            # Asked for here, so that no permit is held while it is refreshed.
             access_token = self._authorizer.access_token()
             try:
-                return self._once(call, access_token)
+                return self._once(call)
             except AuthorizationRevokedError:
                 if not self._authorizer.renew(access_token):
                     raise
-        return self._once(call, self._authorizer.access_token())
+        return self._once(call)
 
     def _renewed(self) -> bool:
         return self._authorizer.renew(self._authorizer.access_token())
 
-    def _once(self, call: Call, access_token: str, *, always: bool = False) -> Reply:
+    def _once(self, call: Call, *, always: bool = False) -> Reply:
         """One request; *always* sends it even where the calls of the day are used up."""
         with self._limiter.permit(call.endpoint, self._retrier.stop) as permit:
             if not always:
                 self._daily.check()  # once more: the wait may have been long
+            access_token = self._authorizer.access_token()  # likewise
             answer = self._send(call, access_token)
             error = None if answer.ok else error_for(answer, call.doing)
             permit.outcome = outcome_of(answer, error)
-        self._watch_daily(answer, error, access_token)
+        self._watch_daily(answer, error)
         if error is not None:
             raise error
         body = answer.json()
@@ -211,9 +213,7 @@ class HubSpotClient:
         self._server_clock.observe(sent_at, answer.headers.get("Date"))
         return answer
 
-    def _watch_daily(
-        self, answer: Answer, error: HubSpotSyncError | None, access_token: str
-    ) -> None:
+    def _watch_daily(self, answer: Answer, error: HubSpotSyncError | None) -> None:
         """End the day for this account when its calls are used up.
 
         Raises:
@@ -228,14 +228,14 @@ class HubSpotClient:
             return
         self._daily.close(reason)
         if self._daily.needs_zone():
-            self._ask_zone(access_token)
+            self._ask_zone()
         if refused and error is not None:
             raise self._daily.error(status=error.status, correlation_id=error.correlation_id)
 
-    def _ask_zone(self, access_token: str) -> None:
+    def _ask_zone(self) -> None:
         """Ask once for the account's time zone; without an answer it is taken to be UTC."""
         try:
-            self._once(self._account_call, access_token, always=True)
+            self._once(self._account_call, always=True)
         except HubSpotSyncError as error:
             _logger.info("%s: its time zone is not known: %s", self._account, error)
 

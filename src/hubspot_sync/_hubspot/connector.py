@@ -5,18 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from hubspot_sync._hubspot.auth import OAuthAuthorizer, StaticAuthorizer, TokenEndpoint
+from hubspot_sync._hubspot.auth import OAuthAuthorizer, StaticAuthorizer
 from hubspot_sync._hubspot.client import HubSpotClient
 from hubspot_sync._hubspot.counting import CallCounter
 from hubspot_sync._hubspot.paths import paths_for
 from hubspot_sync._hubspot.properties import DefinitionCache
 from hubspot_sync._hubspot.reader import HubSpotSource
+from hubspot_sync._hubspot.refreshing import Refresher
 from hubspot_sync._hubspot.server_clock import ServerClock
+from hubspot_sync._hubspot.token_endpoint import TokenEndpoint
 from hubspot_sync._hubspot.transport import Transport
 from hubspot_sync._ratelimit import DailyPot, LimiterShelf, RateLimiter, RollingWindow
 from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models import StaticAccessToken
+from hubspot_sync.models import CallRetried, StaticAccessToken
 
 if TYPE_CHECKING:
     import threading
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._hubspot.auth import Authorizer
+    from hubspot_sync.errors import RetryableError
     from hubspot_sync.interfaces import TokenStore
-    from hubspot_sync.models import Account, Event, HubSpotSettings, OAuthApp
+    from hubspot_sync.models import Account, AccountKey, Event, HubSpotSettings, OAuthApp
 
 _DEFINITIONS_LIFETIME: Final = timedelta(minutes=10)
 _DEFINITIONS_KEPT: Final = 512
@@ -85,15 +88,12 @@ class HubSpotConnector:
                 retrier=retrier,
                 clock=self._clock,
                 calls=calls,
-                notify=notify,
+                on_retry=_telling(notify, account.key),
             )
-            authorizer = OAuthAuthorizer(
-                account=account.key,
-                stored=stored,
-                store=self._tokens,
-                endpoint=endpoint,
-                clock=self._clock,
+            refresher = Refresher(
+                account=account.key, store=self._tokens, endpoint=endpoint, retrier=retrier
             )
+            authorizer = OAuthAuthorizer(stored=stored, refresher=refresher, clock=self._clock)
         paths = paths_for(self._settings.api_version)
         client = HubSpotClient(
             account=account.key,
@@ -138,3 +138,18 @@ class HubSpotConnector:
             rest=RollingWindow(settings.burst_limit, _BURST_SECONDS, clock, learns=True),
             daily=DailyPot(settings.daily_reserve, self._server_clock.now),
         )
+
+
+def _telling(
+    notify: Callable[[Event], None], account: AccountKey
+) -> Callable[[int, timedelta, RetryableError], None]:
+    """Tells of every retry of the token endpoint."""
+
+    def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
+        notify(
+            CallRetried(
+                account=account, endpoint="oauth", attempt=attempt, wait=wait, reason=str(error)
+            )
+        )
+
+    return on_retry

@@ -15,6 +15,7 @@ from hubspot_sync.errors import (
     AccessError,
     AuthorizationRevokedError,
     ConfigurationError,
+    ConsentError,
     HubSpotSyncError,
     HubSpotUnavailableError,
     MissingScopeError,
@@ -89,9 +90,8 @@ def malformed_access_token(error: HubSpotUnavailableError) -> AuthorizationRevok
     )
 
 
-def token_error_for(answer: Answer) -> HubSpotSyncError:
+def token_error_for(answer: Answer, doing: str = "refreshing the access token") -> HubSpotSyncError:
     """The error that an answer of the token endpoint outside 2xx stands for."""
-    doing = "refreshing the access token"
     error = error_for(answer, doing)
     if not isinstance(error, (RequestRefusedError, AuthorizationRevokedError)):
         return error
@@ -107,9 +107,17 @@ def token_error_for(answer: Answer) -> HubSpotSyncError:
             "connected anew",
             **context,
         )
+    if reason == "BAD_AUTH_CODE":
+        return ConsentError(
+            f"HubSpot does not take the authorization code ({reason}): it works once, for a few "
+            "minutes, and for the app that asked for it; send the person to HubSpot again",
+            reason="code",
+            **context,
+        )
+    wrong = "redirect URI" if reason == "BAD_REDIRECT_URI" else "client id and the client secret"
     return ConfigurationError(
         f"HubSpot refused the OAuth app's own credentials or request ({reason or 'no reason'}); "
-        "check the client id and the client secret",
+        f"check the {wrong}",
         **context,
     )
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # OAuth v1 stops working on 2027-02-16, so tokens come from the date-based endpoint only:
 # https://developers.hubspot.com/changelog/v1-oauth-api-deprecation
 TOKEN_PATH: Final = "/oauth/2026-03/token"  # noqa: S105 - a path
+INTROSPECT_PATH: Final = f"{TOKEN_PATH}/introspect"
+REVOKE_PATH: Final = f"{TOKEN_PATH}/revoke"
 
 
 @frozen(kw_only=True)

@@ -159,11 +159,16 @@ class OAuthTokens:
         refresh_token: The secret that buys access tokens; never part of the repr.
         access_token: The secret sent with each call, or None before the first refresh.
         expires_at: When the access token ends, aware; None where it is not known.
+        issued_at: When it was bought, aware; None where it is not known.
+        refreshing_until: Until when a worker has the refresh to itself, aware; None when nobody
+            is at it. A worker that died loses it by then.
     """
 
     refresh_token: str = field(repr=False, converter=_secret)
     access_token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = field(default=None, validator=is_aware)
+    issued_at: datetime | None = field(default=None, validator=is_aware)
+    refreshing_until: datetime | None = field(default=None, validator=is_aware)
 
 
 Credentials = StaticAccessToken | OAuthTokens

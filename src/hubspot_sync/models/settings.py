@@ -20,7 +20,7 @@ def _known_version(_instance: object, _attribute: object, value: str) -> None:
         raise ConfigurationError(f"API version {value!r} is not one of {', '.join(known)}")
 
 
-def _base_url(value: str) -> str:
+def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
         usable = parts.port != 0  # asking for the port is what checks it
@@ -28,7 +28,7 @@ def _base_url(value: str) -> str:
         usable = False
     if not usable or parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
         raise ConfigurationError(
-            f"the base URL {value!r} is not one; give something like 'https://api.hubapi.com'"
+            f"the URL {value!r} is not one; give something like 'https://api.hubapi.com'"
         )
     return value.rstrip("/")
 
@@ -39,6 +39,7 @@ class HubSpotSettings:
 
     Attributes:
         base_url: Where the API is; the same for every data centre of HubSpot's.
+        consent_url: Where people consent to the app; HubSpot sends them on to their data centre.
         api_version: The family of paths: a date-based version, or "v3" for the older paths
             (with associations from "v4"), which HubSpot stops supporting in 2027.
         burst_limit: Calls in any ten seconds and account: HubSpot allows 110 to OAuth apps, 100,
@@ -63,7 +64,8 @@ class HubSpotSettings:
             more, the run ends and says when to come back.
     """
 
-    base_url: str = field(default="https://api.hubapi.com", converter=_base_url)
+    base_url: str = field(default="https://api.hubapi.com", converter=_url)
+    consent_url: str = field(default="https://app.hubspot.com/oauth/authorize", converter=_url)
     api_version: ApiVersion = field(default="2026-03", validator=_known_version)
     burst_limit: int | None = field(default=110, validator=is_positive)
     search_limit: int | None = field(default=5, validator=is_positive)

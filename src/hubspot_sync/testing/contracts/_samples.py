@@ -101,6 +101,8 @@ TOKENS: Final = OAuthTokens(
     refresh_token="refresh-Žluť-1",  # noqa: S106 - made up
     access_token="access-1",  # noqa: S106 - made up
     expires_at=MOMENT,
+    issued_at=MOMENT - timedelta(minutes=30),
+    refreshing_until=MOMENT - timedelta(seconds=30),
 )
 
 

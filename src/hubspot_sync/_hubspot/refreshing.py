@@ -1,0 +1,189 @@
+"""One refresh per expiry among all threads and processes that share an account's tokens.
+
+Who wants to refresh first writes into the stored tokens that it is at it, by compare-and-set.
+The others see that and go on with the old access token, or wait until there is a new one. Who dies
+meanwhile loses the claim when its time is up, and what is stored is whole at every moment.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
+
+from hubspot_sync.errors import (
+    AuthorizationRevokedError,
+    ConfigurationError,
+    RetryableError,
+    RevisionConflictError,
+    WrongAccountError,
+)
+from hubspot_sync.models import OAuthTokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hubspot_sync._hubspot.token_endpoint import TokenEndpoint
+    from hubspot_sync._retry import Retrier
+    from hubspot_sync.interfaces import TokenStore
+    from hubspot_sync.models import AccountKey, StoredCredentials
+
+# Longer than the token endpoint takes, a few retries included.
+_CLAIM: Final = timedelta(seconds=30)
+_FIRST_LOOK_SECONDS: Final = 0.05
+_LONGEST_LOOK_SECONDS: Final = 1.0
+
+
+class Refresher:
+    """Gives the newest tokens of an account, refreshed where nobody else does it.
+
+    Not for several threads at once.
+
+    Args:
+        account: The account.
+        store: Where all workers find its tokens.
+        endpoint: Sells new ones.
+        retrier: Waits, and saves again what a store did not take for now.
+    """
+
+    def __init__(
+        self, *, account: AccountKey, store: TokenStore, endpoint: TokenEndpoint, retrier: Retrier
+    ) -> None:
+        self._account = account
+        self._store = store
+        self._endpoint = endpoint
+        self._retrier = retrier
+        self._clock = retrier.clock
+        # What was bought for which tokens, and could not be saved yet.
+        self._unsaved: tuple[OAuthTokens, OAuthTokens] | None = None
+
+    def newer(
+        self, *, is_due: Callable[[OAuthTokens], bool], lasts: Callable[[OAuthTokens], bool]
+    ) -> OAuthTokens:
+        """Tokens that are not due, or that still last while another worker refreshes them.
+
+        Raises:
+            AuthorizationRevokedError: The refresh token is not accepted any more.
+            ConfigurationError: The account's tokens were removed, or the app's are wrong.
+            RetryableError: The endpoint or the store could not answer.
+            StopRequested: The run was stopped while another worker refreshed.
+            WrongAccountError: The tokens are another HubSpot account's.
+        """
+        if self._unsaved is not None:
+            self._keep(*self._unsaved)
+        patience = _CLAIM.total_seconds()
+        look = _FIRST_LOOK_SECONDS
+        while True:
+            stored = self._load()
+            tokens = oauth_tokens(stored)
+            if not is_due(tokens):
+                return tokens
+            if patience <= 0 or not self._is_claimed(tokens):
+                bought = self._claim_and_buy(stored)
+                if bought is not None:
+                    return bought
+                patience = _CLAIM.total_seconds()
+            elif lasts(tokens):
+                return tokens
+            else:
+                self._clock.sleep(look, self._retrier.stop)
+                patience -= look
+                look = min(look * 2, _LONGEST_LOOK_SECONDS)
+
+    def _is_claimed(self, tokens: OAuthTokens) -> bool:
+        until = tokens.refreshing_until
+        return until is not None and self._clock.now() < until
+
+    def _claim_and_buy(self, stored: StoredCredentials) -> OAuthTokens | None:
+        """New tokens, or None when another worker was faster and there is something to read."""
+        tokens = oauth_tokens(stored)
+        claim = evolve(tokens, refreshing_until=self._clock.now() + _CLAIM)
+        try:
+            claimed = self._store.save(self._account, claim, expected_revision=stored.revision)
+        except RevisionConflictError:
+            return None
+        try:
+            bought = self._buy(tokens)
+        except AuthorizationRevokedError:
+            self._give_up(claimed, tokens)
+            if _is_other(oauth_tokens(self._load()), tokens):
+                return None  # bought or connected anew in the meantime
+            raise
+        except BaseException:
+            self._give_up(claimed, tokens)
+            raise
+        return self._keep(tokens, bought, claimed.revision)
+
+    def _buy(self, tokens: OAuthTokens) -> OAuthTokens:
+        answer = self._endpoint.refresh(tokens)
+        if answer.account_id not in (None, self._account.account_id):
+            raise WrongAccountError(
+                f"the stored tokens open HubSpot account {answer.account_id}, not "
+                f"{self._account.account_id}; connect the account anew",
+                account=str(self._account),
+            )
+        return answer.tokens
+
+    def _keep(
+        self, before: OAuthTokens, bought: OAuthTokens, revision: int | None = None
+    ) -> OAuthTokens:
+        """Store what was bought; where another worker stored tokens meanwhile, those count.
+
+        A refresh token that HubSpot changed must not get lost, so this is tried as patiently as a
+        call, and before everything else the next time.
+        """
+        self._unsaved = (before, bought)
+        kept = self._retrier.call(
+            lambda: self._save(before, bought, revision), on_retry=lambda *_: None
+        )
+        self._unsaved = None
+        return kept
+
+    def _save(self, before: OAuthTokens, bought: OAuthTokens, revision: int | None) -> OAuthTokens:
+        while True:
+            if revision is None:
+                stored = self._load()
+                if _is_other(oauth_tokens(stored), before):
+                    return oauth_tokens(stored)
+                revision = stored.revision
+            try:
+                self._store.save(self._account, bought, expected_revision=revision)
+            except RevisionConflictError:
+                revision = None
+            else:
+                return bought
+
+    def _give_up(self, claimed: StoredCredentials, tokens: OAuthTokens) -> None:
+        """Let others try; where this fails, the claim's own end does it."""
+        free = evolve(tokens, refreshing_until=None)
+        with suppress(RevisionConflictError, RetryableError):
+            self._store.save(self._account, free, expected_revision=claimed.revision)
+
+    def _load(self) -> StoredCredentials:
+        stored = self._store.load(self._account)
+        if stored is None or not isinstance(stored.credentials, OAuthTokens):
+            raise ConfigurationError(
+                "the account's OAuth tokens were removed while it was synchronised; connect the "
+                "account again",
+                account=str(self._account),
+            )
+        return stored
+
+
+def oauth_tokens(stored: StoredCredentials) -> OAuthTokens:
+    """The OAuth tokens among *stored*.
+
+    Raises:
+        ConfigurationError: They are static credentials.
+    """
+    if not isinstance(stored.credentials, OAuthTokens):
+        raise ConfigurationError("static credentials cannot be refreshed")
+    return stored.credentials
+
+
+def _is_other(tokens: OAuthTokens, before: OAuthTokens) -> bool:
+    """Whether *tokens* are others than *before*, whoever has the claim to them."""
+    known = (before.refresh_token, before.access_token)
+    return (tokens.refresh_token, tokens.access_token) != known

@@ -1,0 +1,180 @@
+"""HubSpot's token endpoint: buys tokens, says what they open, and takes them back.
+
+https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+
+from hubspot_sync._hubspot.errors import token_error_for
+from hubspot_sync._hubspot.paths import INTROSPECT_PATH, REVOKE_PATH, TOKEN_PATH
+from hubspot_sync.errors import HubSpotUnavailableError
+from hubspot_sync.models import OAuthTokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from hubspot_sync._clock import Clock
+    from hubspot_sync._hubspot.counting import CallCounter
+    from hubspot_sync._hubspot.transport import Transport
+    from hubspot_sync._retry import Retrier
+    from hubspot_sync.errors import RetryableError
+    from hubspot_sync.models import OAuthApp
+
+# Answers that say that nothing was done yet: slow down, locked, moving, come back later.
+_NOT_BEGUN: Final = (423, 429, 477, 503)
+
+
+@frozen(kw_only=True)
+class TokenAnswer:
+    """What the token endpoint sold, or said about tokens.
+
+    Attributes:
+        tokens: The tokens.
+        account_id: HubSpot's id of the account that they open, or None where it did not say.
+        scopes: What they may be used for, or None where it did not say.
+        user: The e-mail address of the person who consented, or None.
+        account_name: The account's domain name at HubSpot, or None.
+    """
+
+    tokens: OAuthTokens
+    account_id: str | None = None
+    scopes: tuple[str, ...] | None = None
+    user: str | None = None
+    account_name: str | None = None
+
+
+@frozen(kw_only=True)
+class TokenEndpoint:
+    """Talks to the date-based token endpoint for one app.
+
+    Attributes:
+        app: The OAuth app.
+        transport: Sends the calls.
+        retrier: Repeats what fails in passing; the token endpoint has limits of its own.
+        clock: Tells when a new access token ends.
+        calls: Counts every try.
+        on_retry: Told of every retry: tries failed so far, the wait, and the error.
+    """
+
+    app: OAuthApp
+    transport: Transport
+    retrier: Retrier
+    clock: Clock
+    calls: CallCounter = field(repr=False)
+    on_retry: Callable[[int, timedelta, RetryableError], None] = field(repr=False)
+
+    def refresh(self, tokens: OAuthTokens) -> TokenAnswer:
+        """Buy a new access token; HubSpot may send another refresh token, which then counts.
+
+        Raises:
+            AuthorizationRevokedError: The refresh token is not accepted any more.
+            ConfigurationError: The app's own credentials are wrong.
+            RetryableError: The endpoint could not answer.
+        """
+        form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token}
+        return self.retrier.call(
+            lambda: self._buy(form, tokens.refresh_token, "refreshing the access token"),
+            on_retry=self.on_retry,
+        )
+
+    def exchange(self, code: str) -> TokenAnswer:
+        """Buy tokens for an authorization code.
+
+        It is repeated only after answers which say that HubSpot has not begun. When the answer
+        was lost, the code may be used up; sending it twice is what thieves do, and a server may
+        then take back what it sold for it (RFC 6749, 4.1.2).
+
+        Raises:
+            ConsentError: HubSpot does not take the code.
+            ConfigurationError: The app's own credentials or its redirect URI are wrong.
+            RetryableError: The endpoint could not answer.
+        """
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.app.redirect_uri or "",
+        }
+        tries = self.retrier.policy.max_tries
+        return self.retrier.call(
+            lambda: self._buy(form, None, "exchanging an authorization code"),
+            on_retry=self.on_retry,
+            tries_for=lambda error: tries if error.status in _NOT_BEGUN else 1,
+        )
+
+    def introspect(self, tokens: OAuthTokens) -> TokenAnswer | None:
+        """Ask what the refresh token of *tokens* opens; None when it opens nothing any more.
+
+        Raises:
+            AuthorizationRevokedError: It is not accepted any more.
+            ConfigurationError: The app's own credentials are wrong.
+            RetryableError: The endpoint could not answer.
+        """
+        body = self._about(INTROSPECT_PATH, tokens, "asking what tokens open")
+        return None if body.get("active") is False else _answer(tokens, body)
+
+    def revoke(self, tokens: OAuthTokens) -> None:
+        """Take the refresh token of *tokens* back.
+
+        Raises:
+            AuthorizationRevokedError: It is not accepted any more.
+            ConfigurationError: The app's own credentials are wrong.
+            RetryableError: The endpoint could not answer.
+        """
+        self._about(REVOKE_PATH, tokens, "revoking tokens")
+
+    def _buy(self, form: Mapping[str, str], refresh_token: str | None, doing: str) -> TokenAnswer:
+        asked_at = self.clock.now()
+        body = self._post(TOKEN_PATH, form, doing)
+        return _answer(_bought(body, refresh_token, asked_at), body)
+
+    def _about(self, path: str, tokens: OAuthTokens, doing: str) -> Mapping[str, Any]:
+        form = {"token": tokens.refresh_token, "token_type_hint": "refresh_token"}
+        return self.retrier.call(lambda: self._post(path, form, doing), on_retry=self.on_retry)
+
+    def _post(self, path: str, form: Mapping[str, str], doing: str) -> Mapping[str, Any]:
+        """One try; the secrets travel in the body, never in the URL."""
+        self.calls.add("oauth")
+        own = (("client_id", self.app.client_id), ("client_secret", self.app.client_secret))
+        answer = self.transport.send("POST", path, form=(*form.items(), *own))
+        if not answer.ok:
+            raise token_error_for(answer, doing)
+        body = answer.json() if answer.content else {}
+        return body if isinstance(body, dict) else {}
+
+
+def _bought(body: Mapping[str, Any], refresh_token: str | None, asked_at: datetime) -> OAuthTokens:
+    """The tokens in an answer; their time runs from when they were asked for."""
+    bought = _text(body, "refresh_token") or refresh_token
+    access_token = _text(body, "access_token")
+    if access_token is None or bought is None:
+        raise HubSpotUnavailableError("the token endpoint's answer holds no tokens")
+    lifetime = body.get("expires_in")
+    seconds = lifetime if isinstance(lifetime, (int, float)) else 0
+    return OAuthTokens(
+        refresh_token=bought,
+        access_token=access_token,
+        expires_at=asked_at + timedelta(seconds=seconds),
+        issued_at=asked_at,
+    )
+
+
+def _answer(tokens: OAuthTokens, body: Mapping[str, Any]) -> TokenAnswer:
+    hub_id, scopes = str(body.get("hub_id", "")), body.get("scopes")
+    return TokenAnswer(
+        tokens=tokens,
+        account_id=hub_id if hub_id.isascii() and hub_id.isdigit() else None,
+        scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else None,
+        user=_text(body, "user"),
+        account_name=_text(body, "hub_domain"),
+    )
+
+
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    return value if isinstance(value, str) and value else None
