@@ -342,8 +342,10 @@ def test_the_fields_of_the_report_are_those_on_the_page(emulator, tmp_path):
     with embedded_engine(tmp_path / "crm.db", hubspot=settings) as engine:
         engine.connect(account, StaticAccessToken(access_token=emulator.access_token))
         report = engine.sync(account).as_dict()
+        fleet = engine.sync_all(accounts=[account]).as_dict()
 
     page = (DOCS / "storage.md").read_text("utf-8")
+    assert set(fleet) == set(rows_in(page, "its `as_dict()`:\n"))
     assert set(report) == set(rows_in(page, "## Reports\n"))
     assert set(report["streams"]["contacts"]) == set(rows_in(page, "Each stream:\n"))
 

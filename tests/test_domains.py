@@ -9,7 +9,6 @@ import pytest
 from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 
-from directory import MemoryAccountStore
 from hubspot_sync import (
     Account,
     AccountKey,
@@ -22,7 +21,7 @@ from hubspot_sync import (
     UnknownAccountError,
 )
 from hubspot_sync.models import BookkeepingFailed, DirectoryRetried
-from hubspot_sync.stores.memory import MemoryErrorQueue
+from hubspot_sync.stores.memory import MemoryAccountStore, MemoryErrorQueue
 from support import ACCOUNT, Host
 
 CONTACTS_ONLY = (StreamSettings(object_type="contacts"),)
@@ -264,7 +263,12 @@ def test_every_method_is_tried(engine):
     """One that is new has to be added here."""
     public = {name for name in dir(engine.for_domain("acme")) if not name.startswith("_")}
 
-    assert public - set(methods(None, None)) == {"accounts", "add", "domain_id"}
+    assert public - set(methods(None, None)) == {
+        "accounts",
+        "add",
+        "domain_id",
+        "sync_all",
+    }
 
 
 @pytest.mark.parametrize("method", methods(None, None))
@@ -278,6 +282,7 @@ def test_the_accounts_of_another_domain_do_not_exist(engine, acme, store, host, 
 
     assert before == (store.load(ACCOUNT.key), host.tokens.load(ACCOUNT.key))
     assert list(globex.accounts()) == []
+    assert globex.sync_all().accounts == ()
     assert host.sink.actions == ()
     assert len(host.emulator.calls) == 0
 

@@ -8,6 +8,7 @@ import pytest
 from hubspot_sync import HubSpotUnavailableError, LoggingObserver
 from hubspot_sync._events import Broadcaster
 from hubspot_sync.models import (
+    AccountFinished,
     AccountKey,
     ActionsRejected,
     BatchStored,
@@ -15,6 +16,9 @@ from hubspot_sync.models import (
     CallRetried,
     Counts,
     DirectoryRetried,
+    FleetFinished,
+    FleetReport,
+    FleetStarted,
     Mode,
     Pass,
     RecordSkipped,
@@ -115,6 +119,27 @@ EVENTS = [
         ValueKeptAsText(stream=STREAM, property_name="revenue", object_id="7"),
         logging.WARNING,
         "'revenue' of record 7 does not fit its type and is kept as text",
+    ),
+    (FleetStarted(workers=4), logging.INFO, "syncing many accounts, 4 at once"),
+    (
+        AccountFinished(report=SyncReport(account=ACCOUNT, streams=(FAILED,), duration=SECOND)),
+        logging.INFO,
+        "acme/62515: done for now: HubSpot is away (read 0",
+    ),
+    (
+        AccountFinished(report=SyncReport(account=ACCOUNT, duration=SECOND)),
+        logging.INFO,
+        "done for now: up to date",
+    ),
+    (
+        FleetFinished(
+            report=FleetReport(
+                accounts=(SyncReport(account=ACCOUNT, streams=(FAILED,), duration=SECOND),),
+                duration=SECOND,
+            )
+        ),
+        logging.INFO,
+        "1 accounts: 0 completed, 0 stopped, 0 busy, 1 failed; 1.0 s",
     ),
     (StreamFinished(report=FAILED), logging.ERROR, "failed: HubSpot is away (read 0"),
     (

@@ -7,11 +7,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.models import (
+    AccountFinished,
     ActionsRejected,
     BatchStored,
     BookkeepingFailed,
     CallRetried,
     DirectoryRetried,
+    FleetFinished,
+    FleetStarted,
     RecordSkipped,
     RunFinished,
     RunStarted,
@@ -68,6 +71,8 @@ class LoggingObserver:
 def _line_for(event: Event) -> tuple[int, str]:
     if isinstance(event, (RunStarted, RunFinished, StreamStarted, StreamFinished)):
         return _milestone(event)
+    if isinstance(event, (FleetStarted, AccountFinished, FleetFinished)):
+        return _fleet_line(event)
     if isinstance(event, BatchStored):
         return logging.DEBUG, f"{event.stream}: {event.so_far.read} records settled"
     if isinstance(event, (CallRetried, StoreRetried, DirectoryRetried)):
@@ -101,6 +106,19 @@ def _milestone(event: RunStarted | RunFinished | StreamStarted | StreamFinished)
     ending = "done" if report.completed else "ended before it was complete"
     seconds = report.duration.total_seconds()
     return logging.INFO, f"{report.account}: {ending} after {seconds:.1f} s"
+
+
+def _fleet_line(event: FleetStarted | AccountFinished | FleetFinished) -> tuple[int, str]:
+    if isinstance(event, FleetStarted):
+        return logging.INFO, f"syncing many accounts, {event.workers} at once"
+    if isinstance(event, FleetFinished):
+        numbers = event.report.ended.items()
+        ended = ", ".join(f"{number} {status.value}" for status, number in numbers)
+        seconds = event.report.duration.total_seconds()
+        return logging.INFO, f"{len(event.report.accounts)} accounts: {ended}; {seconds:.1f} s"
+    report = event.report
+    what = report.failure or ("up to date" if report.completed else "stopped")
+    return logging.INFO, f"{report.account}: done for now: {what} ({_tally(report.counts)})"
 
 
 def _stream_line(report: StreamReport) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 ```
 HubSpotSyncError
 ├─ ConfigurationError (ValueError)      the caller's mistake: change the call or the set-up
+│  ├─ OAuthAppError                     HubSpot refuses the app itself: this concerns all accounts
 │  ├─ UnknownAccountError               the domain has no such account
 │  └─ WrongAccountError                 the credentials open another HubSpot account
 ├─ RetryableError                       passes by itself: run again, not before `retry_after`
@@ -82,6 +83,10 @@ class HubSpotSyncError(Exception):
 
 class ConfigurationError(HubSpotSyncError, ValueError):
     """The caller's mistake: an argument, a setting or the set-up has to change."""
+
+
+class OAuthAppError(ConfigurationError):
+    """HubSpot does not accept the OAuth app itself, so no account that it opens can go on."""
 
 
 class UnknownAccountError(ConfigurationError):

@@ -55,7 +55,7 @@ def embedded_engine(
             Without one, credentials are kept in this process's memory only and have to be given
             again with `SyncEngine.connect` after a restart.
         sink: Takes the actions instead of the table `actions`.
-        accounts: Keeps which accounts there are.
+        accounts: Keeps which accounts there are instead of the table `accounts`.
         error_queue: Keeps the actions that are refused instead of the table `errors`.
         validators: Asked in this order about each action, before the sink.
         oauth_app: The OAuth app, for accounts connected by OAuth.
@@ -69,6 +69,7 @@ def embedded_engine(
             made by a newer version.
     """
     from hubspot_sync.stores.sqlite import (  # noqa: PLC0415
+        SqliteAccountStore,
         SqliteActionSink,
         SqliteCheckpointer,
         SqliteDatabase,
@@ -82,7 +83,7 @@ def embedded_engine(
         tokens=SqliteTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
         sink=sink or SqliteActionSink(database, clock=clock),
         checkpointer=SqliteCheckpointer(database, clock=clock),
-        accounts=accounts,
+        accounts=accounts or SqliteAccountStore(database),
         error_queue=error_queue or SqliteErrorQueue(database),
         validators=validators,
         oauth_app=oauth_app,
@@ -118,7 +119,7 @@ def mongodb_engine(
             Without one, credentials are kept in this process's memory only and have to be given
             again with `SyncEngine.connect` after a restart.
         sink: Takes the actions instead of the collection `actions`.
-        accounts: Keeps which accounts there are.
+        accounts: Keeps which accounts there are instead of the collection `accounts`.
         error_queue: Keeps the actions that are refused instead of the collection `errors`.
         validators: Asked in this order about each action, before the sink.
         oauth_app: The OAuth app, for accounts connected by OAuth.
@@ -133,6 +134,7 @@ def mongodb_engine(
         StoreUnavailableError: MongoDB cannot be reached.
     """
     from hubspot_sync.stores.mongodb import (  # noqa: PLC0415
+        MongoAccountStore,
         MongoActionSink,
         MongoCheckpointer,
         MongoDatabase,
@@ -151,7 +153,7 @@ def mongodb_engine(
         tokens=MongoTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
         sink=sink or MongoActionSink(database, clock=clock),
         checkpointer=MongoCheckpointer(database),
-        accounts=accounts,
+        accounts=accounts or MongoAccountStore(database),
         error_queue=error_queue or MongoErrorQueue(database),
         validators=validators,
         oauth_app=oauth_app,
@@ -193,7 +195,7 @@ def _engine(
     tokens: TokenStore,
     sink: ActionSink,
     checkpointer: Checkpointer,
-    accounts: AccountStore | None,
+    accounts: AccountStore,
     error_queue: ErrorQueue,
     validators: Sequence[Validator],
     oauth_app: OAuthApp | None,

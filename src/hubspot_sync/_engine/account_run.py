@@ -15,6 +15,7 @@ from hubspot_sync.errors import (
     InvariantError,
     LeaseHeldError,
     MissingScopeError,
+    OAuthAppError,
     RequestRefusedError,
     RetryableError,
     WrongAccountError,
@@ -40,7 +41,13 @@ _logger = logging.getLogger("hubspot_sync")
 
 
 # After these the next stream would only fail alike.
-_ENDS_THE_RUN = (AuthorizationRevokedError, InvariantError, RetryableError, WrongAccountError)
+_ENDS_THE_RUN = (
+    AuthorizationRevokedError,
+    InvariantError,
+    OAuthAppError,
+    RetryableError,
+    WrongAccountError,
+)
 
 
 class AccountRun:

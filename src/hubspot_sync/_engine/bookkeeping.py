@@ -11,7 +11,9 @@ from hubspot_sync._engine.entries import with_status
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     HubSpotSyncError,
+    OAuthAppError,
     RetryableError,
+    RevisionConflictError,
     SupersededError,
     UnknownAccountError,
     WrongAccountError,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._engine.directory import Directory
-    from hubspot_sync.models import AccountEntry, Event, StreamReport, SyncReport
+    from hubspot_sync.models import AccountEntry, AccountKey, Event, StreamReport, SyncReport
 
 _FIRST_WAIT: Final = timedelta(minutes=1)
 _LONGEST_WAIT: Final = timedelta(hours=1)
@@ -58,17 +60,44 @@ class Bookkeeping:
         """
         finished_at = self.clock.now()
         chance = self.clock.random()
+        self._change(
+            report.account,
+            lambda entry: noted(
+                entry, report, started_at=started_at, finished_at=finished_at, chance=chance
+            ),
+        )
+
+    def claim(self, entry: AccountEntry) -> bool:
+        """Take a due account on: nobody else begins it for one period; False if another did.
+
+        Raises:
+            StoreUnavailableError: The account store stays away.
+        """
         try:
-            self.directory.change(
-                report.account,
-                lambda entry: noted(
-                    entry, report, started_at=started_at, finished_at=finished_at, chance=chance
-                ),
+            self.directory.save(
+                evolve(entry, next_sync_at=self.clock.now() + entry.account.sync_every)
             )
+        except RevisionConflictError:
+            return False
+        return True
+
+    def give_back(self, key: AccountKey) -> None:
+        """Make an account due again that was claimed and not synced."""
+        now = self.clock.now()
+        self._change(
+            key,
+            lambda entry: (
+                evolve(entry, next_sync_at=now) if entry.status is AccountStatus.ACTIVE else entry
+            ),
+        )
+
+    def _change(self, key: AccountKey, change: Callable[[AccountEntry], AccountEntry]) -> None:
+        try:
+            self.directory.change(key, change)
         except UnknownAccountError:
             return
         except HubSpotSyncError as error:
-            self.notify(BookkeepingFailed(account=report.account, reason=str(error)))
+            self.notify(BookkeepingFailed(account=key, reason=str(error)))
 
 
 def noted(
@@ -92,6 +121,8 @@ def noted(
     if report.streams and not streams:
         return entry  # another worker has all of it, and will write down how it went
     failure = _failure(report, streams)
+    if isinstance(failure, OAuthAppError):
+        return entry  # nothing that this account could help
     failed_runs = entry.failed_runs + 1 if failure else entry.failed_runs
     after = evolve(
         entry,
@@ -114,7 +145,7 @@ def noted(
     due = _next(
         after,
         failure,
-        stopped=any(one.status is StreamStatus.STOPPED for one in streams),
+        stopped=report.error is None and any(one.status is StreamStatus.STOPPED for one in streams),
         started_at=started_at,
         finished_at=finished_at,
         chance=chance,

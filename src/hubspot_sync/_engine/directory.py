@@ -76,6 +76,13 @@ class Directory:
             yield from page
             after = page[-1].key
 
+    def domains(self) -> Iterator[str]:
+        """All domains that have accounts, in the order of their names."""
+        after: str | None = None
+        while page := self._domains(after):
+            yield from page
+            after = page[-1]
+
     def due(self, now: datetime, *, limit: int, domain_id: str | None) -> Sequence[AccountEntry]:
         """Some accounts that are due, domains in turn; see `AccountStore.due`."""
         return self._patiently(lambda: self.store.due(now, limit=limit, domain_id=domain_id))
@@ -133,6 +140,9 @@ class Directory:
         return self._patiently(
             lambda: self.store.browse(domain_id, limit=_PAGE, after=after, status=status)
         )
+
+    def _domains(self, after: str | None) -> Sequence[str]:
+        return self._patiently(lambda: self.store.domains(limit=_PAGE, after=after))
 
     def _patiently(self, function: Callable[[], T]) -> T:
         def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.directory import Directory
     from hubspot_sync._engine.engine import SyncEngine
     from hubspot_sync.interfaces import ErrorQueue, TokenStore
-    from hubspot_sync.models import Failure, RedriveReport, StreamSettings, SyncReport
+    from hubspot_sync.models import Failure, FleetReport, RedriveReport, StreamSettings, SyncReport
 
 _FAILURES_PAGE: Final = 100
 
@@ -140,6 +140,18 @@ class Domain:
                 f"the account is disabled{why}; call resume first", account=str(entry.key)
             )
         return self._engine.sync(entry.account)
+
+    def sync_all(
+        self,
+        *,
+        due_only: bool = False,
+        workers: int = 8,
+        on_report: Callable[[SyncReport], None] | None = None,
+    ) -> FleetReport:
+        """Sync the domain's active accounts, or those that are due; see `SyncEngine.sync_all`."""
+        return self._engine.sync_all(
+            self.domain_id, due_only=due_only, workers=workers, on_report=on_report
+        )
 
     def redrive(
         self,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync._clock import SystemClock
 from hubspot_sync._engine.bookkeeping import Bookkeeping
 from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.domain import Domain
+from hubspot_sync._engine.fleet import Fleet, due, given, listed
 from hubspot_sync._engine.runner import Runner
 from hubspot_sync._events import Broadcaster
 from hubspot_sync.errors import ConfigurationError, RevisionConflictError
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
         TokenStore,
         Validator,
     )
-    from hubspot_sync.models import Account, Credentials, RedriveReport, SyncReport
+    from hubspot_sync.models import Account, Credentials, FleetReport, RedriveReport, SyncReport
 
 _CONNECT_TRIES: Final = 5
 
@@ -164,6 +166,66 @@ class SyncEngine:
             self._bookkeeping.note(report, started_at)
         return report
 
+    def sync_all(
+        self,
+        domain_id: str | None = None,
+        *,
+        due_only: bool = False,
+        workers: int = 8,
+        accounts: Iterable[Account] | None = None,
+        on_report: Callable[[SyncReport], None] | None = None,
+    ) -> FleetReport:
+        """Sync many accounts, *workers* at once, until each had what it needs.
+
+        Domains take turns, and so do accounts: while others wait, an account is worked on for
+        `SyncSettings.turn` at a time, and those that need several turns get half of the workers
+        at most. So a first load of millions of records keeps nobody waiting until its end. What
+        goes wrong with an account is in its report and touches no other.
+
+        Args:
+            domain_id: Only the accounts of this tenant.
+            due_only: Only accounts whose `next_sync_at` has come; each is claimed, so that of
+                several processes that do this at once one begins it.
+            workers: How many accounts are worked on at once; each takes up to ten threads and
+                queues of its own.
+            accounts: These accounts, instead of the active ones in the account store.
+            on_report: Called in this thread with the report of each account when it is done. What
+                it raises ends the sync, and is raised when all has been put down in good order.
+
+        Raises:
+            ConfigurationError: The arguments do not fit together, or there is no account store.
+            OAuthAppError: HubSpot does not accept the app; no account can go on.
+            StoreUnavailableError: The account store stays away.
+        """
+        if accounts is not None:
+            if domain_id is not None or due_only:
+                raise ConfigurationError("give either accounts, or domain_id and due_only")
+            return self._fleet(workers).sync(given(accounts), on_report)
+        if domain_id is not None:
+            domain_id = self.for_domain(domain_id).domain_id
+        books = self._books()
+        supply = (
+            due(books, domain_id, limit=workers) if due_only else listed(books.directory, domain_id)
+        )
+        return self._fleet(workers).sync(supply, on_report)
+
+    def run(self, *, workers: int = 8, poll_every: timedelta = timedelta(seconds=10)) -> None:
+        """Sync accounts whenever they are due, until `stop()`; for hosts without a scheduler.
+
+        As `sync_all(due_only=True)`, for ever. Several processes may do it on one account store.
+        Observers are told of each account that is done (`AccountFinished`). While the account
+        store is away it waits.
+
+        Args:
+            workers: How many accounts are worked on at once.
+            poll_every: How often to look for accounts that are due.
+
+        Raises:
+            ConfigurationError: There is no account store.
+            OAuthAppError: HubSpot does not accept the app; no account can go on.
+        """
+        self._fleet(workers).run(self._books(), poll_every)
+
     def redrive(
         self,
         account: Account,
@@ -201,6 +263,11 @@ class SyncEngine:
             dead=dead,
         )
         return self._runner.redrive(selection, self._stop)
+
+    def _fleet(self, workers: int) -> Fleet:
+        if workers < 1:
+            raise ConfigurationError(f"workers is {workers}; at least one has to work")
+        return Fleet(runner=self._runner, books=self._bookkeeping, stop=self._stop, workers=workers)
 
     def _books(self) -> Bookkeeping:
         if self._bookkeeping is None:

@@ -19,6 +19,7 @@ from hubspot_sync.errors import (
     HubSpotSyncError,
     HubSpotUnavailableError,
     MissingScopeError,
+    OAuthAppError,
     RateLimitedError,
     RequestRefusedError,
 )
@@ -115,7 +116,8 @@ def token_error_for(answer: Answer, doing: str = "refreshing the access token") 
             **context,
         )
     wrong = "redirect URI" if reason == "BAD_REDIRECT_URI" else "client id and the client secret"
-    return ConfigurationError(
+    kind = OAuthAppError if reason in ("BAD_CLIENT_ID", "BAD_CLIENT_SECRET") else ConfigurationError
+    return kind(
         f"HubSpot refused the OAuth app's own credentials or request ({reason or 'no reason'}); "
         f"check the {wrong}",
         **context,

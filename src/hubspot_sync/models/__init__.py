@@ -25,12 +25,15 @@ from hubspot_sync.models.directory import (
     SyncSummary,
 )
 from hubspot_sync.models.events import (
+    AccountFinished,
     ActionsRejected,
     BatchStored,
     BookkeepingFailed,
     CallRetried,
     DirectoryRetried,
     Event,
+    FleetFinished,
+    FleetStarted,
     RecordSkipped,
     RunFinished,
     RunStarted,
@@ -40,6 +43,7 @@ from hubspot_sync.models.events import (
     ValueKeptAsText,
 )
 from hubspot_sync.models.failures import Failure, FailureSelection
+from hubspot_sync.models.fleet import FleetReport
 from hubspot_sync.models.object_types import canonical_object_type, cursor_field, singular_name
 from hubspot_sync.models.pages import Page, SkippedRow
 from hubspot_sync.models.records import (
@@ -65,6 +69,7 @@ __all__ = [
     "Account",
     "AccountDetails",
     "AccountEntry",
+    "AccountFinished",
     "AccountKey",
     "AccountStatus",
     "Action",
@@ -83,6 +88,9 @@ __all__ = [
     "Failure",
     "FailureSelection",
     "Fingerprint",
+    "FleetFinished",
+    "FleetReport",
+    "FleetStarted",
     "Grant",
     "HubSpotSettings",
     "IdRange",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from hubspot_sync.models.accounts import AccountKey, StreamKey
     from hubspot_sync.models.checkpoints import Mode, Pass
+    from hubspot_sync.models.fleet import FleetReport
     from hubspot_sync.models.reports import Counts, StreamReport, SyncReport
 
 
@@ -196,6 +197,39 @@ class RunFinished:
     report: SyncReport
 
 
+@frozen(kw_only=True)
+class FleetStarted:
+    """A sync of many accounts begins.
+
+    Attributes:
+        workers: How many of them are worked on at once.
+    """
+
+    workers: int
+
+
+@frozen(kw_only=True)
+class AccountFinished:
+    """One of many accounts is done for now; it may have had several runs, one in each turn.
+
+    Attributes:
+        report: What all its runs did together.
+    """
+
+    report: SyncReport
+
+
+@frozen(kw_only=True)
+class FleetFinished:
+    """A sync of many accounts ended.
+
+    Attributes:
+        report: What it did.
+    """
+
+    report: FleetReport
+
+
 Event = (
     RunStarted
     | StreamStarted
@@ -209,4 +243,7 @@ Event = (
     | ValueKeptAsText
     | StreamFinished
     | RunFinished
+    | FleetStarted
+    | AccountFinished
+    | FleetFinished
 )

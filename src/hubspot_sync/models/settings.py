@@ -99,6 +99,8 @@ class SyncSettings:
         longest_retry: The longest of these waits.
         max_rejected_share: The share of refused actions above which a stream ends with a
             `TooManyRejectedError`, as soon as it has handed over 100; 1.0 for no bound.
+        turn: How long an account is worked on at a time, while others wait, by
+            `SyncEngine.sync_all` and `SyncEngine.run`.
     """
 
     lookback: timedelta = field(default=timedelta(minutes=5), validator=is_not_negative)
@@ -114,3 +116,4 @@ class SyncSettings:
     first_retry: timedelta = field(default=timedelta(minutes=5), validator=is_positive)
     longest_retry: timedelta = field(default=timedelta(days=1), validator=is_positive)
     max_rejected_share: float = field(default=0.5, validator=is_share)
+    turn: timedelta = field(default=timedelta(seconds=30), validator=is_positive)

@@ -1,0 +1,147 @@
+"""Workers that share many accounts, turn by turn."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from hubspot_sync._engine.turns import Turn, TurnQueue
+from hubspot_sync.errors import OAuthAppError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from hubspot_sync._engine.turn_taking import TurnTaking
+    from hubspot_sync._engine.turns import Ticket
+    from hubspot_sync.models import AccountKey, SyncReport
+
+
+class Crew:
+    """Some threads that sync accounts until the `with` block ends.
+
+    Args:
+        taking: What an account does in its turn.
+        stop: Ends all turns.
+        workers: How many threads.
+    """
+
+    def __init__(self, *, taking: TurnTaking, stop: threading.Event, workers: int) -> None:
+        self._taking = taking
+        self._stop = stop
+        self._changed = threading.Condition()
+        self._queue = TurnQueue(workers=workers, changed=self._changed)
+        self._reports: deque[SyncReport] = deque()
+        self._under_way: set[AccountKey] = set()
+        self._halted = False
+        self._failure: BaseException | None = None
+        self._threads = [
+            threading.Thread(target=self._work, name=f"hubspot-sync worker {number}", daemon=True)
+            for number in range(workers)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._halted = True
+        for ticket in self._queue.close():
+            self._put_down(ticket)
+        for thread in self._threads:
+            thread.join()
+
+    def work_off(self, supply: Iterator[Ticket]) -> Iterator[SyncReport]:
+        """Take tickets from *supply* as workers become free, and give the reports as they come.
+
+        It ends when the supply and all accounts have ended, or the engine was stopped.
+
+        Raises:
+            OAuthAppError: HubSpot does not accept the app, so that no account can go on.
+        """
+        dry = False
+        while True:
+            while not (dry := dry or self._ending) and self._queue.hungry():
+                ticket = next(supply, None)
+                dry = ticket is None
+                # An account that runs longer than its period comes up again: once is enough.
+                if ticket is not None and ticket.key not in self._under_way:
+                    self._under_way.add(ticket.key)
+                    self._queue.put(ticket)
+            report = self._next_report(dry=dry)
+            if report is not None:
+                yield report
+            elif dry:
+                return
+
+    def _next_report(self, *, dry: bool) -> SyncReport | None:
+        """Wait for a report; None when more tickets are wanted, and when nothing is under way."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: (
+                    self._reports
+                    or self._failure
+                    or not self._under_way
+                    or (not dry and self._queue.hungry())
+                )
+            )
+            if self._failure is not None:
+                raise self._failure
+            return self._reports.popleft() if self._reports else None
+
+    @property
+    def _ending(self) -> bool:
+        return self._halted or self._stop.is_set()
+
+    def _work(self) -> None:
+        while (ticket := self._queue.take()) is not None:
+            long = ticket.long
+            try:
+                self._give_turn(ticket)
+            except BaseException as error:  # noqa: BLE001 - raised again by `work_off`
+                self._fail(error)
+            finally:
+                self._queue.done(long=long)
+
+    def _give_turn(self, ticket: Ticket) -> None:
+        if self._ending:
+            self._put_down(ticket)
+            return
+        begun = self._taking.clock.monotonic()
+        length = self._taking.length(ticket)
+
+        def over() -> bool:
+            passed = self._taking.clock.monotonic() - begun
+            return self._halted or (passed >= length and self._queue.others_wait())
+
+        complete = self._taking.take(ticket, Turn(self._stop, over, self._taking.clock))
+        if not complete and not self._ending and self._queue.put(ticket):
+            return
+        self._put_down(ticket)
+
+    def _put_down(self, ticket: Ticket) -> None:
+        """Be done with *ticket*, whether it had its turn or not."""
+        report = self._taking.end(ticket)
+        failure = report.failure if report else None
+        with self._changed:
+            if report is not None:
+                self._reports.append(report)
+            self._under_way.discard(ticket.key)
+            self._changed.notify_all()
+        if isinstance(failure, OAuthAppError):
+            self._fail(failure)
+
+    def _fail(self, error: BaseException) -> None:
+        with self._changed:
+            self._failure = self._failure or error
+            self._halted = True
+            self._changed.notify_all()
