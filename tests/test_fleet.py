@@ -272,7 +272,9 @@ def test_wrong_client_credentials_end_it_all(host):
     for key in keys:
         entry = host.entry(key)
         assert entry.status is AccountStatus.ACTIVE
-        assert (entry.failed_runs, entry.last_sync) == (0, None)
+        assert entry.failed_runs == 0
+        # One that ran beside the unlucky one was stopped, which is nobody's fault.
+        assert entry.last_sync is None or entry.last_sync.error is None
         assert entry.next_sync_at <= now
 
 
