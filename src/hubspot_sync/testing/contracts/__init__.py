@@ -29,6 +29,7 @@ pytest.register_assert_rewrite(
     "hubspot_sync.testing.contracts._once",
     "hubspot_sync.testing.contracts._operating",
     "hubspot_sync.testing.contracts._samples",
+    "hubspot_sync.testing.contracts._sharing",
     "hubspot_sync.testing.contracts._turns",
     "hubspot_sync.testing.contracts.account_store",
     "hubspot_sync.testing.contracts.action_sink",
