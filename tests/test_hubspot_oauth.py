@@ -108,6 +108,30 @@ class TestExchange:
         assert caught.value.reason == "code"
         assert code not in str(caught.value)
 
+    def test_a_code_that_has_run_out(self):
+        """It too asks for a new consent, and is no mistake of the host's (HubSpot 5.6)."""
+        clock = ManualClock()
+        with HubSpotEmulator(clock=clock) as emulator:
+            code = emulator.issue_code(REDIRECT)
+            clock.advance(3600)
+
+            with pytest.raises(ConsentError, match="EXPIRED_AUTH_CODE") as caught:
+                provider(emulator).exchange(code)
+
+        assert caught.value.reason == "code"
+
+    def test_what_the_consent_page_gives_out(self, emulator):
+        """The URL passes HubSpot's checks, and the code is of the account that was chosen."""
+        oauth = provider(emulator)
+        customer = emulator.add_account(installed=False)
+        sent_to = emulator.consent(oauth.consent_url("a proof&more"), customer.account_id)
+        answered = parse_qs(urlsplit(sent_to).query)
+
+        grant = oauth.exchange(answered["code"][0])
+
+        assert answered["state"] == ["a proof&more"]
+        assert grant.account_id == customer.account_id
+
     def test_a_wrong_redirect_uri_is_the_hosts_mistake(self, emulator):
         """HubSpot compares it with the one of the consent."""
         code = emulator.issue_code("https://elsewhere.example.com/")

@@ -108,7 +108,7 @@ def token_error_for(answer: Answer, doing: str = "refreshing the access token") 
             "connected anew",
             **context,
         )
-    if reason == "BAD_AUTH_CODE":
+    if reason in ("BAD_AUTH_CODE", "EXPIRED_AUTH_CODE"):
         return ConsentError(
             f"HubSpot does not take the authorization code ({reason}): it works once, for a few "
             "minutes, and for the app that asked for it; send the person to HubSpot again",
