@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: engine.stop())
             engine.connect(account, credentials)
-            report = engine.sync(account)
+            report = engine.sync(account, reconcile=options.reconcile)
     except HubSpotSyncError as error:
         return complain(error, status=1)
     return tell(report, as_json=options.json)
@@ -99,6 +99,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--base-url", help="where HubSpot's API is, such as an emulator's address")
     parser.add_argument("--burst-limit", type=int, help="calls in ten seconds (default 110)")
     parser.add_argument("--search-limit", type=int, help="searches in a second (default 5)")
+    parser.add_argument(
+        "--reconcile",
+        action="store_true",
+        help="compare all records, to find what moved no modified date; due by itself every week",
+    )
     parser.add_argument(
         "--json", action="store_true", help="end standard output with the report as JSON"
     )

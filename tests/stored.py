@@ -31,7 +31,8 @@ def sqlite_records(database: Any) -> list[Action]:
 
 def mongodb_actions(raw: Any) -> list[Action]:
     """What is in the collection of actions."""
-    return [_action(document) for document in _documents(raw, "actions")]
+    found = _documents(raw, "actions")
+    return [_action({**document, "id": document["_id"]}) for document in found]
 
 
 def mongodb_records(raw: Any) -> list[Action]:
@@ -58,6 +59,7 @@ def kept_by_mongodb(value: Any) -> Any:
 
 def _action(document: dict[str, Any]) -> Action:
     return Action(
+        variant=document["variant"] if "variant" in document else variant_in(document["id"]),
         account=AccountKey(document["domain_id"], document["account_id"]),
         object_type=document["object_type"],
         object_id=document["object_id"],
@@ -70,6 +72,11 @@ def _action(document: dict[str, Any]) -> Action:
             for name, associated in document["associations"].items()
         },
     )
+
+
+def variant_in(action_id: str) -> int:
+    """What follows the version in the id of an action."""
+    return int(action_id.rpartition(":")[2].partition(".")[2] or 0)
 
 
 def _association(document: dict[str, Any]) -> Association:

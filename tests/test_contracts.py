@@ -184,6 +184,16 @@ STORES_WITH_A_FAULT = {
         super().delete(account)
         self._revisions.pop(account, None)""",
     ),
+    "never looks at a version again": (
+        "MemoryCheckpointer",
+        """def commit(self, lease, checkpoint, fingerprints=()):
+        known = self.recall(lease.stream, [one.object_id for one in fingerprints])
+        fresh = [
+            one for one in fingerprints
+            if one.object_id not in known or known[one.object_id].version < one.version
+        ]
+        super().commit(lease, checkpoint, fresh)""",
+    ),
     "creates twice": ("MemoryActionSink", "def _may_be_created(self, action): return True"),
     "keeps amounts as floats": (
         "MemoryActionSink",
@@ -306,6 +316,7 @@ MIRRORED = """
                 object_id=one.object_id,
                 kind=ActionKind.CREATED if one.created_at else ActionKind.UPDATED,
                 version=one.version,
+                variant=one.variant,
                 occurred_at=one.created_at or one.modified_at,
                 properties=one.properties,
                 associations=one.associations,
@@ -325,6 +336,12 @@ MIRRORS_WITH_A_FAULT = {
         held = {one.object_id: one.properties for one in self.records}
         return super().write([
             evolve(one, properties={**held.get(one.object_id, {}), **one.properties})
+            for one in actions
+        ])""",
+    "keeps the first variant": """def write(self, actions):
+        held = {one.object_id: one.version for one in self.records}
+        return super().write([
+            evolve(one, variant=0) if held.get(one.object_id) == one.version else one
             for one in actions
         ])""",
     "takes an older version for accepted": """def write(self, actions):

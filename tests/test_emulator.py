@@ -194,6 +194,32 @@ def test_modified_dates_grow_strictly(caller: Caller):
     assert dates == [dates[0] + timedelta(milliseconds=i) for i in range(3)]
 
 
+@pytest.mark.parametrize(
+    ("object_type", "name"),
+    [
+        ("contacts", "hs_analytics_last_timestamp"),
+        ("companies", "hs_last_sales_activity_timestamp"),
+        ("deals", "description"),
+    ],
+)
+def test_recalculate_leaves_the_date_alone(caller: Caller, clock, object_type, name):
+    """HubSpot 9: a computed value is new each time, and no modified date moves."""
+    emulator = caller.emulator
+    emulator.add_object_type("deals")
+    emulator.create("deals")
+    clock.advance(60)
+    before = dict(emulator.records(object_type))
+    (recalculated,) = emulator.recalculate(object_type, count=1)
+    first = emulator.records(object_type)[recalculated]
+    assert emulator.recalculate(object_type, object_ids=[recalculated]) == [recalculated]
+    second = emulator.records(object_type)[recalculated]
+    values = [one.properties[name] for one in (before[recalculated], first, second)]
+    assert len(set(values)) == 3
+    assert second.modified_at == before[recalculated].modified_at
+    moved = {k for k, v in second.properties.items() if before[recalculated].properties[k] != v}
+    assert moved == {name}
+
+
 def test_bump_changes_the_date_alone(caller: Caller, clock):
     """HubSpot 11.5: background jobs move the date without an edit."""
     before = dict(caller.emulator.records("companies"))

@@ -96,6 +96,22 @@ def test_meddling(caller: Caller):
     assert 3 < len(emulator.records("contacts", archived=True)) < 17
 
 
+def test_meddling_with_computed_values(caller: Caller):
+    """HubSpot 9: they change, and no modified date moves; search shows them, too."""
+    before = dict(caller.emulator.records("contacts"))
+    caller.emulator.hostility = Hostility(meddling=Meddling(recalculations_per_call=2))
+    rows = caller.search("contacts", properties=["hs_analytics_last_timestamp"], limit=100).json[
+        "results"
+    ]
+    after = dict(caller.emulator.records("contacts"))
+    changed = [one for one in before if before[one] != after[one]]
+    assert 1 <= len(changed) <= 2
+    assert all(after[one].modified_at == before[one].modified_at for one in before)
+    shown = {row["id"]: row["properties"]["hs_analytics_last_timestamp"] for row in rows}
+    name = "hs_analytics_last_timestamp"
+    assert shown == {one: record.properties[name] for one, record in after.items()}
+
+
 def test_meddling_with_associations(caller: Caller):
     """HubSpot 2.5: edges come and go, and no modified date moves."""
 

@@ -267,6 +267,7 @@ class TestDocumented:
             "object_type": "contacts",
             "object_id": "9007199254740995",
             "version": VERSION,
+            "variant": 0,
             "created_at": "2026-03-02T10:35:01.123Z",
             "modified_at": "2026-03-02T10:35:01.123Z",
             "first_stored_at": "2026-03-02T10:35:02.123Z",
@@ -288,6 +289,7 @@ class TestDocumented:
             "object_type": "contacts",
             "object_id": "9007199254740995",
             "version": VERSION,
+            "variant": 0,
             "created_at": MOMENT.replace(tzinfo=None),
             "modified_at": MOMENT.replace(tzinfo=None),
             "first_stored_at": FIRST.replace(tzinfo=None),
@@ -306,6 +308,20 @@ class TestDocumented:
 
 
 class TestMongoDB:
+    @pytest.mark.parametrize("together", [True, False])
+    def test_records_from_before_there_were_variants(self, mongodb, raw, monkeypatch, together):
+        """They have none, and later forms replace them, in a transaction or without."""
+        if not together:
+            monkeypatch.setattr(_upserts, "_change_together", lambda *_: False)
+        sink = MongoRecordSink(mongodb)
+        sink.write([action()])
+        raw["records"].update_many({}, {"$unset": {"variant": True}})
+
+        assert {action().action_id} == sink.write([action()]).repeated
+        assert not sink.write([action(variant=NEWER)]).repeated
+
+        assert [NEWER] == [record["variant"] for record in raw["records"].find()]
+
     def test_the_records_of_a_tenant_are_found_by_an_index(self, mongodb, raw):
         """No other tenant's document is looked at; who has no mirror has no collection."""
         mongodb.prepare()

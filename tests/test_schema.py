@@ -19,10 +19,11 @@ from hubspot_sync.stores.sqlite import (
     SqliteActionSink,
     SqliteDatabase,
     SqliteNonceStore,
+    SqliteRecordSink,
 )
 from hubspot_sync.stores.sqlite import _schema as sqlite_schema
 from hubspot_sync.testing.contracts._entries import entry
-from hubspot_sync.testing.contracts._samples import MOMENT, action
+from hubspot_sync.testing.contracts._samples import MOMENT, VERSION, action
 from stored import sqlite_actions, sqlite_rows
 
 COUNT = 100
@@ -181,6 +182,25 @@ class TestSqlite:
                 rows = sqlite_rows(database, "SELECT channel FROM actions")
         assert [{"channel": "crm"}] * COUNT == rows
 
+    def test_records_get_a_variant(self, tmp_path, monkeypatch):
+        """Those from before there were any have none, and later forms replace them."""
+        path = tmp_path / "old.db"
+        monkeypatch.setattr(sqlite_schema, "STEPS", ())
+        with SqliteDatabase(path) as database, database.writing() as connection:
+            connection.execute(
+                """INSERT INTO records VALUES ('acme', '62515', 'contacts', '1', ?, NULL,
+                '2026-03-02T10:35:01.123Z', '{}', '{}', '', '')""",
+                (VERSION,),
+            )
+        monkeypatch.undo()
+
+        with SqliteDatabase(path) as database:
+            sink = SqliteRecordSink(database)
+            assert [0] == variants(database)
+            assert {action().action_id} == sink.write([action()]).repeated
+            assert not sink.write([action(variant=VERSION + 9)]).repeated
+            assert [VERSION + 9] == variants(database)
+
     @pytest.mark.parametrize("version", [0, -1, "'one'", "NULL"])
     def test_a_version_that_is_none(self, path, version):
         """A file that says nonsense about its version is not touched."""
@@ -191,6 +211,11 @@ class TestSqlite:
 
         with pytest.raises(ConfigurationError, match="does not say which schema"):
             SqliteDatabase(path)
+
+
+def variants(database):
+    """The variants of all records."""
+    return [row["variant"] for row in sqlite_rows(database, "SELECT variant FROM records")]
 
 
 class TestMongoDB:

@@ -44,6 +44,7 @@ from hubspot_sync.stores.mongodb import (
 )
 from hubspot_sync.stores.mongodb._actions import _answer
 from hubspot_sync.stores.mongodb._errors import translate
+from hubspot_sync.stores.mongodb._schema import STEPS
 from hubspot_sync.stores.mongodb._values import properties_to_bson
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.contracts import (
@@ -64,6 +65,7 @@ from hubspot_sync.testing.contracts._samples import (
     progress,
     rich_action,
 )
+from stored import variant_in
 from support import from_bson
 
 KEYS = EncryptionKeys(EncryptionKeys.generate_key())
@@ -150,6 +152,7 @@ def stored_actions(raw: Any) -> list[Action]:
             object_id=document["object_id"],
             kind=ActionKind(document["kind"]),
             version=document["version"],
+            variant=variant_in(document["_id"]),
             occurred_at=document["occurred_at"],
             properties={name: from_bson(value) for name, value in document["properties"].items()},
             associations={
@@ -464,7 +467,7 @@ class TestOpening:
             database.prepare()
 
         assert "was made by a newer version of hubspot-sync (schema 7" in str(caught.value)
-        assert "this version knows 1); upgrade hubspot-sync" in str(caught.value)
+        assert f"this version knows {1 + len(STEPS)}); upgrade hubspot-sync" in str(caught.value)
         assert raw.list_collection_names() == ["schema"]
 
     def test_a_server_that_is_too_old(self, database, monkeypatch):
@@ -480,7 +483,7 @@ class TestOpening:
 
         at_once(lambda number: databases[number].prepare())
 
-        assert list(raw["schema"].find()) == [{"_id": "hubspot_sync", "version": 1}]
+        assert list(raw["schema"].find()) == [{"_id": "hubspot_sync", "version": 1 + len(STEPS)}]
 
     def test_an_index_of_somebody_else(self, database, raw):
         """An index of the same name over other fields is not replaced."""
@@ -495,7 +498,7 @@ class TestOpening:
         database.prepare()
         MongoDatabase(raw.client, name=raw.name).prepare()
 
-        assert list(raw["schema"].find()) == [{"_id": "hubspot_sync", "version": 1}]
+        assert list(raw["schema"].find()) == [{"_id": "hubspot_sync", "version": 1 + len(STEPS)}]
         assert {"_id_", "created"} == set(raw["actions"].index_information())
 
 

@@ -41,6 +41,7 @@ from hubspot_sync.stores.sqlite import (
     SqliteTokenStore,
 )
 from hubspot_sync.stores.sqlite._errors import translate
+from hubspot_sync.stores.sqlite._schema import STEPS
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.contracts import (
     ActionSinkContract,
@@ -58,6 +59,7 @@ from hubspot_sync.testing.contracts._samples import (
     progress,
     rich_action,
 )
+from stored import variant_in
 from support import as_json
 
 KEYS = EncryptionKeys(EncryptionKeys.generate_key())
@@ -115,6 +117,7 @@ def stored_actions(database: SqliteDatabase) -> list[Action]:
             object_id=row["object_id"],
             kind=ActionKind(row["kind"]),
             version=row["version"],
+            variant=variant_in(row["id"]),
             occurred_at=MOMENT.fromisoformat(row["occurred_at"].replace("Z", "+00:00")),
             properties=json.loads(row["properties"]),
             associations={
@@ -348,7 +351,7 @@ class TestOpening:
             SqliteDatabase(path)
 
         assert f"{path} was made by a newer version of hubspot-sync (schema 7" in str(caught.value)
-        assert "this version knows 2); upgrade hubspot-sync" in str(caught.value)
+        assert f"this version knows {1 + len(STEPS)}); upgrade hubspot-sync" in str(caught.value)
 
     @pytest.mark.parametrize("with_file", [True, False], ids=["file", "folder"])
     def test_read_only(self, with_file):
@@ -446,7 +449,7 @@ class TestFaults:
         with pytest.raises(ZeroDivisionError):
             fail()
 
-        assert read(database, "SELECT version FROM schema") == [{"version": 2}]
+        assert read(database, "SELECT version FROM schema") == [{"version": 1 + len(STEPS)}]
 
     def test_every_error_of_the_driver_is_mapped(self):
         """No class of `sqlite3` errors gets out, and none is mapped to the bare root."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hubspot_sync import SyncSettings
 from hubspot_sync._windows import advance, plan_pass
-from hubspot_sync.models import Checkpoint, IdRange, Mode
+from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass, to_milliseconds
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 SETTINGS = SyncSettings()
@@ -48,7 +48,7 @@ def test_the_first_window_does_not_read_the_backfill_again():
 def test_later_windows_look_back():
     """Search shows some changes late, so the end of the last window is read again."""
     mark = NOON + timedelta(hours=1)
-    checkpoint = Checkpoint(high_water_mark=mark, index_floor=NOON)
+    checkpoint = Checkpoint(high_water_mark=mark, index_floor=NOON, reconciled_at=NOON)
 
     window = plan_pass(checkpoint, NOON + timedelta(hours=2), SETTINGS)
 
@@ -57,7 +57,7 @@ def test_later_windows_look_back():
 
 def test_the_mark_waits_for_the_whole_pass():
     """Half a window promises nothing."""
-    checkpoint = Checkpoint(high_water_mark=NOON)
+    checkpoint = Checkpoint(high_water_mark=NOON, reconciled_at=NOON)
     window = plan_pass(checkpoint, NOON + timedelta(hours=1), SETTINGS)
 
     halfway = advance(checkpoint, window, (IdRange(after="5"),), SETTINGS)
@@ -72,18 +72,78 @@ def test_the_mark_waits_for_the_whole_pass():
     ),
     lookback=st.timedeltas(timedelta(0), timedelta(hours=1)),
     lag=st.timedeltas(timedelta(0), timedelta(minutes=10)),
+    every=st.none() | st.timedeltas(timedelta(milliseconds=1), timedelta(hours=6)),
 )
-def test_windows_leave_no_gap_and_the_mark_never_falls(steps, lookback, lag):
+def test_windows_leave_no_gap_and_the_mark_never_falls(steps, lookback, lag, every):
     """Even when HubSpot's clock seems to go backwards between runs."""
-    settings = SyncSettings(lookback=lookback, settle_lag=lag)
+    settings = SyncSettings(lookback=lookback, settle_lag=lag, reconcile_every=every)
     now = NOON
     checkpoint = advance(Checkpoint(), plan_pass(Checkpoint(), now, settings), (), settings)
+    ends = [NOON]
     for step in steps:
         now += step
-        window = plan_pass(checkpoint, now, settings)
-        later = advance(checkpoint, window, (), settings)
+        reading = plan_pass(checkpoint, now, settings)
+        later = advance(checkpoint, reading, (), settings)
 
-        assert window.start < checkpoint.high_water_mark
-        assert window.start <= checkpoint.high_water_mark - settings.clock_margin
+        if reading.mode is Mode.RECONCILE:
+            # It reads all there is, after its end; what it delivers is told apart by that.
+            assert reading.start is None
+            assert now <= reading.end
+            assert max(ends) < reading.end
+            assert later.reconciled_at == reading.end
+            ends.append(reading.end)
+        else:
+            assert reading.start < checkpoint.high_water_mark
+            assert reading.start <= checkpoint.high_water_mark - settings.clock_margin
+            assert later.reconciled_at == checkpoint.reconciled_at
         assert later.high_water_mark >= checkpoint.high_water_mark
+        assert later.index_floor >= checkpoint.index_floor
+        assert later.index_floor <= max(ends) - settings.clock_margin
         checkpoint = later
+
+
+def test_a_reconcile_pass_is_due_by_the_settings():
+    """So long after the last one, or after the backfill; never, where that is wanted."""
+    done = advance(Checkpoint(), plan_pass(Checkpoint(), NOON, SETTINGS), (), SETTINGS)
+    week, moment = timedelta(days=7), timedelta(milliseconds=1)
+
+    assert plan_pass(done, NOON + week - moment, SETTINGS).mode is Mode.INCREMENTAL
+    assert plan_pass(done, NOON + week, SETTINGS) == Pass(mode=Mode.RECONCILE, end=NOON + week)
+    never = SyncSettings(reconcile_every=None)
+    assert plan_pass(done, NOON + 99 * week, never).mode is Mode.INCREMENTAL
+
+
+def test_a_reconcile_pass_on_demand():
+    """It can be asked for and kept off, whatever is due, but never cuts in."""
+    done = Checkpoint(high_water_mark=NOON, index_floor=NOON)
+    window = plan_pass(done, NOON, SETTINGS, reconcile=False)
+    cut_off = advance(done, window, (IdRange(after="77"),), SETTINGS)
+
+    assert window.mode is Mode.INCREMENTAL
+    assert plan_pass(done, NOON, SETTINGS, reconcile=True).mode is Mode.RECONCILE
+    assert plan_pass(cut_off, NOON, SETTINGS, reconcile=True) == cut_off.reading
+    assert plan_pass(Checkpoint(), NOON, SETTINGS, reconcile=True).mode is Mode.BACKFILL
+
+
+def test_the_window_after_a_reconcile_pass_begins_where_it_began():
+    """What was edited during the walk was modified later than the pass's end."""
+    mark, begun = NOON + timedelta(hours=1), NOON + timedelta(days=9)
+    before = Checkpoint(high_water_mark=mark, index_floor=NOON, reconciled_at=NOON)
+    after = advance(before, plan_pass(before, begun, SETTINGS), (), SETTINGS)
+
+    window = plan_pass(after, begun + timedelta(hours=1), SETTINGS)
+
+    assert window.mode is Mode.INCREMENTAL
+    assert window.start == begun - SETTINGS.clock_margin
+
+
+def test_a_clock_that_went_back_lowers_nothing():
+    """The mark and the floor stay, and no two passes have the same end."""
+    before = Checkpoint(high_water_mark=NOON, index_floor=NOON, reconciled_at=NOON)
+
+    reading = plan_pass(before, NOON - timedelta(hours=1), SETTINGS, reconcile=True)
+    after = advance(before, reading, (), SETTINGS)
+
+    assert to_milliseconds(reading.end) == to_milliseconds(NOON) + 1
+    assert after.high_water_mark >= NOON
+    assert after.index_floor == NOON

@@ -33,6 +33,7 @@ def action_to_text(action: Action) -> str:
         "object_id": action.object_id,
         "kind": action.kind.value,
         "version": action.version,
+        "variant": action.variant,
         "occurred_at": action.occurred_at.isoformat(),
         "properties": {name: _written(value) for name, value in action.properties.items()},
         "associations": {
@@ -66,6 +67,7 @@ def _action(document: Mapping[str, Any]) -> Action:
         object_id=document["object_id"],
         kind=ActionKind(document["kind"]),
         version=document["version"],
+        variant=document.get("variant", 0),
         occurred_at=datetime.fromisoformat(document["occurred_at"]),
         properties={name: _read(value) for name, value in document["properties"].items()},
         associations={

@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from attrs import evolve, frozen
 
-from hubspot_sync.models import Action, ActionKind, Counts, Fingerprint, to_milliseconds
+from hubspot_sync.models import (
+    Action,
+    ActionKind,
+    Counts,
+    Fingerprint,
+    from_milliseconds,
+    to_milliseconds,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from hubspot_sync.models import AccountKey, Association, Record
 
@@ -42,7 +49,8 @@ class Outcome:
 def digest_of(record: Record | Action) -> bytes:
     """A digest of all that was read of a record, its dates of change left out.
 
-    An action has the digest of the record that it was made from.
+    An action has the digest of the record that it was made from. Never empty. If it ever comes
+    out differently for the same values, the next reconcile pass delivers everything again.
     """
     values = dict(record.properties)
     for name in _DATES_OF_CHANGE:
@@ -118,14 +126,24 @@ def newest_versions(records: Iterable[Record]) -> tuple[list[Record], int]:
 
 
 def without_repeats(
-    records: Sequence[Record], known: Mapping[str, Fingerprint]
+    records: Sequence[Record],
+    known: Mapping[str, Fingerprint],
+    compared: Container[str] = (),
 ) -> tuple[list[Record], int]:
-    """The records whose version was not delivered yet, and how many that left out."""
+    """The records whose version was not delivered yet, and how many that left out.
+
+    Args:
+        records: Some records.
+        known: What was delivered before, by object id.
+        compared: Objects that stay in the version that was delivered, too, because it may have
+            other values now.
+    """
     fresh = [
         record
         for record in records
         if (fingerprint := known.get(record.object_id)) is None
         or fingerprint.version < record.version
+        or (fingerprint.version == record.version and record.object_id in compared)
     ]
     return fresh, len(records) - len(fresh)
 
@@ -162,37 +180,51 @@ def doubted(
     return {**known, **doubtful} if doubtful else known
 
 
+def unproved(fingerprints: Iterable[Fingerprint], actions: Iterable[Action]) -> list[Fingerprint]:
+    """What may be said of the objects of *actions* as long as the sink may have other values."""
+    object_ids = {action.object_id for action in actions}
+    return [evolve(one, digest=b"") for one in fingerprints if one.object_id in object_ids]
+
+
 def to_actions(
     account: AccountKey,
     records: Sequence[Record],
     known: Mapping[str, Fingerprint],
     *,
     deliver_unchanged: bool,
+    variant: int = 0,
 ) -> Outcome:
     """Turn records that were not delivered yet into actions.
 
     Args:
         account: Whose records they are.
-        records: Each object at most once, in a version above the known one.
+        records: Each object at most once, in the known version or one above it.
         known: What was delivered before, by object id.
-        deliver_unchanged: Whether a record whose values are all as before is delivered too.
+        deliver_unchanged: Whether a record is delivered too whose values are all as before in an
+            older version.
+        variant: Sets what is delivered of a known version apart from what was before.
     """
     actions: list[Action] = []
     fingerprints: list[Fingerprint] = []
-    unchanged = 0
+    unchanged = repeated = 0
     for record in records:
         before = known.get(record.object_id)
         version, digest = record.version, digest_of(record)
+        same_version = before is not None and before.version == version
+        if before is not None and same_version and before.digest == digest:
+            repeated += 1
+            continue
         fingerprints.append(Fingerprint(object_id=record.object_id, version=version, digest=digest))
         if before is not None and before.digest == digest and not deliver_unchanged:
             unchanged += 1
         else:
             kind = ActionKind.CREATED if before is None else ActionKind.UPDATED
-            actions.append(_action(account, record, kind, version))
+            action = _action(account, record, kind, version)
+            actions.append(_as_variant(action, variant) if same_version else action)
     return Outcome(
         actions=tuple(actions),
         fingerprints=tuple(fingerprints),
-        counts=Counts(unchanged=unchanged),
+        counts=Counts(unchanged=unchanged, repeated=repeated),
     )
 
 
@@ -208,3 +240,14 @@ def _action(account: AccountKey, record: Record, kind: ActionKind, version: int)
         properties=record.properties,
         associations=record.associations,
     )
+
+
+def _as_variant(action: Action, variant: int) -> Action:
+    """An update of a version that was delivered before with other values.
+
+    The end of the pass sets it apart. Its values would not: a value that goes from A to B, back
+    to A and to B again is delivered three times, and the last B must not be taken for the first.
+    The end is part of the checkpoint, so what is sent again after a crash has the same id.
+    """
+    found_at = max(action.occurred_at, from_milliseconds(variant))
+    return evolve(action, variant=variant, occurred_at=found_at)

@@ -19,18 +19,27 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _BEYOND_ALL_IDS: Final = 2**53
 
 
-def plan_pass(checkpoint: Checkpoint, server_time: datetime, settings: SyncSettings) -> Pass:
-    """The pass to read now: what an earlier run left over, else a backfill or a window.
+def plan_pass(
+    checkpoint: Checkpoint,
+    server_time: datetime,
+    settings: SyncSettings,
+    *,
+    reconcile: bool | None = None,
+) -> Pass:
+    """The pass to read now: what an earlier run left over, else a new one.
 
     Args:
         checkpoint: How far the stream is.
         server_time: The present time at HubSpot, asked before anything is read.
-        settings: Lookback, settle lag and clock margin.
+        settings: Lookback, settle lag, clock margin, and how often to reconcile.
+        reconcile: Whether to compare all records now; None when the settings say so.
     """
     if checkpoint.reading is not None:
         return checkpoint.reading
     if checkpoint.high_water_mark is None:
         return Pass(mode=Mode.BACKFILL, end=server_time)
+    if _is_due(checkpoint, server_time, settings) if reconcile is None else reconcile:
+        return Pass(mode=Mode.RECONCILE, end=_unused_end(checkpoint, server_time))
     overlap = max(settings.lookback, settings.clock_margin)
     start = checkpoint.high_water_mark - overlap
     if checkpoint.index_floor is not None:
@@ -40,17 +49,36 @@ def plan_pass(checkpoint: Checkpoint, server_time: datetime, settings: SyncSetti
     return Pass(mode=Mode.INCREMENTAL, start=start, end=end)
 
 
+def _is_due(checkpoint: Checkpoint, server_time: datetime, settings: SyncSettings) -> bool:
+    every, last = settings.reconcile_every, checkpoint.reconciled_at
+    return every is not None and (last is None or last + every <= server_time)
+
+
+def _unused_end(checkpoint: Checkpoint, server_time: datetime) -> datetime:
+    """The present, or a moment after the last such pass: its end names what a pass delivers."""
+    last = checkpoint.reconciled_at
+    return server_time if last is None else max(server_time, last + _MILLISECOND)
+
+
 def advance(
     checkpoint: Checkpoint, reading: Pass, ranges: tuple[IdRange, ...], settings: SyncSettings
 ) -> Checkpoint:
     """The checkpoint after everything of *reading* but *ranges* is in the sink."""
     if ranges:
         return evolve(checkpoint, reading=evolve(reading, ranges=ranges))
-    if reading.mode is Mode.BACKFILL:
-        # The list endpoint reads primary storage: nothing before the backfill is ever late.
-        floor = reading.end - settings.clock_margin
-        return evolve(checkpoint, high_water_mark=reading.end, index_floor=floor, reading=None)
-    return evolve(checkpoint, high_water_mark=reading.end, reading=None)
+    if reading.mode is Mode.INCREMENTAL:
+        return evolve(checkpoint, high_water_mark=reading.end, reading=None)
+    # The list endpoint reads primary storage, and each page was read after the end was fixed:
+    # nothing before it is ever late, whichever pass it was. What is edited meanwhile is modified
+    # later than that, and so in the next window.
+    floor, mark = reading.end - settings.clock_margin, reading.end
+    return evolve(
+        checkpoint,
+        high_water_mark=max(mark, checkpoint.high_water_mark or mark),
+        index_floor=max(floor, checkpoint.index_floor or floor),
+        reconciled_at=reading.end,
+        reading=None,
+    )
 
 
 def is_empty(piece: IdRange) -> bool:

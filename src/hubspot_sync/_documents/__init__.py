@@ -108,6 +108,7 @@ def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "high_water_mark": _optional_text(checkpoint.high_water_mark),
         "index_floor": _optional_text(checkpoint.index_floor),
+        "reconciled_at": _optional_text(checkpoint.reconciled_at),
         "reading": None if checkpoint.reading is None else _pass_to_document(checkpoint.reading),
         "doubtful": checkpoint.doubtful,
     }
@@ -144,9 +145,12 @@ def checkpoint_from_text(stream: StreamKey, text: str) -> Checkpoint:
 
 def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
     reading = document.get("reading")
+    floor = document.get("index_floor")
     return Checkpoint(
         high_water_mark=_optional_instant(document.get("high_water_mark")),
-        index_floor=_optional_instant(document.get("index_floor")),
+        index_floor=_optional_instant(floor),
+        # Written before there were reconcile passes: the floor is when the backfill began.
+        reconciled_at=_optional_instant(document.get("reconciled_at", floor)),
         reading=None if reading is None else _pass_from_document(reading),
         doubtful=bool(document.get("doubtful")),
     )

@@ -58,13 +58,23 @@ class AccountRun:
         parts: What to work with.
         clock: Measures durations.
         owner: Who takes the leases.
+        reconcile: Whether to compare all records, due or not.
     """
 
-    def __init__(self, *, account: Account, parts: Parts, clock: Clock, owner: str) -> None:
+    def __init__(
+        self,
+        *,
+        account: Account,
+        parts: Parts,
+        clock: Clock,
+        owner: str,
+        reconcile: bool = False,
+    ) -> None:
         self._account = account
         self._parts = parts
         self._clock = clock
         self._owner = owner
+        self._reconcile = reconcile
         self._identified = False
 
     def run(self) -> SyncReport:
@@ -101,6 +111,7 @@ class AccountRun:
             wanted=wanted,
             owner=self._owner,
             before_first_write=self._identify,
+            reconcile=self._reconcile,
         )
         started = self._clock.monotonic()
         calls_before = self._parts.source.api_calls()

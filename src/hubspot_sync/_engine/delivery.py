@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from hubspot_sync._engine.writing import SinkWriter
+from hubspot_sync._processing import unproved
 from hubspot_sync.models import BatchStored, Counts
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Delivery:
         self._refusals.announce([one for one in batch.actions if one.object_id in batch.outdated])
         written = self._writer.write(batch.actions)
         self._refusals.keep(written.refusals)
-        self._commit(batch, {refusal.action.object_id for refusal in written.refusals})
+        self._commit(batch, written)
         counts = batch.settled + _counts(written)
         self.counts += counts
         self._parts.notify(
@@ -76,13 +77,21 @@ class Delivery:
         )
         self._refusals.judge(written)
 
-    def _commit(self, batch: Batch, refused: set[str]) -> None:
+    def _commit(self, batch: Batch, written: Written) -> None:
+        refused = {refusal.action.object_id for refusal in written.refusals}
         # A refused object has no new fingerprint: it was not delivered, so its next version is
         # compared with what the sink has, and if it has nothing, creates the object there.
-        fingerprints = [one for one in batch.fingerprints if one.object_id not in refused]
+        fingerprints = {
+            one.object_id: one for one in batch.fingerprints if one.object_id not in refused
+        }
+        # What the sink had before is from a run that was cut off, and may have had other values.
+        for one in unproved(fingerprints.values(), written.repeated):
+            fingerprints[one.object_id] = one
         self._parts.patience.call(
             self._lease.stream,
-            lambda: self._parts.checkpointer.commit(self._lease, batch.checkpoint, fingerprints),
+            lambda: self._parts.checkpointer.commit(
+                self._lease, batch.checkpoint, list(fingerprints.values())
+            ),
         )
         # After the commit, so that an object that is taken out of the queue is in the sink.
         self._refusals.settle(
@@ -97,6 +106,6 @@ class Delivery:
 def _counts(written: Written) -> Counts:
     return Counts(
         delivered=written.delivered,
-        repeated=written.repeated,
+        repeated=len(written.repeated),
         rejected=len(written.refusals),
     )

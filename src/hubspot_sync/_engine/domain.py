@@ -124,7 +124,7 @@ class Domain:
         """
         return self._set(account_id, AccountStatus.DISABLED, reason)
 
-    def sync(self, account_id: str) -> SyncReport:
+    def sync(self, account_id: str, *, reconcile: bool = False) -> SyncReport:
         """Bring the sink up to date with one account; see `SyncEngine.sync`.
 
         A paused account is synced too: pausing is about syncs that nobody asks for. So is one that
@@ -139,7 +139,7 @@ class Domain:
             raise ConfigurationError(
                 f"the account is disabled{why}; call resume first", account=str(entry.key)
             )
-        return self._engine.sync(entry.account)
+        return self._engine.sync(entry.account, reconcile=reconcile)
 
     def sync_all(
         self,

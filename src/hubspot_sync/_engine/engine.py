@@ -144,15 +144,24 @@ class SyncEngine:
             else:
                 return
 
-    def sync(self, account: Account) -> SyncReport:
+    def sync(self, account: Account, *, reconcile: bool = False) -> SyncReport:
         """Bring the sink up to date with *account*: all of it the first time, then what changed.
 
         Streams run one after the other. Each continues where its last run ended, however that
         ended. What goes wrong on the way is in the report, whose `raise_for_failure` turns it
         into an exception; one stream's missing scope does not keep the others from running.
 
+        HubSpot changes some things without moving the modified date: calculated properties, and
+        associations. Those are found when a reconcile pass compares all records, which is due
+        every `SyncSettings.reconcile_every` and costs a call for 100 records.
+
         With an account store, the account's entry there is brought up to date, if it has one.
         Its status is not asked for; `Domain.sync` asks.
+
+        Args:
+            account: The account.
+            reconcile: Whether to begin such a pass now, due or not; what an earlier run left
+                over is finished first.
 
         Returns:
             What was read and what became of it, per stream.
@@ -161,7 +170,7 @@ class SyncEngine:
             ConfigurationError: There are no credentials for the account; nothing was done.
         """
         started_at = self._clock.now()
-        report = self._runner.sync(account, self._stop)
+        report = self._runner.sync(account, self._stop, reconcile=reconcile)
         if self._bookkeeping is not None:
             self._bookkeeping.note(report, started_at)
         return report

@@ -76,8 +76,8 @@ class Redelivery:
         if self._parts.stop.is_set():
             raise StopRequested
         known = self._recall(failures)
-        waiting = [one for one in failures if known.get(one.action.object_id, -1) < _version(one)]
-        superseded = sum(known.get(one.action.object_id, -1) > _version(one) for one in failures)
+        waiting = [one for one in failures if not _is_settled(one, known)]
+        superseded = sum(_is_superseded(one, known) for one in failures)
         refused = self._store(waiting, known)
         self.counts += RetryCounts(
             delivered=len(failures) - superseded - len(refused), superseded=superseded
@@ -91,7 +91,7 @@ class Redelivery:
             }
         )
 
-    def _store(self, failures: Sequence[Failure], known: Mapping[str, int]) -> set[str]:
+    def _store(self, failures: Sequence[Failure], known: Mapping[str, Fingerprint]) -> set[str]:
         """Write, queue what is refused again, commit the rest; the ids of what was refused."""
         actions = [_timely(one.action, known) for one in failures]
         written = self._writer.write(actions)
@@ -115,11 +115,10 @@ class Redelivery:
         checkpoint = self._call(lambda: checkpointer.load(self._lease.stream))
         self._call(lambda: checkpointer.commit(self._lease, checkpoint, fingerprints))
 
-    def _recall(self, failures: Sequence[Failure]) -> Mapping[str, int]:
-        """The versions that were delivered last of the objects of *failures*."""
+    def _recall(self, failures: Sequence[Failure]) -> Mapping[str, Fingerprint]:
+        """What was delivered last of the objects of *failures*."""
         object_ids = [one.action.object_id for one in failures]
-        known = self._call(lambda: self._parts.checkpointer.recall(self._lease.stream, object_ids))
-        return {object_id: fingerprint.version for object_id, fingerprint in known.items()}
+        return self._call(lambda: self._parts.checkpointer.recall(self._lease.stream, object_ids))
 
     def _call(self, function: Callable[[], T]) -> T:
         return self._parts.patience.call(self._lease.stream, function)
@@ -129,7 +128,26 @@ def _version(failure: Failure) -> int:
     return failure.action.version
 
 
-def _timely(action: Action, known: Mapping[str, int]) -> Action:
+def _is_superseded(failure: Failure, known: Mapping[str, Fingerprint]) -> bool:
+    """Whether a newer version was delivered."""
+    delivered = known.get(failure.action.object_id)
+    return delivered is not None and delivered.version > _version(failure)
+
+
+def _is_settled(failure: Failure, known: Mapping[str, Fingerprint]) -> bool:
+    """Whether it was delivered, or a newer version was.
+
+    Of a variant that alone says nothing that its version was delivered. No later variant can have
+    been: a reconcile pass leaves alone what waits in the version that it finds.
+    """
+    action = failure.action
+    delivered = known.get(action.object_id)
+    if delivered is None or delivered.version != action.version:
+        return _is_superseded(failure, known)
+    return not action.variant or delivered.digest == digest_of(action)
+
+
+def _timely(action: Action, known: Mapping[str, Fingerprint]) -> Action:
     """A creation, if the object was delivered in another version meanwhile, is an update."""
     if action.kind is ActionKind.CREATED and action.object_id in known:
         return as_update(action)

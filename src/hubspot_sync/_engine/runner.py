@@ -63,8 +63,15 @@ class Runner:
     clock: Clock
     notify: Callable[[Event], None]
 
-    def sync(self, account: Account, stop: threading.Event) -> SyncReport:
+    def sync(
+        self, account: Account, stop: threading.Event, *, reconcile: bool = False
+    ) -> SyncReport:
         """Bring the sink up to date with *account*, until *stop* is set.
+
+        Args:
+            account: The account.
+            stop: Ends the run.
+            reconcile: Whether to compare all records, due or not.
 
         Raises:
             ConfigurationError: There are no credentials for the account; nothing was done.
@@ -73,7 +80,11 @@ class Runner:
         parts = Parts(source=source, **self._storing(stop))
         try:
             return AccountRun(
-                account=account, parts=parts, clock=self.clock, owner=new_owner_name()
+                account=account,
+                parts=parts,
+                clock=self.clock,
+                owner=new_owner_name(),
+                reconcile=reconcile,
             ).run()
         finally:
             source.close()

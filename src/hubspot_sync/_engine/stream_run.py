@@ -20,12 +20,13 @@ from hubspot_sync._processing import (
     doubted,
     newest_versions,
     to_actions,
+    unproved,
     without_queued,
     without_repeats,
 )
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync._windows import advance
-from hubspot_sync.models import Counts
+from hubspot_sync.models import Counts, Mode, to_milliseconds
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -81,7 +82,7 @@ class StreamRun:
         self._resumed = resumed
         self._begun = resumed
         self._doubtful = checkpoint.doubtful
-        self._start = evolve(checkpoint, reading=reading)
+        self._stored = evolve(checkpoint, reading=reading)
         settings = parts.settings
         self._pages: BoundedQueue[Page] = BoundedQueue(_PAGES_AHEAD, settings.queue_bytes)
         self._batches: BoundedQueue[Batch] = BoundedQueue(settings.queue_size, settings.queue_bytes)
@@ -140,6 +141,7 @@ class StreamRun:
             for batch in self._batches:
                 self._begin(batch)
                 self._delivery.deliver(batch)
+                self._stored = batch.checkpoint
                 self._in_flight.remove(batch.fingerprints)
         finally:
             self._batches.abandon()
@@ -149,10 +151,14 @@ class StreamRun:
         """Note that the pass has begun before the sink is told anything of it.
 
         If the run is cut off between the sink's answer and the commit, the next one sees that.
+        A variant is noted for each object: its version is known, so afterwards only an unproved
+        digest tells that the sink may have other values than those that were committed last.
         """
-        if batch.actions and not self._begun:
+        variants = unproved(batch.fingerprints, (one for one in batch.actions if one.variant))
+        if variants or (batch.actions and not self._begun):
             self._parts.patience.call(
-                self._stream, lambda: self._parts.checkpointer.commit(self._lease, self._start)
+                self._stream,
+                lambda: self._parts.checkpointer.commit(self._lease, self._stored, variants),
             )
             self._begun = True
 
@@ -174,8 +180,10 @@ class StreamRun:
         """Validate, leave out what is known, associate, and make actions."""
         skipped = self._oddities.skipped(row for page in pages for row in page.skipped)
         records, doubled = newest_versions(record for page in pages for record in page.records)
-        known = self._known(records)
-        fresh, repeated = without_repeats(records, known)
+        known, on_their_way = self._known(records)
+        reconciling = self._reading.mode is Mode.RECONCILE
+        compared = known.keys() - on_their_way.keys() if reconciling else ()
+        fresh, repeated = without_repeats(records, known, compared)
         queued = self._refusals.held([record.object_id for record in fresh])
         fresh, waiting = without_queued(fresh, queued)
         self._oddities.kept_as_text(fresh)
@@ -184,6 +192,7 @@ class StreamRun:
             self._associate(fresh),
             doubted(known, queued),
             deliver_unchanged=self._parts.settings.deliver_unchanged or self._doubtful,
+            variant=to_milliseconds(self._reading.end) if reconciling else 0,
         )
         self._in_flight.add(outcome.fingerprints)
         self._checkpoint = advance(
@@ -201,15 +210,17 @@ class StreamRun:
             },
         )
 
-    def _known(self, records: Sequence[Record]) -> Mapping[str, Fingerprint]:
-        """What was delivered before, or is on its way to the sink in this version."""
+    def _known(
+        self, records: Sequence[Record]
+    ) -> tuple[Mapping[str, Fingerprint], Mapping[str, Fingerprint]]:
+        """What was delivered before or is on its way to the sink, and the latter alone."""
         # Looked at first: what leaves the way to the sink meanwhile is in a store by then.
         in_flight = self._in_flight.same_or_newer(records)
         object_ids = [record.object_id for record in records]
         recalled = self._parts.patience.call(
             self._stream, lambda: self._parts.checkpointer.recall(self._stream, object_ids)
         )
-        return {**recalled, **in_flight}
+        return {**recalled, **in_flight}, in_flight
 
     def _associate(self, records: Sequence[Record]) -> list[Record]:
         """Add the associations that did not come with the records."""

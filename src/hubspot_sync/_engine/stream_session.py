@@ -13,13 +13,13 @@ from hubspot_sync._engine.redelivery import Redelivery
 from hubspot_sync._engine.refusals import Refusals
 from hubspot_sync._engine.stream_run import StreamRun
 from hubspot_sync._windows import plan_pass
-from hubspot_sync.models import Checkpoint, Counts, RetryCounts, StreamStarted
+from hubspot_sync.models import Checkpoint, Counts, Mode, RetryCounts, StreamStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hubspot_sync._engine.parts import Parts
-    from hubspot_sync.models import Lease, Mode, StreamKey, StreamSettings
+    from hubspot_sync.models import Lease, StreamKey, StreamSettings
 
 
 class StreamSession:
@@ -31,9 +31,10 @@ class StreamSession:
         wanted: What to read of each record.
         owner: Who takes the lease.
         before_first_write: Called before anything of a new stream is stored.
+        reconcile: Whether to compare all records, due or not.
 
     Attributes:
-        mode: How records are found; None until that is known.
+        mode: How the first pass finds records; None until that is known.
     """
 
     def __init__(
@@ -44,12 +45,15 @@ class StreamSession:
         wanted: StreamSettings,
         owner: str,
         before_first_write: Callable[[], None],
+        reconcile: bool = False,
     ) -> None:
         self._parts = parts
         self._stream = stream
         self._wanted = wanted
         self._owner = owner
         self._before_first_write = before_first_write
+        # True when it has to be, None when it is due, False once all records were read.
+        self._reconcile: bool | None = reconcile or None
         self._refusals = Refusals(parts, stream)
         self._runs: list[StreamRun] = []
         self._redelivery: Redelivery | None = None
@@ -95,7 +99,7 @@ class StreamSession:
             self._redelivery.retry()
 
     def _pass(self, lease: Lease) -> bool:
-        """Read one pass; whether an earlier run had begun it, so that another one is due."""
+        """Read one pass; whether it does not lead up to the present, so that another is due."""
         if self._parts.stop.is_set():
             raise StopRequested
         checkpoint = self._parts.patience.call(
@@ -103,8 +107,15 @@ class StreamSession:
         )
         if checkpoint == Checkpoint():
             self._before_first_write()
-        reading = plan_pass(checkpoint, self._parts.source.server_time(), self._parts.settings)
+        reading = plan_pass(
+            checkpoint,
+            self._parts.source.server_time(),
+            self._parts.settings,
+            reconcile=self._reconcile,
+        )
         resumed = checkpoint.reading is not None
+        if reading.mode is not Mode.INCREMENTAL and not resumed:
+            self._reconcile = False
         checkpoint = evolve(checkpoint, doubtful=checkpoint.doubtful or resumed)
         self.mode = self.mode or reading.mode
         self._parts.notify(
@@ -121,4 +132,4 @@ class StreamSession:
         )
         self._runs.append(run)
         run.run()
-        return resumed
+        return resumed or reading.mode is Mode.RECONCILE

@@ -23,12 +23,12 @@ class Written:
 
     Attributes:
         delivered: How many the sink accepted.
-        repeated: How many it held already.
+        repeated: Those that it held already.
         refusals: Those that it, or a validator, refused.
     """
 
     delivered: int = 0
-    repeated: int = 0
+    repeated: tuple[Action, ...] = ()
     refusals: tuple[Refusal, ...] = ()
 
     def __add__(self, other: Written) -> Written:
@@ -97,8 +97,9 @@ class SinkWriter:
             raise InvariantError("the sink refused actions that it was not given")
         named = answer.already_created - answer.refused.keys()
         again = [action for action in actions if action.action_id in named]
-        repeated = len(answer.repeated - answer.refused.keys() - answer.already_created)
-        delivered = len(actions) - len(refusals) - len(again) - repeated
+        held = answer.repeated - answer.refused.keys() - answer.already_created
+        repeated = tuple(action for action in actions if action.action_id in held)
+        delivered = len(actions) - len(refusals) - len(again) - len(repeated)
         known = Written(delivered=delivered, repeated=repeated, refusals=refusals)
         return known + self._store([as_update(_created(action)) for action in again])
 

@@ -69,9 +69,9 @@ class Checkpointer(Protocol):
         """Store *checkpoint* and *fingerprints* under *lease*.
 
         What is stored says that the sink has accepted everything before it, so it may only be
-        called after the sink answered. Fingerprints never go back to an older version. After a
-        crash inside the call some fingerprints may be stored without the checkpoint, never the
-        other way round.
+        called after the sink answered. Fingerprints never go back to an older version; of one
+        version the last one counts, whatever its digest. After a crash inside the call some
+        fingerprints may be stored without the checkpoint, never the other way round.
 
         - Twice: the same again changes nothing.
         - Racing: the holder of the newer fence wins; the other is refused and changes nothing.

@@ -30,12 +30,14 @@ class ActionSink(Protocol):
         sink that cannot tell leaves `already_created` empty; then a crash between its answer and
         the commit of the checkpoint can lead to a second creation.
         A sink that keeps the newest version of each object only has nothing to store of an older
-        one, so that one comes back in `repeated`.
+        one, so that one comes back in `repeated`; of one version the highest variant is the
+        newest.
 
         - Empty: no actions is a no-op with an empty answer.
         - Twice: the second time all ids come back in `repeated`, and nothing changes.
         - Racing: of two callers with the same action one gets it accepted, the other repeated.
-        - Order: actions on one object are given in ascending order of version.
+        - Order: actions on one object are given in ascending order of version, and of one
+          version in ascending order of variant.
 
         Raises:
             StoreUnavailableError: It is not known which actions are stored; the engine repeats
@@ -70,8 +72,8 @@ class ErrorQueue(Protocol):
         """Store *failures* durably, each in the place of its object.
 
         - Empty: no failures is a no-op.
-        - Twice: the later call replaces the earlier one. A failure of an older version than the
-          one that is held changes nothing.
+        - Twice: the later call replaces the earlier one of the same version, whatever its
+          variant. A failure of an older version than the one that is held changes nothing.
         - Racing: of two versions of one object the newer one stays.
         """
 

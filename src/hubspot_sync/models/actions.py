@@ -36,10 +36,14 @@ class Action:
         kind: What happened.
         version: The record's modified time in milliseconds since 1970.
         occurred_at: When it happened in HubSpot: the create date for a creation, the modified
-            date for an update; aware, to the millisecond.
+            date for an update, and where that did not move, the time at which a reconcile pass
+            looked; aware, to the millisecond.
         properties: All values that were read, by property name; None where there is no value.
         associations: Associated records by object type: an empty tuple where there are none, no
             key where they were not asked for.
+        variant: 0, unless a version was delivered before and a reconcile pass found other values
+            or associations in it: then the pass's end in milliseconds since 1970. Of one version
+            the highest variant is the newest.
     """
 
     account: AccountKey
@@ -50,18 +54,20 @@ class Action:
     occurred_at: datetime
     properties: Mapping[str, Value]
     associations: Mapping[str, tuple[Association, ...]] = field(factory=dict)
+    variant: int = 0
 
     @property
     def action_id(self) -> str:
-        """The same for the same version of the same object, whatever the kind.
+        """The same for the same version and variant of the same object, whatever the kind.
 
         All parts but the domain are free of colons, so two objects never share an id.
         """
         account = self.account
-        return (
+        action_id = (
             f"{account.domain_id}:{account.account_id}:{self.object_type}"
             f":{self.object_id}:{self.version}"
         )
+        return f"{action_id}.{self.variant}" if self.variant else action_id
 
     @property
     def name(self) -> str:
@@ -70,7 +76,7 @@ class Action:
 
     @property
     def modified_at(self) -> datetime:
-        """When the object was last modified in HubSpot, aware, to the millisecond."""
+        """The object's modified date in HubSpot, aware, to the millisecond."""
         return from_milliseconds(self.version)
 
 

@@ -21,6 +21,7 @@ class Mode(Enum):
 
     BACKFILL = "backfill"
     INCREMENTAL = "incremental"
+    RECONCILE = "reconcile"
 
 
 @frozen(kw_only=True)
@@ -51,7 +52,7 @@ class Pass:
 
     Attributes:
         mode: How records are found.
-        start: Modified time from which records are wanted, inclusive; None in a backfill.
+        start: Modified time from which records are wanted, inclusive; None where all are.
         end: Modified time up to which the pass promises completeness, exclusive.
         ranges: What is still to be read; empty when the pass is complete.
     """
@@ -62,7 +63,7 @@ class Pass:
     ranges: tuple[IdRange, ...] = (IdRange(),)
 
     def __attrs_post_init__(self) -> None:
-        if (self.start is None) != (self.mode is Mode.BACKFILL):
+        if (self.start is None) == (self.mode is Mode.INCREMENTAL):
             raise InvariantError(f"a pass in {self.mode.value} mode cannot start at {self.start}")
 
 
@@ -76,6 +77,9 @@ class Checkpoint:
         index_floor: Later passes never look back beyond this instant: everything before it was
             read from HubSpot's primary storage, whose answers are not late. None until the
             backfill is complete.
+        reconciled_at: The end of the last complete pass over all records, backfill or reconcile:
+            what HubSpot held then is in the sink, whether it moved a modified date or not. None
+            until the backfill is complete.
         reading: The pass under way, or None between passes.
         doubtful: Whether a pass was cut off and none has run through since. The sink may then
             hold later versions than the fingerprints tell of, so a digest that is as before does
@@ -84,6 +88,7 @@ class Checkpoint:
 
     high_water_mark: datetime | None = field(default=None, validator=is_aware)
     index_floor: datetime | None = field(default=None, validator=is_aware)
+    reconciled_at: datetime | None = field(default=None, validator=is_aware)
     reading: Pass | None = None
     doubtful: bool = False
 
@@ -95,7 +100,8 @@ class Fingerprint:
     Attributes:
         object_id: HubSpot's id, digits as text.
         version: Its modified time in milliseconds since 1970.
-        digest: A digest of the properties and associations that were delivered.
+        digest: A digest of the properties and associations that were delivered; empty where it
+            is not known which of them the sink has in this version.
     """
 
     object_id: str

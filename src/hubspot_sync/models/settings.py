@@ -86,6 +86,10 @@ class SyncSettings:
             HubSpot's search index shows some changes late.
         settle_lag: How far before the present a window ends.
         clock_margin: How far HubSpot's clock may differ from what is known of it here.
+        reconcile_every: How long after the last pass over all records the next one is due, which
+            compares each record with what was delivered and so finds what moved no modified date.
+            It costs as many calls as the backfill did, one for 100 records. None for never but on
+            demand.
         batch_size: Actions handed to the sink at once.
         queue_size: Actions that wait for the sink at most; the reader waits when it is full.
         queue_bytes: The same, as a rough size in bytes.
@@ -106,6 +110,7 @@ class SyncSettings:
     lookback: timedelta = field(default=timedelta(minutes=5), validator=is_not_negative)
     settle_lag: timedelta = field(default=timedelta(0), validator=is_not_negative)
     clock_margin: timedelta = field(default=timedelta(seconds=2), validator=is_not_negative)
+    reconcile_every: timedelta | None = field(default=timedelta(days=7), validator=is_positive)
     batch_size: int = field(default=1_000, validator=is_positive)
     queue_size: int = field(default=1_000, validator=is_positive)
     queue_bytes: int = field(default=32 * 1024 * 1024, validator=is_positive)

@@ -28,6 +28,7 @@ class MirroredRecord:
         object_type: Canonical name of the object type ("contacts").
         object_id: HubSpot's id of the object, digits as text.
         version: The modified time in milliseconds since 1970.
+        variant: Tells later forms of one version apart, as in `Action`; mostly 0.
         created_at: When it was created in HubSpot; None if the sink was never told.
         modified_at: When it was last modified in HubSpot.
         properties: Values by property name, as the newest action had them.
@@ -40,6 +41,7 @@ class MirroredRecord:
     object_type: str
     object_id: str
     version: int
+    variant: int
     created_at: datetime | None
     modified_at: datetime
     properties: Mapping[str, Value]
@@ -51,7 +53,8 @@ class MirroredRecord:
 class MemoryRecordSink:
     """An `ActionSink` in memory that keeps the newest form of every object.
 
-    An action of the version that is held, or of an older one, is a repeat and changes nothing.
+    An action of the version and variant that are held, or of older ones, is a repeat and changes
+    nothing.
 
     Args:
         clock: Dates the records; the operating system's time by default.
@@ -76,7 +79,7 @@ class MemoryRecordSink:
             for action in actions:
                 place = (action.account, action.object_type, action.object_id)
                 held = self._kept.get(place)
-                if held is not None and action.version <= held.version:
+                if held is not None and _rank(action) <= _rank(held):
                     repeated.add(action.action_id)
                     continue
                 try:
@@ -86,6 +89,11 @@ class MemoryRecordSink:
         return SinkAnswer(repeated=frozenset(repeated), refused=refused)
 
 
+def _rank(one: Action | MirroredRecord) -> tuple[int, int]:
+    """The higher, the newer."""
+    return one.version, one.variant
+
+
 def _record(action: Action, held: MirroredRecord | None, now: datetime) -> MirroredRecord:
     known = held.created_at if held else None
     return MirroredRecord(
@@ -93,6 +101,7 @@ def _record(action: Action, held: MirroredRecord | None, now: datetime) -> Mirro
         object_type=action.object_type,
         object_id=action.object_id,
         version=action.version,
+        variant=action.variant,
         created_at=action.occurred_at if action.kind is ActionKind.CREATED else known,
         modified_at=action.modified_at,
         properties=dict(action.properties),

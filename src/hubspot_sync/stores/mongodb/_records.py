@@ -30,7 +30,8 @@ _PLACE: Final = ("domain_id", "account_id", "object_type", "object_id")
 class MongoRecordSink:
     """An `ActionSink` that keeps the newest form of every object in the collection `records`.
 
-    An action of the version that is held, or of an older one, is a repeat and changes nothing.
+    An action of the version and variant that are held, or of older ones, is a repeat and changes
+    nothing.
     Fields that the host adds to the documents stay.
 
     Args:
@@ -80,6 +81,7 @@ def _document(action: Action, stored_at: datetime) -> dict[str, Any]:
         "object_type": action.object_type,
         "object_id": action.object_id,
         "version": Int64(action.version),
+        "variant": Int64(action.variant),
         "created_at": action.occurred_at if action.kind is ActionKind.CREATED else None,
         "modified_at": action.modified_at,
         "properties": properties_to_bson(action.properties),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
     Document = dict[str, Any]
+    Rank = tuple[int, int]
 
 # Set when a document is made, and left alone afterwards.
 _KEPT: Final = ("_id", "domain_id", "account_id", "object_type", "object_id", "first_stored_at")
@@ -31,7 +32,8 @@ class Wanted:
 
     Attributes:
         action_id: Names the action in the answer.
-        document: The whole document with `_id` and `version`; None in it leaves what is held.
+        document: The whole document with `_id`, `version` and `variant`; None in it leaves what is
+            held.
     """
 
     action_id: str
@@ -44,10 +46,9 @@ class Wanted:
         return key
 
     @property
-    def version(self) -> int:
-        """The version of the document."""
-        version: int = self.document["version"]
-        return version
+    def rank(self) -> Rank:
+        """The higher, the newer."""
+        return _rank(self.document)
 
     def values(self) -> Document:
         """What changes in a document that is held in an older version."""
@@ -66,10 +67,18 @@ class Wanted:
         new = {name: value for name, value in self.document.items() if name not in values}
         del new["_id"]
         return UpdateOne(
-            {"_id": self.key, "version": {"$lt": self.version}},
+            {"_id": self.key, **self._older()},
             {"$set": values, "$setOnInsert": new},
             upsert=True,
         )
+
+    def _older(self) -> Document:
+        """Matches what this one replaces; a document may be from before there were variants."""
+        version, variant = self.rank
+        older: Document = {"version": {"$lt": version}}
+        if not variant:
+            return older
+        return {"$or": [older, {"version": version, "variant": {"$not": {"$gte": variant}}}]}
 
 
 @define
@@ -87,9 +96,9 @@ class Outcome:
 def store(collection: Collection[Document], wanted: Sequence[Wanted], outcome: Outcome) -> None:
     """Store each of *wanted*, of different documents, unless the one that is held is as new."""
     while wanted:
-        held = _versions(collection, wanted)
+        held = _ranks(collection, wanted)
         outcome.repeated |= {
-            one.action_id for one in wanted if one.version <= held.get(one.key, one.version - 1)
+            one.action_id for one in wanted if one.key in held and one.rank <= held[one.key]
         }
         newer = [one for one in wanted if one.action_id not in outcome.repeated]
         known = [one for one in newer if one.key in held]
@@ -99,17 +108,24 @@ def store(collection: Collection[Document], wanted: Sequence[Wanted], outcome: O
             wanted += _upsert(collection, known, outcome)
 
 
-def _versions(
+def _rank(document: Document) -> Rank:
+    return document["version"], document.get("variant", 0)
+
+
+def _ranks(
     collection: Collection[Document],
     wanted: Sequence[Wanted],
     session: ClientSession | None = None,
-) -> dict[str, int]:
+) -> dict[str, Rank]:
     keys = [one.key for one in wanted]
     # In one go, by what a majority has, so that no failover takes a repeat back.
     found = collection.find(
-        {"_id": {"$in": keys}}, {"version": True}, batch_size=len(keys) + 1, session=session
+        {"_id": {"$in": keys}},
+        {"version": True, "variant": True},
+        batch_size=len(keys) + 1,
+        session=session,
     )
-    return {document["_id"]: document["version"] for document in found}
+    return {document["_id"]: _rank(document) for document in found}
 
 
 def _change_together(collection: Collection[Document], wanted: Sequence[Wanted]) -> bool:
@@ -128,8 +144,8 @@ def _change_together(collection: Collection[Document], wanted: Sequence[Wanted])
             client.start_session() as session,
             session.start_transaction(write_concern=collection.write_concern),
         ):
-            held = _versions(collection, wanted, session)
-            if not all(held.get(one.key, one.version) < one.version for one in wanted):
+            held = _ranks(collection, wanted, session)
+            if not all(held.get(one.key, one.rank) < one.rank for one in wanted):
                 session.abort_transaction()
                 return False
             collection.bulk_write(

@@ -25,19 +25,21 @@ if TYPE_CHECKING:
     Row = tuple[Any, ...]
 
 _UPSERT: Final = """INSERT INTO records AS held (domain_id, account_id, object_type, object_id,
-    version, created_at, modified_at, properties, associations, first_stored_at, last_stored_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    version, variant, created_at, modified_at, properties, associations, first_stored_at,
+    last_stored_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (domain_id, account_id, object_type, object_id) DO UPDATE SET
-    version = excluded.version, created_at = coalesce(excluded.created_at, held.created_at),
-    modified_at = excluded.modified_at, properties = excluded.properties,
-    associations = excluded.associations, last_stored_at = excluded.last_stored_at
-    WHERE excluded.version > held.version"""
+    version = excluded.version, variant = excluded.variant,
+    created_at = coalesce(excluded.created_at, held.created_at), modified_at = excluded.modified_at,
+    properties = excluded.properties, associations = excluded.associations,
+    last_stored_at = excluded.last_stored_at
+    WHERE (excluded.version, excluded.variant) > (held.version, held.variant)"""
 
 
 class SqliteRecordSink:
     """An `ActionSink` that keeps the newest form of every object as a row of the table `records`.
 
-    An action of the version that is held, or of an older one, is a repeat and changes nothing.
+    An action of the version and variant that are held, or of older ones, is a repeat and changes
+    nothing.
 
     Args:
         database: The file; the caller closes it.
@@ -68,6 +70,7 @@ def _row(action: Action, stored_at: str) -> Row:
         action.object_type,
         action.object_id,
         action.version,
+        action.variant,
         instant_to_text(action.occurred_at) if created else None,
         instant_to_text(action.modified_at),
         orjson.dumps(properties_to_document(action.properties)).decode(),

@@ -124,9 +124,13 @@ def _add_accounts(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _add_variants(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE records ADD COLUMN variant INTEGER NOT NULL DEFAULT 0")
+
+
 # The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
 # processes wait for: all of them take effect, or none.
-STEPS: Final[tuple[Step, ...]] = (_add_accounts,)
+STEPS: Final[tuple[Step, ...]] = (_add_accounts, _add_variants)
 
 
 def ensure(connection: sqlite3.Connection, path: str) -> None:

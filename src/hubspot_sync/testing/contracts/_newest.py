@@ -79,6 +79,43 @@ class NewestCases:
         assert before == [kept for kept in stored() if kept.object_id != "3"]
 
     @pytest.mark.usefixtures("_newest_only")
+    def test_a_later_variant_replaces_an_earlier_one(
+        self, store: ActionSink, stored: Stored
+    ) -> None:
+        """Of one version the highest variant counts; a newer version counts more than any."""
+        forms = [
+            action(variant=variant, version=version, properties={"score": number})
+            for number, (version, variant) in enumerate(
+                [(VERSION, 0), (VERSION, 5), (VERSION, 70), (VERSION + 1, 0), (VERSION + 1, 6)]
+            )
+        ]
+
+        for number, form in enumerate(forms):
+            assert SinkAnswer() == store.write([form])
+
+            obsolete = [evolve(one, properties={"score": -1}) for one in forms[: number + 1]]
+            for one in obsolete:
+                assert SinkAnswer(repeated=frozenset({one.action_id})) == store.write([one])
+            (kept,) = stored()
+            assert (form.version, form.variant) == (kept.version, kept.variant)
+            assert form.properties == dict(kept.properties)
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_new_later_and_earlier_variants_in_one_batch(
+        self, store: ActionSink, stored: Stored
+    ) -> None:
+        """Each is dealt with by what is held of it."""
+        store.write([action(str(n), variant=n % 3 * 10) for n in range(30)])
+        batch = [action(str(n), variant=10) for n in range(40)]
+
+        answer = store.write(batch)
+
+        repeated = frozenset(action(str(n), variant=10).action_id for n in range(30) if n % 3)
+        assert SinkAnswer(repeated=repeated) == answer
+        expected = [(str(n), 20 if n % 3 == 2 and n < 30 else 10) for n in range(40)]
+        assert sorted(expected) == sorted((kept.object_id, kept.variant) for kept in stored())
+
+    @pytest.mark.usefixtures("_newest_only")
     def test_versions_of_one_object_in_one_batch(self, store: ActionSink, stored: Stored) -> None:
         """They count as if they came one by one: only what comes after a newer one is repeated."""
         batch = [

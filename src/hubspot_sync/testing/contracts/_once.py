@@ -111,6 +111,18 @@ class OnceCases:
 
         assert ids_of(batch) == ids_of(stored())
 
+    @pytest.mark.usefixtures("_versions")
+    def test_variants_of_one_version_are_different_actions(
+        self, store: ActionSink, stored: Stored
+    ) -> None:
+        """Each is stored once, in whatever order, beside the version as it came first."""
+        batch = [creation(), action(variant=VERSION + 7), action(variant=VERSION + 3)]
+
+        assert SinkAnswer() == store.write(batch)
+        assert SinkAnswer(repeated=frozenset(ids_of(batch))) == store.write(batch)
+
+        assert ids_of(batch) == ids_of(stored())
+
     def test_the_same_version_is_repeated_whatever_its_kind(
         self, store: ActionSink, stored: Stored
     ) -> None:

@@ -166,7 +166,12 @@ def progress(mark: datetime | None = MOMENT) -> Checkpoint:
         end=MOMENT + timedelta(milliseconds=1),
         ranges=ranges,
     )
-    return Checkpoint(high_water_mark=mark, index_floor=MOMENT, reading=reading)
+    return Checkpoint(
+        high_water_mark=mark,
+        index_floor=MOMENT,
+        reconciled_at=MOMENT + timedelta(milliseconds=7),
+        reading=reading,
+    )
 
 
 def at_once(work: Callable[[int], T], threads: int = 8) -> list[T]:

@@ -106,6 +106,15 @@ class CheckpointerContract(LeaseCases):
         expected = {"1": newer, "2": a_print("2"), "3": equal, "4": a_print("4"), "5": a_print("5")}
         assert expected == store.recall(STREAM, ["1", "2", "3", "4", "5", "6"])
 
+    def test_a_version_with_other_values(self, store: Checkpointer) -> None:
+        """The digest of the last commit counts, an empty one and one that was there before too."""
+        lease = store.acquire(STREAM, "a", LONG)
+
+        for digest in (b"a" * 16, b"b" * 16, b"", b"a" * 16, b""):
+            fingerprint = a_print("1", VERSION, digest)
+            store.commit(lease, progress(), [a_print("2"), fingerprint])
+            assert {"1": fingerprint, "2": a_print("2")} == store.recall(STREAM, ["1", "2"])
+
     def test_one_object_twice_in_a_commit(self, store: Checkpointer) -> None:
         """The newest version counts, in whatever order they come."""
         lease = store.acquire(STREAM, "a", LONG)

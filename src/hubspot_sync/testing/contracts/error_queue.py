@@ -44,6 +44,7 @@ _SECOND = timedelta(seconds=1)
 _KEPT = {
     "rich": rich_action(),
     "every kind of value": creation(properties=dict(ALL_KINDS)),
+    "a variant": action(variant=VERSION + 7),
     "strange names": action(properties={name: name for name in STRANGE_NAMES}),
     "thousands of digits": action(properties={"number": 7**9_000}),
     "the first year": action(occurred_at=MOMENT.replace(year=1, month=1, day=1, tzinfo=KATHMANDU)),
@@ -115,6 +116,18 @@ class ErrorQueueContract(OperatingCases):
 
         assert [newest, failure("2")] == walk(store)
         assert store.held(STREAM, ["1", "2", "3"]) == {"1": VERSION + 1, "2": VERSION}
+
+    def test_a_variant_takes_the_place_of_its_version(self, store: ErrorQueue) -> None:
+        """Whoever gives it has a reason to; an older version stays out whatever its variant."""
+        newest = failure(of=action(variant=7, properties={"score": 1}))
+        older = failure(of=action(version=VERSION - 1, variant=9))
+        store.put([failure()])
+
+        store.put([newest])
+        store.put([older])
+
+        assert [newest] == walk(store)
+        assert store.held(STREAM, ["1"]) == {"1": VERSION}
 
     def test_a_large_one_makes_room_for_a_small_one(self, store: ErrorQueue) -> None:
         """And the other way round."""

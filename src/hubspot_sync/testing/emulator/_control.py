@@ -31,6 +31,7 @@ _RECORD_PARTS: Final = 3
 _VERBS: Final = {
     "touch": "ids",
     "bump": "ids",
+    "recalculate": "ids",
     "create": "id",
     "define_label": "type_id",
     "update": "",

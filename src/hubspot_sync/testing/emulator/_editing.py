@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count as counter
 from typing import TYPE_CHECKING, Final
 
-from hubspot_sync.testing.emulator._instants import to_milliseconds
+from hubspot_sync.testing.emulator._instants import to_iso, to_milliseconds
 from hubspot_sync.testing.emulator._portal import Portal
 from hubspot_sync.testing.emulator._series import Series
 from hubspot_sync.testing.emulator._table import Record
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from hubspot_sync.testing.emulator._types import ObjectType
 
 _TOUCHED: Final = {"0-1": "jobtitle", "0-2": "description", "0-3": "dealname"}
+_COMPUTED_BY_HUBSPOT: Final = {
+    "0-1": "hs_analytics_last_timestamp",
+    "0-2": "hs_last_sales_activity_timestamp",
+}
 
 
 class AccountContent:
@@ -147,6 +151,23 @@ class AccountContent:
         with self._portal.lock:
             return self._stamp(kind, self._chosen(kind, count, object_ids), dict)
 
+    def recalculate(
+        self,
+        object_type: str,
+        *,
+        count: int | None = None,
+        object_ids: Iterable[str] | None = None,
+    ) -> list[str]:
+        """Give a value that HubSpot computes anew; no modified date moves (HubSpot 9).
+
+        Arguments, result and errors are those of `touch`.
+        """
+        kind = self._portal.kind(object_type)
+        name = _COMPUTED_BY_HUBSPOT.get(kind.type_id, "description")
+        with self._portal.lock:
+            numbers = self._chosen(kind, count, object_ids)
+            return self._set(kind, numbers, lambda: {name: to_iso(next(self._touches))}, None)
+
     def archive(self, object_type: str, *object_ids: str) -> None:
         """Delete records, and their associations with them; no modified date moves."""
         kind = self._portal.kind(object_type)
@@ -243,8 +264,16 @@ class AccountContent:
     def _stamp(
         self, kind: ObjectType, numbers: Sequence[int], values: Callable[[], Mapping[str, str]]
     ) -> list[str]:
+        return self._set(kind, numbers, values, self._portal.now())
+
+    def _set(
+        self,
+        kind: ObjectType,
+        numbers: Sequence[int],
+        values: Callable[[], Mapping[str, str]],
+        now: int | None,
+    ) -> list[str]:
         records = [self._portal.record(kind, number) for number in numbers]
-        now = self._portal.now()
         for record in records:
             self._portal.write(kind, record, values(), now)
         return [str(record.number) for record in records]

@@ -72,6 +72,7 @@ class Meddling:
         edits_per_call: Records that get a new value and modified date.
         creates_per_call: Records that are added.
         archives_per_call: Records that are deleted.
+        recalculations_per_call: Records that get a new value and no new modified date.
         associations_per_call: Contacts that are associated with a company, or one taken away.
 
     Raises:
@@ -81,6 +82,7 @@ class Meddling:
     edits_per_call: float = _rate()
     creates_per_call: float = _rate()
     archives_per_call: float = _rate()
+    recalculations_per_call: float = _rate()
     associations_per_call: float = _rate()
 
 

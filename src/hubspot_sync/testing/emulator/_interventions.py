@@ -49,6 +49,8 @@ class Meddler:
         with self._portal.lock:
             for _ in range(times(wanted.edits_per_call)):
                 self._account.touch(kind.name, object_ids=self._some(kind.name))
+            for _ in range(times(wanted.recalculations_per_call)):
+                self._account.recalculate(kind.name, object_ids=self._some(kind.name))
             for _ in range(times(wanted.creates_per_call)):
                 self._account.create(kind.name)
             for _ in range(times(wanted.archives_per_call)):

@@ -151,9 +151,9 @@ class Portal:
             self.revision += 1
 
     def write(
-        self, kind: ObjectType, record: Record, values: Mapping[str, str | None], now: int
+        self, kind: ObjectType, record: Record, values: Mapping[str, str | None], now: int | None
     ) -> None:
-        """Set values (None clears) and move the modified date."""
+        """Set values (None clears) and move the modified date; it stays where *now* is None."""
         with self.lock:
             self._note(kind, record)
             for name, value in values.items():
@@ -161,7 +161,8 @@ class Portal:
                     record.values.pop(name, None)
                 else:
                     record.values[name] = value
-            self.table(kind).stamp(record, now)
+            if now is not None:
+                self.table(kind).stamp(record, now)
             self.revision += 1
 
     def archive(self, kind: ObjectType, record: Record) -> None:
