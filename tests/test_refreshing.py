@@ -14,6 +14,7 @@ from hubspot_sync import (
     ConfigurationError,
     HubSpotUnavailableError,
     OAuthApp,
+    OAuthAppError,
     OAuthTokens,
     StoreUnavailableError,
     WrongAccountError,
@@ -286,8 +287,8 @@ class TestNothingIsLost:
         [
             (400, "BAD_REFRESH_TOKEN", AuthorizationRevokedError),
             (400, "BAD_HUB", AuthorizationRevokedError),
-            (400, "BAD_CLIENT_ID", ConfigurationError),
-            (400, "BAD_CLIENT_SECRET", ConfigurationError),
+            (400, "BAD_CLIENT_ID", OAuthAppError),
+            (400, "BAD_CLIENT_SECRET", OAuthAppError),
             (400, "BAD_REDIRECT_URI", ConfigurationError),
             (401, None, ConfigurationError),
         ],
