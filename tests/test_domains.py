@@ -247,6 +247,11 @@ def methods(domain, account_id):
     """A call of each method that names an account."""
     return {
         "account": lambda: domain.account(account_id),
+        # None is any account there.
+        "authorization_url": lambda: domain.authorization_url(
+            "" if account_id is None else account_id
+        ),
+        "disconnect": lambda: domain.disconnect(account_id),
         "configure": lambda: domain.configure(account_id, name="mine"),
         "pause": lambda: domain.pause(account_id),
         "resume": lambda: domain.resume(account_id),
@@ -266,7 +271,9 @@ def test_every_method_is_tried(engine):
     assert public - set(methods(None, None)) == {
         "accounts",
         "add",
+        "connect",
         "domain_id",
+        "finish_authorization",
         "sync_all",
     }
 

@@ -53,7 +53,12 @@ from hubspot_sync.models import (
     SyncReport,
     SyncSettings,
 )
-from hubspot_sync.presets import embedded_engine, hubspot_source_factory, mongodb_engine
+from hubspot_sync.presets import (
+    embedded_engine,
+    hubspot_connecting,
+    hubspot_source_factory,
+    mongodb_engine,
+)
 
 __all__ = [
     "AccessError",
@@ -104,6 +109,7 @@ __all__ = [
     "UnknownAccountError",
     "WrongAccountError",
     "embedded_engine",
+    "hubspot_connecting",
     "hubspot_source_factory",
     "mongodb_engine",
 ]

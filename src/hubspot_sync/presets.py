@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._encryption import CredentialCipher
+    from hubspot_sync._engine.connecting import ConnectingParts
     from hubspot_sync.interfaces import (
         AccountStore,
         ActionSink,
         Checkpointer,
         ErrorQueue,
+        NonceStore,
         Observer,
         SourceFactory,
         TokenStore,
@@ -74,6 +76,7 @@ def embedded_engine(
         SqliteCheckpointer,
         SqliteDatabase,
         SqliteErrorQueue,
+        SqliteNonceStore,
         SqliteTokenStore,
     )
 
@@ -84,6 +87,7 @@ def embedded_engine(
         sink=sink or SqliteActionSink(database, clock=clock),
         checkpointer=SqliteCheckpointer(database, clock=clock),
         accounts=accounts or SqliteAccountStore(database),
+        nonces=SqliteNonceStore(database, clock=clock),
         error_queue=error_queue or SqliteErrorQueue(database),
         validators=validators,
         oauth_app=oauth_app,
@@ -139,6 +143,7 @@ def mongodb_engine(
         MongoCheckpointer,
         MongoDatabase,
         MongoErrorQueue,
+        MongoNonceStore,
         MongoTokenStore,
     )
 
@@ -154,6 +159,7 @@ def mongodb_engine(
         sink=sink or MongoActionSink(database, clock=clock),
         checkpointer=MongoCheckpointer(database),
         accounts=accounts or MongoAccountStore(database),
+        nonces=MongoNonceStore(database),
         error_queue=error_queue or MongoErrorQueue(database),
         validators=validators,
         oauth_app=oauth_app,
@@ -190,12 +196,44 @@ def hubspot_source_factory(
     )
 
 
+def hubspot_connecting(
+    nonces: NonceStore,
+    *,
+    oauth_app: OAuthApp | None = None,
+    hubspot: HubSpotSettings | None = None,
+    clock: Clock | None = None,
+) -> ConnectingParts:
+    """What `SyncEngine` needs as *connecting* when a host puts its engine together itself.
+
+    Args:
+        nonces: Remembers which consents were used; all processes of the host share it.
+        oauth_app: The OAuth app; without one, static access tokens only can be connected.
+        hubspot: How to talk to HubSpot.
+        clock: Time, waiting and randomness; the system's by default.
+    """
+    from hubspot_sync._consent import ConsentDesk  # noqa: PLC0415
+    from hubspot_sync._engine.connecting import ConnectingParts  # noqa: PLC0415
+    from hubspot_sync._hubspot.oauth import HubSpotOAuth  # noqa: PLC0415
+    from hubspot_sync._hubspot.probing import HubSpotProbe  # noqa: PLC0415
+
+    hubspot, clock = hubspot or HubSpotSettings(), clock or SystemClock()
+    probe = HubSpotProbe(settings=hubspot, clock=clock)
+    if oauth_app is None:
+        return ConnectingParts(probe=probe)
+    return ConnectingParts(
+        probe=probe,
+        provider=HubSpotOAuth(app=oauth_app, settings=hubspot, clock=clock),
+        desk=ConsentDesk(app=oauth_app, nonces=nonces, clock=clock),
+    )
+
+
 def _engine(
     *,
     tokens: TokenStore,
     sink: ActionSink,
     checkpointer: Checkpointer,
     accounts: AccountStore,
+    nonces: NonceStore,
     error_queue: ErrorQueue,
     validators: Sequence[Validator],
     oauth_app: OAuthApp | None,
@@ -213,6 +251,7 @@ def _engine(
         sink=sink,
         checkpointer=checkpointer,
         accounts=accounts,
+        connecting=hubspot_connecting(nonces, oauth_app=oauth_app, hubspot=hubspot, clock=clock),
         error_queue=error_queue,
         validators=validators,
         observers=observers,

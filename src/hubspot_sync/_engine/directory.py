@@ -119,20 +119,38 @@ class Directory:
             UnknownAccountError: There is no such account.
             RevisionConflictError: Others come in between all the time.
         """
+        return self._changed(key, lambda: self.entry(key), change)
+
+    def put(
+        self, fresh: AccountEntry, change: Callable[[AccountEntry], AccountEntry]
+    ) -> AccountEntry:
+        """Apply *change* to what is stored, or to *fresh* where there is nothing yet.
+
+        Raises:
+            RevisionConflictError: Others come in between all the time.
+        """
+        return self._changed(fresh.key, lambda: self.find(fresh.key) or fresh, change)
+
+    def remove(self, key: AccountKey) -> None:
+        """Forget an account."""
+        self._patiently(lambda: self.store.delete(key))
+
+    def _changed(
+        self,
+        key: AccountKey,
+        load: Callable[[], AccountEntry],
+        change: Callable[[AccountEntry], AccountEntry],
+    ) -> AccountEntry:
         for _ in range(_SAVE_TRIES):
-            before = self.entry(key)
+            before = load()
             after = change(before)
-            if after == before:
+            if after == before and before.revision:
                 return before
             with suppress(RevisionConflictError):
                 return self.save(after)
         raise RevisionConflictError(
             "the account was changed by others at every try; do it again", account=str(key)
         )
-
-    def remove(self, key: AccountKey) -> None:
-        """Forget an account."""
-        self._patiently(lambda: self.store.delete(key))
 
     def _page(
         self, domain_id: str | None, status: AccountStatus | None, after: AccountKey | None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import SystemClock
 from hubspot_sync._engine.bookkeeping import Bookkeeping
+from hubspot_sync._engine.connecting import Connecting
+from hubspot_sync._engine.credentials import Safe
 from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.domain import Domain
 from hubspot_sync._engine.fleet import Fleet, due, given, listed
 from hubspot_sync._engine.runner import Runner
 from hubspot_sync._events import Broadcaster
-from hubspot_sync.errors import ConfigurationError, RevisionConflictError
+from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import FailureSelection, SyncSettings
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from hubspot_sync._clock import Clock
+    from hubspot_sync._engine.connecting import ConnectingParts
     from hubspot_sync.interfaces import (
         AccountStore,
         ActionSink,
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
         Validator,
     )
     from hubspot_sync.models import Account, Credentials, FleetReport, RedriveReport, SyncReport
-
-_CONNECT_TRIES: Final = 5
 
 
 class SyncEngine:
@@ -51,6 +52,8 @@ class SyncEngine:
         checkpointer: Keeps how far each stream is.
         accounts: Keeps which accounts there are and how their syncs went; without one, there are
             no domains, and the host says itself what to sync.
+        connecting: What accounts are connected with, as `hubspot_sync.hubspot_connecting` gives
+            it; without it, `Domain` connects none.
         error_queue: Keeps the actions that are refused; without one, a stream ends before the
             first of them.
         validators: Asked in this order about each action, before the sink.
@@ -68,6 +71,7 @@ class SyncEngine:
         sink: ActionSink,
         checkpointer: Checkpointer,
         accounts: AccountStore | None = None,
+        connecting: ConnectingParts | None = None,
         error_queue: ErrorQueue | None = None,
         validators: Sequence[Validator] = (),
         observers: Sequence[Observer] = (),
@@ -75,7 +79,7 @@ class SyncEngine:
         clock: Clock | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
-        self._tokens = tokens
+        self._connecting = connecting
         self._clock = clock or SystemClock()
         self._on_close = on_close
         self._stop = threading.Event()
@@ -90,6 +94,7 @@ class SyncEngine:
             clock=self._clock,
             notify=notify,
         )
+        self._safe = Safe(store=tokens, retrier=self._runner.store_retrier(self._stop))
         self._bookkeeping = (
             None
             if accounts is None
@@ -116,7 +121,8 @@ class SyncEngine:
             domain_id=domain_id,
             engine=self,
             directory=self._books().directory,
-            tokens=self._tokens,
+            connecting=self._connect_accounts,
+            safe=self._safe,
             error_queue=self._runner.queue,
             clock=self._clock,
         )
@@ -129,20 +135,7 @@ class SyncEngine:
         Raises:
             StoreUnavailableError: The token store is away.
         """
-        for attempt in range(1, _CONNECT_TRIES + 1):
-            stored = self._tokens.load(account.key)
-            try:
-                self._tokens.save(
-                    account.key,
-                    credentials,
-                    expected_revision=stored.revision if stored else None,
-                )
-            except RevisionConflictError:
-                # A running sync may have stored a refreshed token in between.
-                if attempt == _CONNECT_TRIES:
-                    raise
-            else:
-                return
+        self._safe.replace(account.key, credentials)
 
     def sync(self, account: Account, *, reconcile: bool = False) -> SyncReport:
         """Bring the sink up to date with *account*: all of it the first time, then what changed.
@@ -277,6 +270,19 @@ class SyncEngine:
         if workers < 1:
             raise ConfigurationError(f"workers is {workers}; at least one has to work")
         return Fleet(runner=self._runner, books=self._bookkeeping, stop=self._stop, workers=workers)
+
+    def _connect_accounts(self) -> Connecting:
+        if self._connecting is None:
+            raise ConfigurationError(
+                "this engine cannot connect accounts; give it "
+                "SyncEngine(connecting=hubspot_connecting(...))"
+            )
+        return Connecting(
+            parts=self._connecting,
+            directory=self._books().directory,
+            safe=self._safe,
+            clock=self._clock,
+        )
 
     def _books(self) -> Bookkeeping:
         if self._bookkeeping is None:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from hubspot_sync._engine.scopes import in_words, missing_scopes
 from hubspot_sync.models import AccountStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime, timedelta
 
-    from hubspot_sync.models import Account, AccountEntry, StreamSettings
+    from hubspot_sync.models import Account, AccountEntry, Grant, StreamSettings
 
 
 def with_status(
@@ -47,3 +48,30 @@ def altered(
     if streams is not None:
         account = evolve(account, streams=streams)
     return account if sync_every is None else evolve(account, sync_every=sync_every)
+
+
+def opened(
+    entry: AccountEntry, grant: Grant | None, name: str | None, now: datetime
+) -> AccountEntry:
+    """The entry of an account that was connected just now: it is due at once.
+
+    One that was paused stays so. One of which nothing may be read with the scopes that were
+    granted waits for more; where only some of it may be read, the reason says what not.
+    """
+    scopes, found = (grant.scopes, grant.account_name) if grant else ((), None)
+    missing = missing_scopes(entry.account.streams, scopes)
+    status, reason = AccountStatus.ACTIVE, in_words(missing) or None
+    if len(missing) == len(entry.account.streams):
+        status = AccountStatus.NEEDS_REAUTHORIZATION
+    if entry.status is AccountStatus.PAUSED:
+        status, reason = entry.status, entry.reason
+    return evolve(
+        entry,
+        status=status,
+        reason=reason,
+        status_since=now,
+        name=name or found or entry.name,
+        scopes=scopes,
+        next_sync_at=now if status is AccountStatus.ACTIVE else None,
+        failed_runs=0,
+    )

@@ -1,10 +1,11 @@
-"""Reads what all of HubSpot's paged answers share."""
+"""Reads what several of HubSpot's answers share."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hubspot_sync.errors import HubSpotUnavailableError
+from hubspot_sync.models import AccountDetails
 
 
 def rows_of(body: Any) -> list[Any]:
@@ -23,3 +24,18 @@ def next_after(body: Any) -> str | None:
     """The paging value of the next page; None on the last one, where HubSpot leaves it out."""
     after = ((body.get("paging") or {}).get("next") or {}).get("after")
     return None if after is None else str(after)
+
+
+def account_details(body: Any) -> AccountDetails:
+    """What HubSpot says about the account that was asked.
+
+    Raises:
+        HubSpotUnavailableError: It does not say which one that is.
+    """
+    if not isinstance(body, dict) or "portalId" not in body:
+        raise HubSpotUnavailableError("HubSpot did not say which account this is")
+    return AccountDetails(
+        account_id=str(body["portalId"]),
+        time_zone=body.get("timeZone"),
+        account_type=body.get("accountType"),
+    )

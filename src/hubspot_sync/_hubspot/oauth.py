@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from hubspot_sync._hubspot.brief import brief_retrier, log_retry
 from hubspot_sync._hubspot.counting import CallCounter
 from hubspot_sync._hubspot.token_endpoint import TokenEndpoint
 from hubspot_sync._hubspot.transport import Transport
-from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     ConfigurationError,
@@ -26,12 +25,8 @@ if TYPE_CHECKING:
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._hubspot.token_endpoint import TokenAnswer
-    from hubspot_sync.errors import RetryableError
     from hubspot_sync.models import HubSpotSettings, OAuthApp, OAuthTokens
 
-# Somebody waits in front of a browser, so it is not tried for minutes.
-_MAX_TRIES: Final = 3
-_MAX_WAIT: Final = timedelta(seconds=10)
 _logger = logging.getLogger("hubspot_sync")
 
 
@@ -42,21 +37,13 @@ class HubSpotOAuth:
         app: The OAuth app.
         settings: How to talk to HubSpot.
         clock: Time, waiting and randomness.
-        stop: Ends every wait when it is set.
     """
 
-    def __init__(
-        self,
-        *,
-        app: OAuthApp,
-        settings: HubSpotSettings,
-        clock: Clock,
-        stop: threading.Event | None = None,
-    ) -> None:
+    def __init__(self, *, app: OAuthApp, settings: HubSpotSettings, clock: Clock) -> None:
         self._app = app
         self._settings = settings
         self._clock = clock
-        self._stop = stop or threading.Event()
+        self._retrier = brief_retrier(settings, clock, threading.Event())
 
     def consent_url(self, proof: str) -> str:
         """Where to send a person to consent; see `OAuthProvider.consent_url`."""
@@ -117,26 +104,18 @@ class HubSpotOAuth:
     @contextmanager
     def _endpoint(self) -> Iterator[TokenEndpoint]:
         """The token endpoint over connections of its own: accounts are connected rarely."""
-        policy = RetryPolicy(
-            max_tries=min(_MAX_TRIES, self._settings.max_tries),
-            max_wait=min(_MAX_WAIT, self._settings.max_wait),
-        )
         transport = Transport(self._settings)
         try:
             yield TokenEndpoint(
                 app=self._app,
                 transport=transport,
-                retrier=Retrier(policy=policy, clock=self._clock, stop=self._stop),
+                retrier=self._retrier,
                 clock=self._clock,
                 calls=CallCounter(),
-                on_retry=_log_retry,
+                on_retry=log_retry,
             )
         finally:
             transport.close()
-
-
-def _log_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
-    _logger.warning("token endpoint: try %d failed, again in %s: %s", attempt, wait, error)
 
 
 def _grant(sold: TokenAnswer, told: TokenAnswer | None) -> Grant:

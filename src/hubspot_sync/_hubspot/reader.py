@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from hubspot_sync._hubspot.answers import account_details
 from hubspot_sync._hubspot.associations import read_batches
 from hubspot_sync._hubspot.client import Call
 from hubspot_sync._hubspot.listing import Listing, OrderNotKeptError
@@ -79,14 +80,7 @@ class HubSpotSource:
                 doing="asking which account the credentials open",
             )
         )
-        body = reply.body
-        if not isinstance(body, dict) or "portalId" not in body:
-            raise HubSpotUnavailableError("HubSpot did not say which account this is")
-        return AccountDetails(
-            account_id=str(body["portalId"]),
-            time_zone=body.get("timeZone"),
-            account_type=body.get("accountType"),
-        )
+        return account_details(reply.body)
 
     def server_time(self) -> datetime:
         """HubSpot's time; the first time around, a call that is needed anyway tells it."""

@@ -9,7 +9,13 @@ leaves what was stored as it was then.
 All methods may be called from several threads at once.
 """
 
-from hubspot_sync.interfaces.connecting import AccountStore, NonceStore, OAuthProvider, TokenStore
+from hubspot_sync.interfaces.connecting import (
+    AccountStore,
+    CredentialsProbe,
+    NonceStore,
+    OAuthProvider,
+    TokenStore,
+)
 from hubspot_sync.interfaces.progress import Checkpointer
 from hubspot_sync.interfaces.reading import Observer, Source, SourceFactory
 from hubspot_sync.interfaces.storing import ActionSink, ErrorQueue, ErrorQueueAdmin, Validator
@@ -18,6 +24,7 @@ __all__ = [
     "AccountStore",
     "ActionSink",
     "Checkpointer",
+    "CredentialsProbe",
     "ErrorQueue",
     "ErrorQueueAdmin",
     "NonceStore",

@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hubspot_sync.models import (
+        AccountDetails,
         AccountEntry,
         AccountKey,
         AccountStatus,
         Credentials,
         Grant,
         OAuthTokens,
+        StaticAccessToken,
         StoredCredentials,
     )
 
@@ -132,6 +134,19 @@ class NonceStore(Protocol):
         """
 
 
+class CredentialsProbe(Protocol):
+    """Finds out which account a static access token opens."""
+
+    def __call__(self, credentials: StaticAccessToken) -> AccountDetails:
+        """Ask HubSpot which account *credentials* open.
+
+        Raises:
+            AuthorizationRevokedError: None: they are wrong, or were revoked.
+            MissingScopeError: HubSpot does not tell with these.
+            RetryableError: HubSpot could not answer.
+        """
+
+
 class OAuthProvider(Protocol):
     """HubSpot's side of connecting an account by OAuth 2.0, for one app."""
 
@@ -146,7 +161,7 @@ class OAuthProvider(Protocol):
         """Buy tokens for the code that HubSpot sent after a consent; it works once.
 
         Raises:
-            AccessError: The code is used up, out of date, or another app's.
+            ConsentError: The code is used up, out of date, or another app's.
             ConfigurationError: The app's own credentials or its redirect URI are wrong.
             RetryableError: The endpoint could not answer; the code may be used up nevertheless.
         """

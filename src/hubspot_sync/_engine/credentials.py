@@ -1,0 +1,84 @@
+"""The stored credentials of accounts, changed beside syncs that refresh them."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from attrs import frozen
+
+from hubspot_sync._clock import StopRequested
+from hubspot_sync.errors import RevisionConflictError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from hubspot_sync._retry import Retrier
+    from hubspot_sync.errors import RetryableError
+    from hubspot_sync.interfaces import TokenStore
+    from hubspot_sync.models import AccountKey, Credentials
+
+T = TypeVar("T")
+
+# Each time somebody refreshed in between; a refresh is two saves, and comes every half an hour.
+_SAVE_TRIES: Final = 20
+_logger = logging.getLogger("hubspot_sync")
+
+
+@frozen(kw_only=True)
+class Safe:
+    """Finds and changes the credentials of accounts; threads may share it.
+
+    Each method raises `StoreUnavailableError` when the store stays away, and when the engine is
+    stopped while it is.
+
+    Attributes:
+        store: Where the credentials are.
+        retrier: How often and how patiently.
+    """
+
+    store: TokenStore
+    retrier: Retrier
+
+    def find(self, account: AccountKey) -> Credentials | None:
+        """The credentials of *account*, or None."""
+        stored = self._patiently(lambda: self.store.load(account))
+        return stored.credentials if stored else None
+
+    def replace(self, account: AccountKey, credentials: Credentials) -> None:
+        """Keep *credentials* for *account*, whatever was stored.
+
+        Raises:
+            RevisionConflictError: Others stored theirs again and again.
+        """
+        for _ in range(_SAVE_TRIES):
+            with suppress(RevisionConflictError):
+                return self._patiently(lambda: self._replace(account, credentials))
+        raise RevisionConflictError(
+            "the account's credentials were changed by others at every try; do it again",
+            account=str(account),
+        )
+
+    def forget(self, account: AccountKey) -> None:
+        """Forget the credentials of *account*."""
+        self._patiently(lambda: self.store.delete(account))
+
+    def _replace(self, account: AccountKey, credentials: Credentials) -> None:
+        stored = self.store.load(account)
+        revision = stored.revision if stored else None
+        self.store.save(account, credentials, expected_revision=revision)
+
+    def _patiently(self, function: Callable[[], T]) -> T:
+        try:
+            return self.retrier.call(function, on_retry=_log)
+        except StopRequested:
+            raise StoreUnavailableError(
+                "the engine was stopped while the token store was away; do it again when both are "
+                "back"
+            ) from None
+
+
+def _log(attempt: int, wait: timedelta, error: RetryableError) -> None:
+    _logger.warning("token store: try %d failed, again in %s: %s", attempt, wait, error)
