@@ -5,7 +5,7 @@ Interfaces that a host can implement are in `hubspot_sync.interfaces`, back ends
 `hubspot_sync.stores`, and what helps to test a host in `hubspot_sync.testing`.
 """
 
-from hubspot_sync._encryption import CredentialCipher, EncryptionKeys, PlainText
+from hubspot_sync._encryption import CredentialCipher, EncryptionKeys, KeyProvider, PlainText
 from hubspot_sync._engine import Domain, SyncEngine
 from hubspot_sync._events import LoggingObserver
 from hubspot_sync.errors import (
@@ -82,6 +82,7 @@ __all__ = [
     "HubSpotSyncError",
     "HubSpotUnavailableError",
     "InvariantError",
+    "KeyProvider",
     "LeaseHeldError",
     "LeaseLostError",
     "LoggingObserver",

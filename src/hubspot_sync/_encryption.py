@@ -1,7 +1,9 @@
 """Credentials sealed with AES-256-GCM, and keys that can be changed without an outage.
 
 What is sealed for one account opens for that account only.
-Layout: a version byte, 8 bytes that name the key, 12 bytes of nonce, the ciphertext with its tag.
+Layout: a version byte, the name of the key, 12 bytes of nonce, the ciphertext with its tag.
+In version 1 the name is 8 bytes that come from the key, in version 2 it is the key provider's, with
+a byte before it that says how long it is.
 The version byte of what was stored in clear is 0, so neither cipher takes the other's for its own.
 """
 
@@ -11,7 +13,7 @@ import base64
 import binascii
 import hashlib
 import os
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from hubspot_sync.models import AccountKey
 
 _CLEAR: Final = b"\x00"
-_AES_256_GCM: Final = b"\x01"
+_GIVEN: Final = b"\x01"
+_PROVIDED: Final = b"\x02"
 _NAME_SIZE: Final = 8
+_LONGEST_NAME: Final = 255
 _NONCE_SIZE: Final = 12
 _KEY_SIZE: Final = 32
 
@@ -43,27 +47,48 @@ class CredentialCipher(Protocol):
         """
 
 
+class KeyProvider(Protocol):
+    """Gives encryption keys by name, such as from a KMS; a key never changes under its name."""
+
+    def primary(self) -> str:
+        """The name of the key that seals from now on; asked for at each save.
+
+        1 to 255 bytes in UTF-8. It is stored in clear, and stands in error messages.
+
+        Raises:
+            StoreUnavailableError: The service is away.
+        """
+
+    def key(self, name: str) -> str | None:
+        """The key of this name, as `EncryptionKeys.generate_key` makes them; asked for once.
+
+        - Absent: None.
+
+        Raises:
+            StoreUnavailableError: The service is away.
+        """
+
+
 class EncryptionKeys:
     """AES-256-GCM with a primary key that seals, and older ones that still open.
 
-    To change keys, put the new one first and keep the old one behind it until every account's
-    credentials were saved again.
+    To change keys, put the new one first, keep the old one behind it, and leave it out when
+    `SyncEngine.reencrypt` has sealed everything anew. A key provider changes its primary key.
 
     Args:
-        primary: A key as `generate_key` gives it: 32 bytes in URL-safe base64.
-        older: Earlier keys, in any order.
+        primary: A key as `generate_key` gives it, 32 bytes in URL-safe base64; or a provider.
+        older: Earlier keys and providers, in any order.
 
     Raises:
         ConfigurationError: One of them is not such a key.
     """
 
-    def __init__(self, primary: str, *older: str) -> None:
-        self._primary = _Key(primary)
-        self._by_name = {key.name: key for key in map(_Key, older)}
-        self._by_name[self._primary.name] = self._primary
+    def __init__(self, primary: str | KeyProvider, *older: str | KeyProvider) -> None:
+        rings = [_ring(one) for one in (primary, *older)]
+        self._primary, self._rings = rings[0], tuple(rings)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(name.hex() for name in self._by_name)})"
+        return f"{type(self).__name__}({', '.join(map(str, self._rings))})"
 
     @staticmethod
     def generate_key() -> str:
@@ -71,11 +96,14 @@ class EncryptionKeys:
         return base64.urlsafe_b64encode(os.urandom(_KEY_SIZE)).decode("ascii")
 
     def seal(self, account: AccountKey, plaintext: bytes) -> bytes:
-        """Encrypt *plaintext* for *account* under the primary key."""
-        header = _AES_256_GCM + self._primary.name
+        """Encrypt *plaintext* for *account* under the primary key.
+
+        Raises:
+            ConfigurationError: The key provider has no such key as it names.
+        """
+        header, cipher = self._primary.sealing()
         nonce = os.urandom(_NONCE_SIZE)
-        sealed = self._primary.cipher.encrypt(nonce, plaintext, _bound(header, account))
-        return header + nonce + sealed
+        return header + nonce + cipher.encrypt(nonce, plaintext, _bound(header, account))
 
     def open(self, account: AccountKey, ciphertext: bytes) -> bytes:
         """Decrypt what was sealed for *account* under any of the keys.
@@ -84,34 +112,23 @@ class EncryptionKeys:
             ConfigurationError: It needs another key, or was not encrypted by this class.
             InvariantError: It was changed, or sealed for another account.
         """
-        header, rest = ciphertext[: 1 + _NAME_SIZE], ciphertext[1 + _NAME_SIZE :]
-        key = self._key(account, header)
-        try:
-            return key.cipher.decrypt(
-                rest[:_NONCE_SIZE], rest[_NONCE_SIZE:], _bound(header, account)
+        header = _header_of(account, ciphertext)
+        rest = ciphertext[len(header) :]
+        found = next((cipher for ring in self._rings if (cipher := ring.opening(header))), None)
+        if found is None:
+            raise ConfigurationError(
+                f"the stored credentials need the encryption key {_name_in(header)}, at hand is "
+                f"{', '.join(map(str, self._rings))}; add the key that they were saved with, or "
+                "save them anew",
+                account=str(account),
             )
+        try:
+            return found.decrypt(rest[:_NONCE_SIZE], rest[_NONCE_SIZE:], _bound(header, account))
         except (InvalidTag, ValueError) as error:
             raise InvariantError(
                 "the stored credentials were damaged, or belong to another account; save them anew",
                 account=str(account),
             ) from error
-
-    def _key(self, account: AccountKey, header: bytes) -> _Key:
-        if header[:1] != _AES_256_GCM:
-            raise ConfigurationError(
-                "the stored credentials were not encrypted by EncryptionKeys; open them with the "
-                "cipher that sealed them, or save them anew",
-                account=str(account),
-            )
-        key = self._by_name.get(header[1:])
-        if key is None:
-            at_hand = ", ".join(name.hex() for name in self._by_name)
-            raise ConfigurationError(
-                f"the stored credentials need the encryption key {header[1:].hex()}, at hand is "
-                f"{at_hand}; add the key that they were saved with, or save them anew",
-                account=str(account),
-            )
-        return key
 
 
 class PlainText:
@@ -135,13 +152,78 @@ class PlainText:
         return ciphertext[1:]
 
 
-class _Key:
-    """One key, and the name under which ciphertexts ask for it."""
+class _Given:
+    """A key that the host gave, which names itself."""
 
     def __init__(self, text: str) -> None:
         content = _decoded(text)
-        self.cipher = AESGCM(content)
-        self.name = hashlib.sha256(b"hubspot-sync key name\x00" + content).digest()[:_NAME_SIZE]
+        name = hashlib.sha256(b"hubspot-sync key name\x00" + content).digest()[:_NAME_SIZE]
+        self._header, self._cipher = _GIVEN + name, AESGCM(content)
+
+    def __str__(self) -> str:
+        return _name_in(self._header)
+
+    def sealing(self) -> tuple[bytes, AESGCM]:
+        return self._header, self._cipher
+
+    def opening(self, header: bytes) -> AESGCM | None:
+        return self._cipher if header == self._header else None
+
+
+class _Provided:
+    """The keys of a provider, each asked for once."""
+
+    def __init__(self, provider: KeyProvider) -> None:
+        self._provider = provider
+        self._ciphers: dict[bytes, AESGCM] = {}
+
+    def __str__(self) -> str:
+        return f"what {type(self._provider).__name__} has"
+
+    def sealing(self) -> tuple[bytes, AESGCM]:
+        name = self._provider.primary()
+        content = name.encode()
+        if not 1 <= len(content) <= _LONGEST_NAME:
+            raise ConfigurationError(
+                f"the key provider names a key {name!r}; give 1 to {_LONGEST_NAME} bytes of text"
+            )
+        header = _PROVIDED + bytes([len(content)]) + content
+        cipher = self.opening(header)
+        if cipher is None:
+            raise ConfigurationError(
+                f"the key provider has no key {name!r}, which it names as its primary one"
+            )
+        return header, cipher
+
+    def opening(self, header: bytes) -> AESGCM | None:
+        if header not in self._ciphers and header[:1] == _PROVIDED:
+            text = self._provider.key(_name_in(header))
+            if text is not None:
+                self._ciphers[header] = AESGCM(_decoded(text))
+        return self._ciphers.get(header)
+
+
+def _ring(given: str | KeyProvider) -> _Given | _Provided:
+    if not isinstance(given, str) and hasattr(given, "primary"):
+        return _Provided(given)
+    return _Given(cast("str", given))  # what is no text is refused there, without being shown
+
+
+def _header_of(account: AccountKey, ciphertext: bytes) -> bytes:
+    """The part of *ciphertext* that says how it was sealed."""
+    if ciphertext[:1] == _GIVEN:
+        return ciphertext[: 1 + _NAME_SIZE]
+    if ciphertext[:1] == _PROVIDED and len(ciphertext) > 1:
+        return ciphertext[: 2 + ciphertext[1]]
+    raise ConfigurationError(
+        "the stored credentials were not encrypted by EncryptionKeys; open them with the "
+        "cipher that sealed them, or save them anew",
+        account=str(account),
+    )
+
+
+def _name_in(header: bytes) -> str:
+    return header[1:].hex() if header[:1] == _GIVEN else header[2:].decode("utf-8", "replace")
 
 
 def _decoded(text: str) -> bytes:

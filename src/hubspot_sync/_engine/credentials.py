@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from attrs import frozen
 
@@ -12,13 +12,13 @@ from hubspot_sync._clock import StopRequested
 from hubspot_sync.errors import RevisionConflictError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
     from hubspot_sync._retry import Retrier
     from hubspot_sync.errors import RetryableError
-    from hubspot_sync.interfaces import TokenStore
-    from hubspot_sync.models import AccountKey, Credentials
+    from hubspot_sync.interfaces import TokenStore, TokenStoreAdmin
+    from hubspot_sync.models import AccountKey, Credentials, StoredCredentials
 
 T = TypeVar("T")
 
@@ -53,22 +53,50 @@ class Safe:
         Raises:
             RevisionConflictError: Others stored theirs again and again.
         """
+        self._save(account, lambda _: credentials)
+
+    def reseal(self, account: AccountKey) -> bool:
+        """Save the credentials of *account* as they are, and say whether there are any.
+
+        Raises:
+            ConfigurationError: No key at hand opens them.
+            InvariantError: They were damaged, or sealed for another account.
+            RevisionConflictError: Others stored theirs again and again.
+        """
+        return self._save(account, lambda stored: stored.credentials if stored else None)
+
+    def _save(
+        self,
+        account: AccountKey,
+        choose: Callable[[StoredCredentials | None], Credentials | None],
+    ) -> bool:
+        """Save what is chosen when the stored credentials are known, and say whether it is any."""
         for _ in range(_SAVE_TRIES):
+            stored = self._patiently(lambda: self.store.load(account))
+            chosen = choose(stored)
+            if chosen is None:
+                return False
             with suppress(RevisionConflictError):
-                return self._patiently(lambda: self._replace(account, credentials))
+                self._patiently(self._saving(account, chosen, stored.revision if stored else None))
+                return True
         raise RevisionConflictError(
             "the account's credentials were changed by others at every try; do it again",
             account=str(account),
         )
 
+    def _saving(
+        self, account: AccountKey, credentials: Credentials, revision: int | None
+    ) -> Callable[[], object]:
+        return lambda: self.store.save(account, credentials, expected_revision=revision)
+
+    def accounts(self, *, limit: int, after: AccountKey | None) -> Sequence[AccountKey]:
+        """A page of the accounts that have credentials; see `TokenStoreAdmin.accounts`."""
+        store = cast("TokenStoreAdmin", self.store)
+        return self._patiently(lambda: store.accounts(limit=limit, after=after))
+
     def forget(self, account: AccountKey) -> None:
         """Forget the credentials of *account*."""
         self._patiently(lambda: self.store.delete(account))
-
-    def _replace(self, account: AccountKey, credentials: Credentials) -> None:
-        stored = self.store.load(account)
-        revision = stored.revision if stored else None
-        self.store.save(account, credentials, expected_revision=revision)
 
     def _patiently(self, function: Callable[[], T]) -> T:
         try:

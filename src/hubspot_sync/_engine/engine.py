@@ -13,6 +13,7 @@ from hubspot_sync._engine.credentials import Safe
 from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.domain import Domain
 from hubspot_sync._engine.fleet import Fleet, due, given, listed
+from hubspot_sync._engine.reencrypting import reencrypt
 from hubspot_sync._engine.runner import Runner
 from hubspot_sync._events import Broadcaster
 from hubspot_sync.errors import ConfigurationError
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
         TokenStore,
         Validator,
     )
-    from hubspot_sync.models import Account, Credentials, FleetReport, RedriveReport, SyncReport
+    from hubspot_sync.models import (
+        Account,
+        Credentials,
+        FleetReport,
+        RedriveReport,
+        ReencryptionReport,
+        SyncReport,
+    )
 
 
 class SyncEngine:
@@ -265,6 +273,23 @@ class SyncEngine:
             dead=dead,
         )
         return self._runner.redrive(selection, self._stop)
+
+    def reencrypt(self) -> ReencryptionReport:
+        """Seal the stored credentials of all accounts anew under the primary encryption key.
+
+        Syncs may run meanwhile, in this and in other processes: each account's credentials are
+        replaced only by themselves, and again if somebody refreshed them in between. Twice: they
+        are sealed once more.
+
+        Returns:
+            How many there were, and what went wrong with which account; that one is as it was.
+
+        Raises:
+            ConfigurationError: The token store cannot say which accounts it has; see
+                `hubspot_sync.interfaces.TokenStoreAdmin`.
+            StoreUnavailableError: The token store is away.
+        """
+        return reencrypt(self._safe, self._stop)
 
     def _fleet(self, workers: int) -> Fleet:
         if workers < 1:

@@ -15,6 +15,7 @@ from hubspot_sync.interfaces.connecting import (
     NonceStore,
     OAuthProvider,
     TokenStore,
+    TokenStoreAdmin,
 )
 from hubspot_sync.interfaces.progress import Checkpointer
 from hubspot_sync.interfaces.reading import Observer, Source, SourceFactory
@@ -33,5 +34,6 @@ __all__ = [
     "Source",
     "SourceFactory",
     "TokenStore",
+    "TokenStoreAdmin",
     "Validator",
 ]

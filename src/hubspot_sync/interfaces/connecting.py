@@ -58,6 +58,17 @@ class TokenStore(Protocol):
         """
 
 
+class TokenStoreAdmin(Protocol):
+    """What re-encrypting needs of a `TokenStore` besides; the shipped ones have both."""
+
+    def accounts(self, *, limit: int, after: AccountKey | None = None) -> Sequence[AccountKey]:
+        """Give a page of the accounts that have credentials, or of those that follow *after*.
+
+        They come in an order that stays the same, at most *limit* of them; an empty page is the
+        end. No key is needed.
+        """
+
+
 class AccountStore(Protocol):
     """Keeps which accounts a host has, domain by domain, and how their syncs went.
 

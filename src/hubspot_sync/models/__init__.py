@@ -54,6 +54,7 @@ from hubspot_sync.models.records import (
     Value,
 )
 from hubspot_sync.models.redrives import RedriveReport, StreamRedrive
+from hubspot_sync.models.reencryption import ReencryptionReport
 from hubspot_sync.models.reports import (
     Counts,
     RetryCounts,
@@ -104,6 +105,7 @@ __all__ = [
     "Record",
     "RecordSkipped",
     "RedriveReport",
+    "ReencryptionReport",
     "RetryCounts",
     "RunFinished",
     "RunStarted",

@@ -73,6 +73,11 @@ class MemoryTokenStore:
         with self._lock:
             self._kept.pop(account, None)
 
+    def accounts(self, *, limit: int, after: AccountKey | None = None) -> Sequence[AccountKey]:
+        """Give accounts that have credentials; see `TokenStoreAdmin.accounts`."""
+        with self._lock:
+            return sorted(key for key in self._kept if after is None or key > after)[:limit]
+
 
 class MemoryActionSink:
     """An `ActionSink` in memory."""

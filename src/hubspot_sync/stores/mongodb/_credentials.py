@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bson.int64 import Int64
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from hubspot_sync._documents import credentials_from_bytes, credentials_to_bytes
-from hubspot_sync.models import StoredCredentials
+from hubspot_sync.models import AccountKey, StoredCredentials
 from hubspot_sync.stores._refusals import revision_conflict
 from hubspot_sync.stores.mongodb._schema import CREDENTIALS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hubspot_sync._encryption import CredentialCipher
-    from hubspot_sync.models import AccountKey, Credentials
+    from hubspot_sync.models import Credentials
     from hubspot_sync.stores.mongodb._database import MongoDatabase
+
+
+_NAMES: Final = {"domain_id": True, "account_id": True}
 
 
 class MongoTokenStore:
@@ -59,6 +64,15 @@ class MongoTokenStore:
         with self._database.collection(CREDENTIALS) as credentials:
             # The document stays behind, so that revisions go on from there.
             credentials.update_one({"_id": str(account)}, {"$set": {"sealed": None}})
+
+    def accounts(self, *, limit: int, after: AccountKey | None = None) -> Sequence[AccountKey]:
+        """Give accounts that have credentials; see `TokenStoreAdmin.accounts`."""
+        wanted: dict[str, Any] = {"sealed": {"$ne": None}}
+        if after is not None:
+            wanted["_id"] = {"$gt": str(after)}
+        with self._database.collection(CREDENTIALS) as credentials:
+            found = list(credentials.find(wanted, _NAMES).sort("_id").limit(limit))
+        return [AccountKey(one["domain_id"], one["account_id"]) for one in found]
 
     def _replace(
         self, account: AccountKey, sealed: bytes, expected_revision: int | None

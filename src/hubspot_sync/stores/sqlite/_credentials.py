@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hubspot_sync._documents import credentials_from_bytes, credentials_to_bytes
-from hubspot_sync.models import StoredCredentials
+from hubspot_sync.models import AccountKey, StoredCredentials
 from hubspot_sync.stores._refusals import revision_conflict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hubspot_sync._encryption import CredentialCipher
-    from hubspot_sync.models import AccountKey, Credentials
+    from hubspot_sync.models import Credentials
     from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
 # A row without content is what a delete leaves behind, so that revisions go on from there.
 _LOAD = """SELECT revision, sealed FROM credentials
     WHERE domain_id = ? AND account_id = ? AND sealed IS NOT NULL"""
 _DELETE = "UPDATE credentials SET sealed = NULL WHERE domain_id = ? AND account_id = ?"
+_ACCOUNTS = """SELECT domain_id, account_id FROM credentials
+    WHERE (domain_id, account_id) > (?, ?) AND sealed IS NOT NULL
+    ORDER BY domain_id, account_id LIMIT ?"""
 _SAVE_FIRST = """INSERT INTO credentials (domain_id, account_id, revision, sealed)
     VALUES (:domain_id, :account_id, 1, :sealed)
     ON CONFLICT (domain_id, account_id)
@@ -71,3 +76,10 @@ class SqliteTokenStore:
         """Forget the credentials of *account*; see `TokenStore.delete`."""
         with self._database.writing() as connection:
             connection.execute(_DELETE, (account.domain_id, account.account_id))
+
+    def accounts(self, *, limit: int, after: AccountKey | None = None) -> Sequence[AccountKey]:
+        """Give accounts that have credentials; see `TokenStoreAdmin.accounts`."""
+        place = (after.domain_id, after.account_id) if after else ("", "")
+        with self._database.reading() as connection:
+            rows = connection.execute(_ACCOUNTS, (*place, limit)).fetchall()
+        return [AccountKey(*row) for row in rows]

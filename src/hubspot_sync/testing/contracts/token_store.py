@@ -165,6 +165,22 @@ class TokenStoreContract:
         assert store.load(NEIGHBOUR) is None
         assert store.load(OTHER_DOMAIN) is None
 
+    def test_accounts_with_credentials_are_listed(self, store: TokenStore) -> None:
+        """Page by page in one order, without those that were deleted; for `TokenStoreAdmin`."""
+        if not hasattr(store, "accounts"):
+            pytest.skip("this store does not list accounts")
+        assert list(store.accounts(limit=2)) == []
+        keys = [AccountKey(domain, number) for domain in ("acme", "é/1") for number in ("7", "62")]
+        for key in (*keys, NEIGHBOUR):
+            store.save(key, TOKENS, expected_revision=None)
+        store.delete(NEIGHBOUR)
+
+        found = [*store.accounts(limit=3)]
+        found += store.accounts(limit=3, after=found[-1])
+
+        assert sorted(found) == sorted(keys)
+        assert list(store.accounts(limit=3, after=found[-1])) == []
+
     def test_any_name_of_a_domain_is_kept_apart(self, store: TokenStore) -> None:
         """Punctuation, scripts and look-alikes in domain ids are names like any other."""
         accounts = [AccountKey(name, "1") for name in STRANGE_NAMES]

@@ -1,0 +1,37 @@
+"""What became of stored credentials when they were encrypted anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hubspot_sync.errors import HubSpotSyncError
+    from hubspot_sync.models.accounts import AccountKey
+
+
+@frozen(kw_only=True)
+class ReencryptionReport:
+    """How re-encrypting went; what failed is as it was.
+
+    Attributes:
+        resealed: How many accounts have credentials that are sealed under the primary key now.
+        failures: What went wrong, by account.
+        completed: Whether all accounts were reached; False when the engine was stopped.
+    """
+
+    resealed: int = 0
+    failures: Mapping[AccountKey, HubSpotSyncError] = field(factory=dict)
+    completed: bool = True
+
+    def raise_for_failure(self) -> None:
+        """Raise the first error, if there is any.
+
+        Raises:
+            HubSpotSyncError: What went wrong.
+        """
+        for error in self.failures.values():
+            raise error

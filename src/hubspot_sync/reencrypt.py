@@ -1,0 +1,99 @@
+"""`python -m hubspot_sync.reencrypt --store sqlite:///crm.db`: change the encryption key.
+
+All stored credentials are sealed anew under the key in HUBSPOT_SYNC_KEY; those before it, which
+still open what they sealed, are in HUBSPOT_SYNC_OLD_KEYS, with spaces between. Keys come from the
+environment, because arguments show in the list of processes; the store may, in HUBSPOT_SYNC_STORE.
+Syncs may run meanwhile.
+
+Exit status: 0 when all is sealed anew, 1 when some is not, 2 for bad arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from hubspot_sync._encryption import EncryptionKeys
+from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
+from hubspot_sync.presets import embedded_engine, mongodb_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hubspot_sync._engine import SyncEngine
+    from hubspot_sync.models import ReencryptionReport
+
+_FAILED: Final = 1
+_BAD_ARGUMENTS: Final = 2
+_SQLITE: Final = "sqlite:///"
+_MONGODB: Final = ("mongodb://", "mongodb+srv://")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Seal everything anew and give the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        keys = _keys(os.environ)
+        engine = _engine(options.store or os.environ.get("HUBSPOT_SYNC_STORE", ""), keys)
+    except ConfigurationError as error:
+        sys.stderr.write(f"reencrypt: {error}\n")
+        return _BAD_ARGUMENTS
+    except HubSpotSyncError as error:
+        sys.stderr.write(f"reencrypt: {error}\n")
+        return _FAILED
+    with engine:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: engine.stop())
+        try:
+            return _tell(engine.reencrypt(), keys)
+        except HubSpotSyncError as error:
+            sys.stderr.write(f"reencrypt: {error}\n")
+            return _FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hubspot_sync.reencrypt",
+        description="Seal all stored credentials anew under the key in HUBSPOT_SYNC_KEY.",
+    )
+    parser.add_argument(
+        "--store", help="sqlite:///FILE or a MongoDB connection string; or HUBSPOT_SYNC_STORE"
+    )
+    return parser
+
+
+def _keys(environment: Mapping[str, str]) -> EncryptionKeys:
+    primary = environment.get("HUBSPOT_SYNC_KEY", "")
+    if not primary:
+        raise ConfigurationError("HUBSPOT_SYNC_KEY is not set; put the new encryption key there")
+    return EncryptionKeys(primary, *environment.get("HUBSPOT_SYNC_OLD_KEYS", "").split())
+
+
+def _engine(store: str, keys: EncryptionKeys) -> SyncEngine:
+    if store.startswith(_MONGODB):
+        return mongodb_engine(store, cipher=keys)
+    path = unquote(store.removeprefix(_SQLITE))
+    if not store.startswith(_SQLITE) or not path:
+        raise ConfigurationError("no store is given; give --store sqlite:///FILE or mongodb://...")
+    if not os.path.exists(path):  # noqa: PTH110 - as it is given
+        raise ConfigurationError(f"there is no file {path!r}; give the database that is in use")
+    return embedded_engine(path, cipher=keys)
+
+
+def _tell(report: ReencryptionReport, keys: EncryptionKeys) -> int:
+    for account, error in report.failures.items():
+        sys.stderr.write(f"reencrypt: {account}: {error.message}\n")
+    sys.stdout.write(
+        f"{report.resealed} accounts sealed anew, {len(report.failures)} not; keys: {keys}\n"
+    )
+    if not report.completed:
+        sys.stderr.write("reencrypt: stopped before the end; start it again\n")
+    return 0 if report.completed and not report.failures else _FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
