@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -170,7 +170,7 @@ class Host:
         )
         assert set(created.values()) == {1}
         newest = {}
-        for one in sorted(actions, key=lambda one: one.version):
+        for one in sorted(actions, key=lambda one: (one.version, one.variant)):
             newest[one.object_type, one.object_id] = one
         assert set(created) == set(newest)
         for object_type in ("companies", "contacts"):
@@ -301,6 +301,76 @@ def test_nothing_is_lost_or_repeated_wherever_the_plug_is_pulled(
         assert host.queued() == 0
         host.assert_in_step()
     assert lives > 1  # so the plug was pulled
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
+@pytest.mark.parametrize(
+    "times", [2, pytest.param(None, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+)
+@pytest.mark.parametrize("arrow", ["write", "put", "commit", "settle"])
+def test_what_moved_no_date_is_found_wherever_the_plug_is_pulled(
+    back_end, emulator, clock, arrow, times, answered
+):
+    """One more run, and the next reconcile pass, mend everything; then nothing is left to tell."""
+    lives = 0
+    alive = False
+    while not alive and lives != times:
+        lives += 1
+        host = Host(emulator, clock, *back_end, domain_id=f"life {lives}")
+        with host.process(Plug(), picky=True) as engine:
+            assert engine.sync(host.account).completed
+        computed = recalculate(emulator, clock)
+        plug = Plug(arrow, lives, answered=answered)
+
+        with suppress(Crash):
+            for picky in (True, False):
+                with host.process(plug, picky=picky) as engine:
+                    engine.sync(host.account, reconcile=True)
+                clock.advance(400)
+        alive = not plug.pulled
+
+        recalculate(emulator, clock, back_to=computed)
+        with host.process(Plug(), picky=False) as engine:
+            assert engine.sync(host.account).completed
+            engine.redrive(host.account)
+            clock.advance(10)
+            assert engine.sync(host.account, reconcile=True).completed
+            clock.advance(10)
+            again = engine.sync(host.account, reconcile=True)
+        assert again.completed
+        assert again.counts.delivered == 0
+        assert host.queued() == 0
+        host.assert_in_step()
+    assert lives > 1  # so the plug was pulled
+
+
+COMPUTED = {
+    "contacts": "hs_analytics_last_timestamp",
+    "companies": "hs_last_sales_activity_timestamp",
+}
+
+
+def recalculate(emulator, clock, back_to=None):
+    """Change computed values, of some a second time, of others back; and edit a few records.
+
+    Returns:
+        The values as they were, by object type and id.
+    """
+    clock.advance(400)
+    before = {}
+    for object_type, name in COMPUTED.items():
+        records = emulator.records(object_type)
+        chosen = list(records)[:24]
+        before |= {(object_type, one): records[one].properties[name] for one in chosen}
+        emulator.recalculate(object_type, object_ids=chosen)
+        if back_to is not None:
+            kind = emulator._portal.kind(object_type)
+            for one in chosen[::2]:
+                value = {name: back_to[object_type, one]}
+                emulator._portal.write(kind, emulator._portal.record(kind, one), value, None)
+        emulator.touch(object_type, object_ids=chosen[::5])
+    clock.advance(10)
+    return before
 
 
 def live(host, plug, emulator, clock):
