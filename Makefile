@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage lint format types contracts docs docs-serve benchmark benchmark-quota faults check clean
+.PHONY: help demo test test-all coverage lint format types contracts docs docs-serve benchmark benchmark-fleet benchmark-quota faults check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ docs-serve: $(VENV)/dev ## Serve the documentation while writing it
 
 benchmark: $(VENV)/dev ## Measure throughput and memory against a bare loop (minutes)
 	@$(BIN)/python benchmarks/throughput.py
+
+benchmark-fleet: $(VENV)/dev ## Measure 200 accounts against one of the same records (minutes)
+	@$(BIN)/python benchmarks/fleet.py
 
 benchmark-quota: $(VENV)/dev ## Measure a backfill against the floor that the quota sets (two minutes)
 	@$(BIN)/python benchmarks/quota.py

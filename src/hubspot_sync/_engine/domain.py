@@ -225,7 +225,7 @@ class Domain:
         return self._set(account_id, AccountStatus.PAUSED, reason)
 
     def resume(self, account_id: str) -> AccountEntry:
-        """Make the account active and due at once, whatever it was before."""
+        """Make the account active and due at once; one that is active stays as it is."""
         return self._set(account_id, AccountStatus.ACTIVE, None)
 
     def disable(self, account_id: str, *, reason: str | None = None) -> AccountEntry:
