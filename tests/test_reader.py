@@ -77,6 +77,19 @@ def test_the_list_brings_every_record_once(host, emulator):
     assert sample.created_at == held.created_at
 
 
+@pytest.mark.parametrize(("contacts", "allowed"), [(250, 3), (350, 5), (1_200, 13), (4_000, 45)])
+def test_reading_side_by_side_costs_few_calls(hubspot_emulator, clock, contacts, allowed):
+    """At most 15 for 100 pages, and one for finding out that a range is not worth it."""
+    host = Host(hubspot_emulator(contacts=contacts, companies=0, clock=clock), clock)
+    source = host.source()
+
+    records = all_records(source.read(CONTACTS, backfill(host)))
+
+    calls = source.api_calls()
+    assert len(records) == contacts
+    assert calls["list"] + calls.get("search", 0) <= allowed
+
+
 def test_a_backfill_goes_on_from_any_page(host):
     """The rest of the ranges is all that has to be kept."""
     source = host.source()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import threading
 from datetime import datetime, timezone
 from types import SimpleNamespace
@@ -12,7 +13,8 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubspot_sync._hubspot.walks import Part, Split, Walk, WalkPool
+from hubspot_sync._hubspot.walk_pool import WalkPool
+from hubspot_sync._hubspot.walks import Part, Split, Walk
 from hubspot_sync.models import IdRange, Record
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
@@ -31,12 +33,16 @@ def record(object_id):
 
 
 class SortedReader:
-    """Reads sorted numbers in small pages; `after` is the next number, as in the list."""
+    """Reads sorted numbers in small pages; `after` is the next number, as in the list.
 
-    def __init__(self, ids, fail_at=None):
+    Where it is said how long a page is waited for, handling it takes a millisecond.
+    """
+
+    def __init__(self, ids, fail_at=None, waited=None):
         self.ids = sorted(ids)
         self.fail_at = fail_at
-        self.pages = 0
+        self.waited = waited
+        self.pages = self.splits = 0
         self.lock = threading.Lock()
 
     def page(self, after):
@@ -51,10 +57,14 @@ class SortedReader:
 
     def parts(self, walk):
         after, page = walk.id_range.after, walk.first
-        while True:
+        for number in itertools.count():
             page = page or self.page(after)
+            if self.waited is not None:
+                began = number * (self.waited + 0.001)
+                walk.timed(began, began + self.waited)
             after = page.after
-            walk.advance(2**63 if after is None else int(after), 1.0)
+            timed = self.waited is None or number > 0
+            walk.advance(2**63 if after is None else int(after), 1.0 if timed else 0.0)
             until = walk.until
             rows = [row for row in page.rows if until is None or row < until]
             done = after is None or (until is not None and int(after) >= until)
@@ -65,6 +75,7 @@ class SortedReader:
             page = None
 
     def split(self, walk):
+        self.splits += 1
         if walk.highest is None:
             walk.highest = (walk.until or max(self.ids) + 1) - 1
         middle = walk.middle(walk.highest)
@@ -170,3 +181,45 @@ def test_the_largest_rest_is_split_first():
     assert (sparse.expected, dense.expected) == (10.0, 50.0)
     dense.highest = 20
     assert dense.expected == 10.0
+
+
+def timed_walk(waited, handled, pages=20):
+    """A walk whose pages take these times, in seconds."""
+    walk = Walk(IdRange())
+    walk.advance(0, 1.0)
+    for number in range(pages):
+        began = number * (waited + handled)
+        walk.timed(began, began + waited)
+    return walk
+
+
+def test_as_many_threads_read_as_the_interpreter_has_time_for():
+    """Handling a page costs all threads together about three times what it costs its reader."""
+    assert Walk(IdRange()).readers > 100  # nothing is known yet
+    assert timed_walk(0.3, 0.0015).readers > 50
+    assert 4 < timed_walk(0.02, 0.0015).readers < 6
+    assert timed_walk(0.002, 0.0015).readers < 1
+
+
+@pytest.mark.parametrize(("waited", "shared"), [(0.001, False), (0.1, True)])
+def test_a_range_is_shared_only_where_threads_wait_for_hubspot(waited, shared):
+    """What HubSpot answers at once is not there sooner for a second thread."""
+    reader = SortedReader(range(300), waited=waited)
+
+    assert sorted(ids_in(read(reader))) == list(range(300))
+    assert (reader.splits > 0) is shared
+
+
+def test_what_splitting_may_cost_is_shared_with_what_is_split_off():
+    """So all parts of a range together make no more calls than the whole was allowed."""
+    walk, thief = Walk(IdRange()), Walk(IdRange())
+    walk.advance(0, 1.0)
+    assert walk.spend()  # nobody has said anything
+    assert not walk.is_bounded
+
+    walk.allow(5)
+    walk.hand_over(thief)
+
+    assert sum(walk.spend() for _ in range(9)) == 3
+    assert sum(thief.spend() for _ in range(9)) == 2
+    assert walk.expected == 0

@@ -70,10 +70,14 @@ class Reply:
     Attributes:
         body: The decoded JSON.
         size: How many bytes it had.
+        asked_at: When a permit for it was asked for, in seconds of the clock that only grows.
+        answered_at: When it had arrived, in the same seconds.
     """
 
     body: Any
     size: int
+    asked_at: float
+    answered_at: float
 
 
 class HubSpotClient:
@@ -182,6 +186,7 @@ class HubSpotClient:
 
     def _once(self, call: Call, *, always: bool = False) -> Reply:
         """One request; *always* sends it even where the calls of the day are used up."""
+        asked_at = self._clock.monotonic()
         with self._limiter.permit(call.endpoint, self._retrier.stop) as permit:
             if not always:
                 self._daily.check()  # once more: the wait may have been long
@@ -189,6 +194,7 @@ class HubSpotClient:
             answer = self._send(call, access_token)
             error = None if answer.ok else error_for(answer, call.doing)
             permit.outcome = outcome_of(answer, error)
+        answered_at = self._clock.monotonic()
         self._watch_daily(answer, error)
         if error is not None:
             raise error
@@ -196,7 +202,9 @@ class HubSpotClient:
         self._served = True
         if call.endpoint == "account" and isinstance(body, dict):
             self._daily.learn_zone(body.get("timeZone"))
-        return Reply(body=body, size=len(answer.content))
+        return Reply(
+            body=body, size=len(answer.content), asked_at=asked_at, answered_at=answered_at
+        )
 
     def _send(self, call: Call, access_token: str) -> Answer:
         self._calls.add(call.endpoint)

@@ -13,7 +13,7 @@ from hubspot_sync._hubspot.properties import choose_properties, read_definitions
 from hubspot_sync._hubspot.searching import Searching
 from hubspot_sync._hubspot.subject import Subject
 from hubspot_sync._hubspot.values import conversion_for
-from hubspot_sync._hubspot.walks import WalkPool
+from hubspot_sync._hubspot.walk_pool import WalkPool
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import AccountDetails, IdRange, Mode
 

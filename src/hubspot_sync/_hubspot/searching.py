@@ -103,7 +103,9 @@ class Searching:
         """Cut at the middle of the ids that are left."""
         if walk.expected < _WORTH_SPLITTING:
             return None
-        at = walk.middle(self.subject.highest_in(walk))
+        if walk.highest is None:
+            walk.highest = self.subject.rest_of(walk).highest
+        at = walk.middle(walk.highest)
         if at is None:
             return None
         until = None if walk.until is None else str(walk.until)

@@ -23,6 +23,20 @@ if TYPE_CHECKING:
 
 
 @frozen(kw_only=True)
+class Rest:
+    """What is left of a range, as far as the search index knows.
+
+    Attributes:
+        highest: The highest id; -1 where there is none, or where it cannot be found out, so that
+            nothing is split.
+        rows: How many records are left.
+    """
+
+    highest: int = -1
+    rows: int = 0
+
+
+@frozen(kw_only=True)
 class Subject:
     """One object type of one account, and what is wanted of it.
 
@@ -76,16 +90,9 @@ class Subject:
             self.client, self.paths.batch_read, self.object_type, self.names, object_ids
         )
 
-    def highest_in(self, walk: Walk) -> int:
-        """The highest id that is left of *walk*, as far as the search index knows; asked once.
-
-        -1 where there is none, or where it cannot be found out, so that nothing is split.
-        """
-        if walk.highest is None:
-            walk.highest = self._highest(walk.position - 1, walk.until)
-        return walk.highest
-
-    def _highest(self, after: int, until: int | None) -> int:
+    def rest_of(self, walk: Walk) -> Rest:
+        """Ask the search index what is left of *walk*."""
+        after, until = walk.position - 1, walk.until
         filters = [{"propertyName": "hs_object_id", "operator": "GT", "value": str(after)}]
         if until is not None:
             filters.append({"propertyName": "hs_object_id", "operator": "LT", "value": str(until)})
@@ -96,8 +103,12 @@ class Subject:
             "limit": 1,
         }
         try:
-            rows = rows_of(self.search(body).body)
+            answer = self.search(body).body
+            rows = rows_of(answer)
         except (MissingScopeError, RequestRefusedError):
-            return -1
+            return Rest()
         object_id = str(rows[0].get("id")) if rows else ""
-        return int(object_id) if object_id.isascii() and object_id.isdigit() else -1
+        if not (object_id.isascii() and object_id.isdigit()):
+            return Rest()
+        total = answer.get("total")
+        return Rest(highest=int(object_id), rows=total if isinstance(total, int) else 0)
