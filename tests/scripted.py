@@ -88,6 +88,7 @@ class ScriptedSource:
         self._mark = mark
         self._begun_at: list[Any] = []
         self.rows_given = 0
+        self.page_size = 0
         self._before_page = before_page
 
     def __call__(self, account: Account, **_: Any) -> ScriptedSource:
@@ -118,6 +119,7 @@ class ScriptedSource:
                 records=tuple(row for row in rows if isinstance(row, Record)),
                 skipped=tuple(row for row in rows if isinstance(row, SkippedRow)),
                 ranges=() if last else (IdRange(after=str(number)),),
+                size=self.page_size,
             )
 
     def associations(self, *_: Any) -> Any:

@@ -11,7 +11,7 @@ from hubspot_sync._processing import unproved
 from hubspot_sync.models import BatchStored, Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from hubspot_sync._engine.parts import StoringParts
     from hubspot_sync._engine.refusals import Refusals
@@ -39,23 +39,68 @@ class Batch:
 
 
 class Delivery:
-    """Stores the batches of one stream, in order.
+    """Stores the batches of one stream.
+
+    Each is noted where it needs that, handed over and settled. Several may be handed over side by
+    side, as long as no two of them are about the same object; all else goes on in their order.
 
     Args:
         parts: The sink, the checkpointer and the settings.
         lease: The right to commit.
         refusals: Takes the actions that are refused.
+        stored: The checkpoint, with the pass under way.
+        begun: Whether the checkpointer knows of the pass.
     """
 
-    def __init__(self, *, parts: StoringParts, lease: Lease, refusals: Refusals) -> None:
+    def __init__(
+        self,
+        *,
+        parts: StoringParts,
+        lease: Lease,
+        refusals: Refusals,
+        stored: Checkpoint,
+        begun: bool,
+    ) -> None:
         self._parts = parts
         self._lease = lease
         self._refusals = refusals
+        self._stored = stored
+        self._begun = begun
         self._writer = SinkWriter(parts, lease.stream)
         self.counts = Counts()
 
-    def deliver(self, batch: Batch) -> None:
-        """Store *batch*, what is refused in the error queue; then commit its checkpoint.
+    def has_to_be_noted(self, batch: Batch) -> bool:
+        """Whether `note` comes before `hand_over`: when all before *batch* is settled."""
+        return bool(batch.actions) and (not self._begun or bool(_variants(batch)))
+
+    def note(self, batch: Batch) -> None:
+        """Note that the pass has begun before the sink is told anything of it.
+
+        If the run is cut off between the sink's answer and the commit, the next one sees that.
+        A variant is noted for each object: its version is known, so afterwards only an unproved
+        digest tells that the sink may have other values than those that were committed last.
+
+        Raises:
+            HubSpotSyncError: As in `settle`.
+            StopRequested: The run was stopped while a store was away.
+        """
+        if self.has_to_be_noted(batch):  # still, after whoever had his turn before
+            self._store(self._stored, _variants(batch))
+            self._begun = True
+
+    def hand_over(self, batch: Batch) -> Written:
+        """Give *batch* to the sink; nothing is committed yet.
+
+        Raises:
+            ActionRejectedError: An action was refused and there is no error queue.
+            StoreUnavailableError: A store stayed away.
+            StopRequested: The run was stopped while a store was away.
+        """
+        self._refusals.announce([one for one in batch.actions if one.object_id in batch.outdated])
+        return self._writer.write(batch.actions)
+
+    def settle(self, batch: Batch, written: Written) -> None:
+        """Put what was refused of *batch* into the error queue, then commit its checkpoint.
 
         Raises:
             ActionRejectedError: An action was refused and there is no error queue; nothing of the
@@ -66,8 +111,6 @@ class Delivery:
             TooManyRejectedError: So many actions were refused that the stream ends here; the
                 batch is committed.
         """
-        self._refusals.announce([one for one in batch.actions if one.object_id in batch.outdated])
-        written = self._writer.write(batch.actions)
         self._refusals.keep(written.refusals)
         self._commit(batch, written)
         counts = batch.settled + _counts(written)
@@ -87,12 +130,8 @@ class Delivery:
         # What the sink had before is from a run that was cut off, and may have had other values.
         for one in unproved(fingerprints.values(), written.repeated):
             fingerprints[one.object_id] = one
-        self._parts.patience.call(
-            self._lease.stream,
-            lambda: self._parts.checkpointer.commit(
-                self._lease, batch.checkpoint, list(fingerprints.values())
-            ),
-        )
+        self._store(batch.checkpoint, list(fingerprints.values()))
+        self._stored = batch.checkpoint
         # After the commit, so that an object that is taken out of the queue is in the sink.
         self._refusals.settle(
             {
@@ -101,6 +140,16 @@ class Delivery:
                 if object_id not in refused
             }
         )
+
+    def _store(self, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint]) -> None:
+        self._parts.patience.call(
+            self._lease.stream,
+            lambda: self._parts.checkpointer.commit(self._lease, checkpoint, fingerprints),
+        )
+
+
+def _variants(batch: Batch) -> Sequence[Fingerprint]:
+    return unproved(batch.fingerprints, (one for one in batch.actions if one.variant))
 
 
 def _counts(written: Written) -> Counts:

@@ -1,26 +1,26 @@
 """One run of one stream: reading, processing and storing go on side by side, in order.
 
-Three threads pass work through bounded queues:
-pages from the reader, batches from the caller's thread, and their delivery.
+Threads pass work through bounded queues:
+pages from the reader, batches from the caller's thread, and their delivery by one writer or more.
 When one of them fails, what is ahead of it in the pipeline is still stored.
 """
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
 from hubspot_sync._clock import StopRequested
+from hubspot_sync._engine.action_queue import ActionQueue, writers_for
 from hubspot_sync._engine.delivery import Batch, Delivery
 from hubspot_sync._engine.in_flight import InFlight
 from hubspot_sync._engine.oddities import Oddities
+from hubspot_sync._engine.worker import Worker
 from hubspot_sync._processing import (
     doubted,
     newest_versions,
     to_actions,
-    unproved,
     without_queued,
     without_repeats,
 )
@@ -30,7 +30,7 @@ from hubspot_sync.models import Counts, Mode, to_milliseconds
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hubspot_sync._engine.parts import Parts
     from hubspot_sync._engine.refusals import Refusals
@@ -78,18 +78,20 @@ class StreamRun:
         self._wanted = wanted
         self._checkpoint = checkpoint
         self._reading = reading
-        self._lease = lease
         self._resumed = resumed
-        self._begun = resumed
         self._doubtful = checkpoint.doubtful
-        self._stored = evolve(checkpoint, reading=reading)
         settings = parts.settings
         self._pages: BoundedQueue[Page] = BoundedQueue(_PAGES_AHEAD, settings.queue_bytes)
-        self._batches: BoundedQueue[Batch] = BoundedQueue(settings.queue_size, settings.queue_bytes)
         self._in_flight = InFlight()
         self._refusals = refusals
         self._oddities = Oddities(self._stream, parts.notify)
-        self._delivery = Delivery(parts=parts, lease=lease, refusals=refusals)
+        self._delivery = Delivery(
+            parts=parts,
+            lease=lease,
+            refusals=refusals,
+            stored=evolve(checkpoint, reading=reading),
+            begun=resumed,
+        )
 
     @property
     def counts(self) -> Counts:
@@ -108,21 +110,24 @@ class StreamRun:
             HubSpotSyncError: What ended the run; all that was stored is committed.
             StopRequested: The run was stopped; all that was read is stored and committed.
         """
-        reader = _Worker(self._read, f"hubspot-sync reader {self._stream}")
-        writer = _Worker(self._write, f"hubspot-sync writer {self._stream}")
+        reader = Worker(self._read, f"hubspot-sync reader {self._stream}")
+        queue = ActionQueue(
+            delivery=self._delivery,
+            in_flight=self._in_flight,
+            settings=self._parts.settings,
+            writers=writers_for(self._parts.sink, self._parts.settings),
+            stream=self._stream,
+        )
         try:
             for pages in self._groups():
-                batch = self._process(pages)
-                size = sum(page.size for page in pages)
-                self._batches.put(batch, weight=len(batch.actions), size=size)
+                queue.put(self._process(pages), size=_size(pages))
         except QueueClosedError:
-            pass  # the writer failed, and says why below
+            pass  # a writer failed, and says why below
         finally:
-            self._batches.finish()
-            writer.join()
+            queue.drain()
             self._pages.abandon()
             reader.join()
-        writer.raise_failure()
+        queue.raise_failure()
         reader.raise_failure()
 
     def _read(self) -> None:
@@ -136,45 +141,18 @@ class StreamRun:
         finally:
             self._pages.finish()
 
-    def _write(self) -> None:
-        try:
-            for batch in self._batches:
-                self._begin(batch)
-                self._delivery.deliver(batch)
-                self._stored = batch.checkpoint
-                self._in_flight.remove(batch.fingerprints)
-        finally:
-            self._batches.abandon()
-            self._in_flight.abandon()
-
-    def _begin(self, batch: Batch) -> None:
-        """Note that the pass has begun before the sink is told anything of it.
-
-        If the run is cut off between the sink's answer and the commit, the next one sees that.
-        A variant is noted for each object: its version is known, so afterwards only an unproved
-        digest tells that the sink may have other values than those that were committed last.
-        """
-        variants = unproved(batch.fingerprints, (one for one in batch.actions if one.variant))
-        if variants or (batch.actions and not self._begun):
-            self._parts.patience.call(
-                self._stream,
-                lambda: self._parts.checkpointer.commit(self._lease, self._stored, variants),
-            )
-            self._begun = True
-
     def _groups(self) -> Iterator[list[Page]]:
         """Pages in groups large enough to be worth one question to the stores and to HubSpot."""
-        group: list[Page] = []
-        for page in self._pages:
-            group.append(page)
-            records = sum(len(page.records) for page in group)
-            size = sum(page.size for page in group)
-            settings = self._parts.settings
-            if records >= settings.batch_size or size >= settings.queue_bytes // 4:
-                yield group
-                group = []
-        if group:
-            yield group
+        settings = self._parts.settings
+        max_bytes = min(settings.batch_bytes, settings.queue_bytes)
+
+        def enough(pages: Sequence[Page]) -> bool:
+            records = sum(len(page.records) for page in pages)
+            return records >= settings.batch_size or _size(pages) >= max_bytes
+
+        return self._pages.groups(
+            enough=enough, max_age=settings.batch_age.total_seconds(), clock=self._parts.clock
+        )
 
     def _process(self, pages: Sequence[Page]) -> Batch:
         """Validate, leave out what is known, associate, and make actions."""
@@ -237,6 +215,10 @@ class StreamRun:
         return complete
 
 
+def _size(pages: Sequence[Page]) -> int:
+    return sum(page.size for page in pages)
+
+
 def _with_edges(
     record: Record, to_object_type: str, found: Mapping[str, tuple[Association, ...]]
 ) -> Record:
@@ -244,28 +226,3 @@ def _with_edges(
         return record
     edges = {**record.associations, to_object_type: found[record.object_id]}
     return evolve(record, associations=edges)
-
-
-class _Worker:
-    """A thread that starts at once and keeps what ended it."""
-
-    def __init__(self, target: Callable[[], None], name: str) -> None:
-        self._target = target
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._target()
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            self._failure = error
-
-    def join(self) -> None:
-        """Wait for the thread's end."""
-        self._thread.join()
-
-    def raise_failure(self) -> None:
-        """Raise what ended the thread, if anything did."""
-        if self._failure is not None:
-            raise self._failure

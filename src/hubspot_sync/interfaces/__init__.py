@@ -19,7 +19,13 @@ from hubspot_sync.interfaces.connecting import (
 )
 from hubspot_sync.interfaces.progress import Checkpointer
 from hubspot_sync.interfaces.reading import Observer, Source, SourceFactory
-from hubspot_sync.interfaces.storing import ActionSink, ErrorQueue, ErrorQueueAdmin, Validator
+from hubspot_sync.interfaces.storing import (
+    ActionSink,
+    ErrorQueue,
+    ErrorQueueAdmin,
+    ParallelSink,
+    Validator,
+)
 
 __all__ = [
     "AccountStore",
@@ -31,6 +37,7 @@ __all__ = [
     "NonceStore",
     "OAuthProvider",
     "Observer",
+    "ParallelSink",
     "Source",
     "SourceFactory",
     "TokenStore",

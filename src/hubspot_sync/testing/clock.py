@@ -34,6 +34,7 @@ class ManualClock:
         self._lock = threading.Lock()
         self._random = random.Random(seed)  # noqa: S311, TID251 - reproducible seeding
         self._waits: list[float] = []
+        self._waiting: set[threading.Condition] = set()
 
     @property
     def waits(self) -> tuple[float, ...]:
@@ -62,7 +63,12 @@ class ManualClock:
             raise ValueError(f"time cannot go back (asked for {step})")
         with self._lock:
             self._passed += step
-            return self._start + self._passed
+            present = self._start + self._passed
+            woken = tuple(self._waiting)
+        for changed in woken:
+            with changed:
+                changed.notify_all()
+        return present
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
         """Move time forward instead of waiting.
@@ -75,6 +81,19 @@ class ManualClock:
         with self._lock:
             self._waits.append(seconds)
         self.advance(max(seconds, 0.0))
+
+    def wait(self, changed: threading.Condition, until: float) -> None:
+        """Wait until *changed* is notified, or somebody moves the time.
+
+        The caller holds the lock of *changed*, and looks for itself what has happened.
+        """
+        with self._lock:
+            if self._passed.total_seconds() >= until:
+                return
+            self._waiting.add(changed)
+        changed.wait()
+        with self._lock:
+            self._waiting.discard(changed)
 
     def random(self) -> float:
         """The next number of the seeded series, in [0, 1)."""
