@@ -1,6 +1,7 @@
 """The tree of errors, and what each one tells."""
 
 import inspect
+import pickle
 import re
 from datetime import timedelta
 
@@ -51,3 +52,24 @@ def test_an_error_says_where_it_happened():
 def test_a_configuration_error_is_a_value_error():
     """Callers who know nothing of us expect that."""
     assert issubclass(errors.ConfigurationError, ValueError)
+
+
+def test_an_error_travels_between_processes():
+    """Whatever it was made with, and it says the same there."""
+    made = [
+        *(
+            cls("too bad", account="acme/1", status=500)
+            for name, cls in classes().items()
+            if name not in ("ConsentError", "LeaseHeldError")
+        ),
+        errors.ConsentError("too bad", reason="expired"),
+        errors.LeaseHeldError("too bad", owner="somebody", stream="contacts"),
+        errors.RateLimitedError("too bad", policy="DAILY", retry_after=timedelta(hours=1)),
+    ]
+
+    for error in made:
+        other = pickle.loads(pickle.dumps(error))
+
+        assert type(other) is type(error)
+        assert str(other) == str(error)
+        assert vars(other) == vars(error)

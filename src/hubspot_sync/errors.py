@@ -70,6 +70,10 @@ class HubSpotSyncError(Exception):
         self.stream = self.stream or stream
         return self
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are copied by calling them with `args`, which leaves out what came by keyword.
+        return _copied, (type(self), self.args, vars(self))
+
     def __str__(self) -> str:
         places = (
             ("account", self.account),
@@ -79,6 +83,15 @@ class HubSpotSyncError(Exception):
         )
         known = ", ".join(f"{name} {value}" for name, value in places if value is not None)
         return f"{self.message} [{known}]" if known else self.message
+
+
+def _copied(
+    kind: type[HubSpotSyncError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> HubSpotSyncError:
+    """An error out of a pickle: another process's, or one that somebody copied."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    return error
 
 
 class ConfigurationError(HubSpotSyncError, ValueError):
