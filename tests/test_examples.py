@@ -65,8 +65,9 @@ class Account:
         arguments = [
             f"--{name.replace('_', '-')}={value}"
             for name, value in chosen.items()
-            if value is not None
+            if value is not None and value is not True
         ]
+        arguments += [f"--{name}" for name, value in chosen.items() if value is True]
         return [sys.executable, SYNC_ACCOUNT, "--json", *arguments]
 
     def run(self, store, *, environment=None, **options):
@@ -290,6 +291,27 @@ def test_an_account_is_kept_in_step(account, store):
     assert sorted(updates, key=int) == touched
     assert len(actions) == 450 + 120 + 37
     assert_holds_the_account(actions, emulator)
+
+
+def test_what_moved_no_date_is_found_on_demand(account, store):
+    """A computed value, by an option."""
+    account.sync(store)
+    recalculated = account.emulator.recalculate("contacts", count=3)
+    assert account.sync(store)["streams"]["contacts"]["delivered"] == 0
+
+    stream = account.sync(store, reconcile=True)["streams"]["contacts"]
+
+    assert (stream["mode"], stream["delivered"]) == ("reconcile", 3)
+    last = {one["object_id"]: one for one in sorted(actions_in(store), key=by_time)}
+    for object_id in recalculated:
+        held = account.emulator.records("contacts")[object_id]
+        name = "hs_analytics_last_timestamp"
+        assert last[object_id]["properties"][name] == held.properties[name]
+
+
+def by_time(action):
+    """Of one object, the later action comes later."""
+    return action["occurred_at"]
 
 
 def test_the_report_has_the_promised_fields(account, tmp_path):

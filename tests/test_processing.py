@@ -8,17 +8,26 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync._processing import digest_of, newest_versions, to_actions, without_repeats
+from hubspot_sync._processing import (
+    digest_of,
+    newest_versions,
+    to_actions,
+    unproved,
+    without_repeats,
+)
 from hubspot_sync.models import (
     AccountKey,
     ActionKind,
     Association,
     AssociationType,
+    Counts,
     Fingerprint,
     Record,
+    to_milliseconds,
 )
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
+VERSION = to_milliseconds(NOON)
 ACCOUNT = AccountKey("acme", "62515")
 ADA = Record(
     object_type="contacts",
@@ -72,6 +81,49 @@ def test_a_moved_date_alone_is_no_change():
     assert quiet.counts.unchanged == 1
     assert quiet.fingerprints == (fingerprint_of(moved),)
     assert [action.kind for action in asked.actions] == [ActionKind.UPDATED]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=9), timedelta(0), timedelta(days=-9)])
+def test_a_known_version_with_other_values_is_a_later_action(ahead):
+    """Whenever the pass's end was, it sorts behind what was told of the version before."""
+    before = evolve(ADA, properties={**ADA.properties, "phone": "1"})
+    variant = to_milliseconds(NOON + ahead)
+
+    outcome = to_actions(
+        ACCOUNT, [ADA], {"1": fingerprint_of(before)}, deliver_unchanged=False, variant=variant
+    )
+
+    (action,) = outcome.actions
+    assert (action.kind, action.version, action.variant) == (
+        ActionKind.UPDATED,
+        ADA.version,
+        variant,
+    )
+    assert action.occurred_at == max(NOON + ahead, NOON + timedelta(milliseconds=1))
+    assert outcome.fingerprints == (fingerprint_of(ADA),)
+
+
+@pytest.mark.parametrize("deliver_unchanged", [True, False])
+def test_a_known_version_with_the_same_values_is_a_repeat(deliver_unchanged):
+    """Also for a host that wants to hear of dates that moved; here none did."""
+    known = {"1": fingerprint_of(ADA)}
+
+    outcome = to_actions(
+        ACCOUNT, [ADA], known, deliver_unchanged=deliver_unchanged, variant=VERSION
+    )
+
+    assert (outcome.actions, outcome.fingerprints) == ((), ())
+    assert outcome.counts == Counts(repeated=1)
+
+
+def test_what_is_unproved_differs_from_everything():
+    """The sink may have other values in this version."""
+    (unsure,) = unproved([fingerprint_of(ADA), fingerprint_of(evolve(ADA, object_id="2"))], [ADA])
+
+    outcome = to_actions(ACCOUNT, [ADA], {"1": unsure}, deliver_unchanged=False, variant=VERSION)
+
+    assert unsure.version == ADA.version
+    assert [one.variant for one in outcome.actions] == [VERSION]
 
 
 def digest(value):
@@ -187,6 +239,7 @@ def test_versions_that_were_delivered_are_left_out():
     assert without_repeats([ADA], known) == ([], 1)
     assert without_repeats([older], known) == ([], 1)
     assert without_repeats([newer], known) == ([newer], 0)
+    assert without_repeats([ADA, older], known, compared={"1"}) == ([ADA], 1)
 
 
 def test_the_newest_of_several_rows_counts():

@@ -10,6 +10,7 @@ import pytest
 
 from hubspot_sync import ActionKind, SinkAnswer, StreamStatus, SyncSettings
 from hubspot_sync.models import Mode, StreamKey, StreamStarted, to_milliseconds
+from hubspot_sync.stores.fan_out import FanOutSink
 from hubspot_sync.stores.memory import MemoryErrorQueue, MemoryRecordSink
 from hubspot_sync.stores.sqlite import SqliteCheckpointer, SqliteDatabase
 from hubspot_sync.testing import Fault, ManualClock
@@ -231,6 +232,34 @@ def test_a_crash_of_another_pass(host, contact, value_then):
     assert sync(host, reconcile=True).counts.delivered == 1
 
     assert scores(host, contact)[-3:] == [None, 3, value_then]
+
+
+@pytest.mark.parametrize("reconcile", [True, False])
+def test_a_crash_between_two_sinks(host, contact, reconcile):
+    """The first one has another value than the second one then, until the next pass."""
+    mirrors = MemoryRecordSink(), MemoryRecordSink()
+    sync(host, reconcile=True)
+    for mirror in mirrors:
+        mirror.write(told(host, contact))
+    score(host, contact, month(3))
+    if not reconcile:
+        host.emulator.update("contacts", contact, {"city": "Cork"})
+    with suppress(Crash):
+        sync(host, reconcile=reconcile, sink=FanOutSink([Dying(mirrors[0]), mirrors[1]]))
+    score(host, contact, month(4))
+    both = {"sink": FanOutSink(mirrors)}
+    assert sync(host, **both).counts.delivered == 1
+    assert [month_in(mirror, contact) for mirror in mirrors] == [3, 4]
+
+    assert sync(host, reconcile=True, **both).counts.delivered == 1
+
+    assert [month_in(mirror, contact) for mirror in mirrors] == [4, 4]
+    assert sync(host, reconcile=True, **both).counts.delivered == 0
+
+
+def month_in(mirror, contact):
+    """The month of the computed value that a mirror holds."""
+    return next(one.properties[SCORE].month for one in mirror.records if one.object_id == contact)
 
 
 def test_doubt_is_about_single_objects(host, contact):

@@ -249,5 +249,6 @@ def _as_variant(action: Action, variant: int) -> Action:
     to A and to B again is delivered three times, and the last B must not be taken for the first.
     The end is part of the checkpoint, so what is sent again after a crash has the same id.
     """
-    found_at = max(action.occurred_at, from_milliseconds(variant))
+    # A record may have been modified after the end of the pass; it is a later action all the same.
+    found_at = from_milliseconds(max(variant, action.version + 1))
     return evolve(action, variant=variant, occurred_at=found_at)

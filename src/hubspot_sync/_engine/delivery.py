@@ -128,7 +128,7 @@ class Delivery:
             one.object_id: one for one in batch.fingerprints if one.object_id not in refused
         }
         # What the sink had before is from a run that was cut off, and may have had other values.
-        for one in unproved(fingerprints.values(), written.repeated):
+        for one in unproved(fingerprints.values(), written.unproved):
             fingerprints[one.object_id] = one
         self._store(batch.checkpoint, list(fingerprints.values()))
         self._stored = batch.checkpoint
@@ -155,6 +155,6 @@ def _variants(batch: Batch) -> Sequence[Fingerprint]:
 def _counts(written: Written) -> Counts:
     return Counts(
         delivered=written.delivered,
-        repeated=len(written.repeated),
+        repeated=written.repeated,
         rejected=len(written.refusals),
     )

@@ -123,7 +123,7 @@ class Refusals:
             TooManyRejectedError: Too large a share of it was refused.
         """
         refused = len(written.refusals)
-        self._handed_over += written.delivered + len(written.repeated) + refused
+        self._handed_over += written.delivered + written.repeated + refused
         self._rejected += refused
         bound = self._parts.settings.max_rejected_share
         if self._handed_over >= _ENOUGH_TO_JUDGE and self._rejected > bound * self._handed_over:

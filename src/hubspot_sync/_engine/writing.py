@@ -24,17 +24,20 @@ class Written:
     Attributes:
         delivered: How many the sink accepted.
         repeated: Those that it held already.
+        unproved: Those of which it, or a part of it, may have other values: what it held already.
         refusals: Those that it, or a validator, refused.
     """
 
     delivered: int = 0
-    repeated: tuple[Action, ...] = ()
+    repeated: int = 0
+    unproved: tuple[Action, ...] = ()
     refusals: tuple[Refusal, ...] = ()
 
     def __add__(self, other: Written) -> Written:
         return Written(
             delivered=self.delivered + other.delivered,
             repeated=self.repeated + other.repeated,
+            unproved=self.unproved + other.unproved,
             refusals=self.refusals + other.refusals,
         )
 
@@ -86,7 +89,8 @@ class SinkWriter:
         return self._store(actions[:middle]) + self._store(actions[middle:])
 
     def _sorted(self, actions: Sequence[Action], answer: SinkAnswer) -> Written:
-        if not (answer.refused or answer.already_created or answer.repeated):
+        held = answer.repeated | answer.partly_repeated
+        if not (answer.refused or answer.already_created or held):
             return Written(delivered=len(actions))
         refusals = tuple(
             Refusal(action=action, reason=answer.refused[action.action_id])
@@ -97,10 +101,13 @@ class SinkWriter:
             raise InvariantError("the sink refused actions that it was not given")
         named = answer.already_created - answer.refused.keys()
         again = [action for action in actions if action.action_id in named]
-        held = answer.repeated - answer.refused.keys() - answer.already_created
-        repeated = tuple(action for action in actions if action.action_id in held)
-        delivered = len(actions) - len(refusals) - len(again) - len(repeated)
-        known = Written(delivered=delivered, repeated=repeated, refusals=refusals)
+        repeated = len(answer.repeated - answer.refused.keys() - answer.already_created)
+        known = Written(
+            delivered=len(actions) - len(refusals) - len(again) - repeated,
+            repeated=repeated,
+            unproved=tuple(action for action in actions if action.action_id in held),
+            refusals=refusals,
+        )
         return known + self._store([as_update(_created(action)) for action in again])
 
 

@@ -89,8 +89,12 @@ class SinkAnswer:
         already_created: Ids of creations not stored because the sink holds a creation of the
             same object with another version; the engine sends them again as updates.
         refused: Reasons by id of the actions that the sink can never take as they are.
+        partly_repeated: Ids of actions that were accepted although a part of the sink held them
+            already, and may have them with other values; for a sink that feeds several. It says
+            nothing about what became of them, so it makes no two answers different.
     """
 
     repeated: frozenset[str] = frozenset()
     already_created: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(factory=dict)
+    partly_repeated: frozenset[str] = field(default=frozenset(), eq=False)

@@ -25,7 +25,8 @@ class FanOutSink:
       have it already.
     - One knew another creation of the object: it is already created. The update that the engine
       sends then is a repeat for those that took the creation, because its id is the same.
-    - One accepted it: it is accepted. After a crash between two sinks the second one catches up.
+    - One accepted it: it is accepted. After a crash between two sinks the second one catches up,
+      and the answer says which actions the first one had, perhaps with other values.
     - All had it: it is repeated.
 
     An error of a sink ends the write at once; the engine repeats it for all. Of two callers that
@@ -58,10 +59,14 @@ class FanOutSink:
         refused = self._refused(answers)
         created = frozenset[str]().union(*(answer.already_created for answer in answers))
         repeated = answers[0].repeated.intersection(*(answer.repeated for answer in answers))
+        somewhere = frozenset[str]().union(
+            *(answer.repeated | answer.partly_repeated for answer in answers)
+        )
         return SinkAnswer(
             repeated=repeated - refused.keys(),
             already_created=created - refused.keys(),
             refused=refused,
+            partly_repeated=somewhere - repeated - created - refused.keys(),
         )
 
     def _refused(self, answers: Sequence[SinkAnswer]) -> dict[str, str]:
