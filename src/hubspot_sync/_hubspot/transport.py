@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import urllib3
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from hubspot_sync._hubspot.deadline import pools_with_deadline
 from hubspot_sync._hubspot.decoding import loads
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _CONNECTIONS: Final = 16
 _OK: Final = range(200, 300)
+_SECRETS_IN_FORMS: Final = frozenset({"client_secret", "code", "refresh_token", "token"})
+_HIDDEN: Final = b"[hidden]"
 
 
 @frozen(kw_only=True)
@@ -96,6 +98,9 @@ class Transport:
     ) -> Answer:
         """Make one call and read its answer to the end.
 
+        A refusal that quotes a secret of the request is given without it: its words go into error
+        messages.
+
         Raises:
             HubSpotUnavailableError: No whole answer came: no connection, a time-out, a cut.
         """
@@ -104,17 +109,25 @@ class Transport:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         if access_token is not None:
             headers["Authorization"] = f"Bearer {access_token}"
+        answer = self._answer(
+            path,
+            method,
+            path_params=dict(path_params or {}),
+            query_params=list(query),
+            header_params=headers,
+            body=body,
+            post_params=list(form) if form is not None else None,
+        )
+        if answer.ok:
+            return answer
+        secrets = [value for name, value in form or () if name in _SECRETS_IN_FORMS]
+        return _without(answer, [*secrets, access_token or ""])
+
+    def _answer(self, path: str, method: str, **parts: Any) -> Answer:
+        """The answer as it came, whatever its status."""
         try:
             response = self._client.call_api(
-                path,
-                method,
-                path_params=dict(path_params or {}),
-                query_params=list(query),
-                header_params=headers,
-                body=body,
-                post_params=list(form) if form is not None else None,
-                _preload_content=False,
-                _request_timeout=self._timeout,
+                path, method, **parts, _preload_content=False, _request_timeout=self._timeout
             )
             return _read(response)
         except self._api_exception as error:
@@ -141,6 +154,14 @@ class Transport:
 def _read(response: urllib3.BaseHTTPResponse) -> Answer:
     """Read the body to its end, which gives the connection back to the pool."""
     return Answer(status=response.status, headers=response.headers, content=response.data)
+
+
+def _without(answer: Answer, secrets: Sequence[str]) -> Answer:
+    """The answer with nothing of the *secrets* in its body."""
+    content = answer.content
+    for secret in filter(None, secrets):
+        content = content.replace(secret.encode(), _HIDDEN)
+    return evolve(answer, content=content)
 
 
 def _answer_in(error: Any) -> Answer:
