@@ -468,3 +468,18 @@ def test_a_report_says_all(host):
     assert raised.value is next(iter(report.failed.values()))
     assert len(raised.value.__notes__) == 2
     assert all("failed too" in note for note in raised.value.__notes__)
+
+
+def test_the_token_endpoint_is_asked_within_its_limit(hubspot_emulator):
+    """All accounts of an app share it, and begin with access tokens to be bought at once."""
+    host = FleetHost(hubspot_emulator(account_id="1", token_limit=10))
+    host.oauth_app = OAuthApp(
+        client_id=host.emulator.client_id, client_secret=host.emulator.client_secret
+    )
+    keys = add_many(host, domains=3, accounts=8, oauth=True, contacts=1, companies=1)
+
+    report = host.engine().sync_all(workers=12)
+
+    assert report.completed
+    asked = [call.status for call in host.emulator.all_calls if call.route == "oauth"]
+    assert asked == [200] * len(keys)

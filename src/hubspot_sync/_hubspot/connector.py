@@ -13,7 +13,7 @@ from hubspot_sync._hubspot.properties import DefinitionCache
 from hubspot_sync._hubspot.reader import HubSpotSource
 from hubspot_sync._hubspot.refreshing import Refresher
 from hubspot_sync._hubspot.server_clock import ServerClock
-from hubspot_sync._hubspot.token_endpoint import TokenEndpoint
+from hubspot_sync._hubspot.token_endpoint import TokenEndpoint, token_window
 from hubspot_sync._hubspot.transport import Transport
 from hubspot_sync._ratelimit import DailyPot, LimiterShelf, RateLimiter, RollingWindow
 from hubspot_sync._retry import Retrier, RetryPolicy
@@ -63,6 +63,7 @@ class HubSpotConnector:
             lifetime=_DEFINITIONS_LIFETIME, size=_DEFINITIONS_KEPT, clock=clock
         )
         self._limiters = LimiterShelf(self._new_limiter, clock)
+        self._token_window = token_window(clock)
 
     def __call__(
         self, account: Account, *, stop: threading.Event, notify: Callable[[Event], None]
@@ -86,6 +87,7 @@ class HubSpotConnector:
                 app=self._oauth_app(account),
                 transport=transport,
                 retrier=retrier,
+                window=self._token_window,
                 clock=self._clock,
                 calls=calls,
                 on_retry=_telling(notify, account.key),

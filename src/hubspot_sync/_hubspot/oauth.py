@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from hubspot_sync._hubspot.brief import brief_retrier, log_retry
 from hubspot_sync._hubspot.counting import CallCounter
-from hubspot_sync._hubspot.token_endpoint import TokenEndpoint
+from hubspot_sync._hubspot.token_endpoint import TokenEndpoint, token_window
 from hubspot_sync._hubspot.transport import Transport
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
@@ -44,6 +44,7 @@ class HubSpotOAuth:
         self._settings = settings
         self._clock = clock
         self._retrier = brief_retrier(settings, clock, threading.Event())
+        self._window = token_window(clock)
 
     def consent_url(self, proof: str) -> str:
         """Where to send a person to consent; see `OAuthProvider.consent_url`."""
@@ -110,6 +111,7 @@ class HubSpotOAuth:
                 app=self._app,
                 transport=transport,
                 retrier=self._retrier,
+                window=self._window,
                 clock=self._clock,
                 calls=CallCounter(),
                 on_retry=log_retry,

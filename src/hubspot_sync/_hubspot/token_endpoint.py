@@ -12,6 +12,8 @@ from attrs import field, frozen
 
 from hubspot_sync._hubspot.errors import token_error_for
 from hubspot_sync._hubspot.paths import INTROSPECT_PATH, REVOKE_PATH, TOKEN_PATH
+from hubspot_sync._hubspot.quota import outcome_of
+from hubspot_sync._ratelimit import RollingWindow
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import OAuthTokens
 
@@ -26,8 +28,15 @@ if TYPE_CHECKING:
     from hubspot_sync.errors import RetryableError
     from hubspot_sync.models import OAuthApp
 
+# HubSpot has a limit for each second and does not say which; far more than refreshing takes.
+_CALLS_A_SECOND: Final = 10
 # Answers that say that nothing was done yet: slow down, locked, moving, come back later.
 _NOT_BEGUN: Final = (423, 429, 477, 503)
+
+
+def token_window(clock: Clock) -> RollingWindow:
+    """What all that talk to the token endpoint for one app should share."""
+    return RollingWindow(_CALLS_A_SECOND, 1.0, clock)
 
 
 @frozen(kw_only=True)
@@ -56,7 +65,8 @@ class TokenEndpoint:
     Attributes:
         app: The OAuth app.
         transport: Sends the calls.
-        retrier: Repeats what fails in passing; the token endpoint has limits of its own.
+        retrier: Repeats what fails in passing.
+        window: Gives the permits: the endpoint has a limit for all accounts of the app together.
         clock: Tells when a new access token ends.
         calls: Counts every try.
         on_retry: Told of every retry: tries failed so far, the wait, and the error.
@@ -65,6 +75,7 @@ class TokenEndpoint:
     app: OAuthApp
     transport: Transport
     retrier: Retrier
+    window: RollingWindow
     clock: Clock
     calls: CallCounter = field(repr=False)
     on_retry: Callable[[int, timedelta, RetryableError], None] = field(repr=False)
@@ -141,9 +152,12 @@ class TokenEndpoint:
         """One try; the secrets travel in the body, never in the URL."""
         self.calls.add("oauth")
         own = (("client_id", self.app.client_id), ("client_secret", self.app.client_secret))
-        answer = self.transport.send("POST", path, form=(*form.items(), *own))
-        if not answer.ok:
-            raise token_error_for(answer, doing)
+        with self.window.permit("oauth", self.retrier.stop) as permit:
+            answer = self.transport.send("POST", path, form=(*form.items(), *own))
+            error = None if answer.ok else token_error_for(answer, doing)
+            permit.outcome = outcome_of(answer, error)
+        if error is not None:
+            raise error
         body = answer.json() if answer.content else {}
         return body if isinstance(body, dict) else {}
 
