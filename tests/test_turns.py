@@ -1,0 +1,151 @@
+"""Turns: when one is over, whose is next, and what several of them did together."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from hubspot_sync import (
+    Account,
+    HubSpotUnavailableError,
+    StreamReport,
+    StreamStatus,
+    SyncReport,
+)
+from hubspot_sync._clock import StopRequested, SystemClock
+from hubspot_sync._engine.joining import joined
+from hubspot_sync._engine.turns import Ticket, Turn, TurnQueue
+from hubspot_sync.models import AccountKey, Counts, Mode, RetryCounts, StreamKey
+
+KEY = AccountKey("acme", "62515")
+SECOND = timedelta(seconds=1)
+CLOCK = SystemClock()
+
+
+def turn(stop=None, over=lambda: False):
+    return Turn(stop or threading.Event(), over, CLOCK)
+
+
+def test_a_turn_goes_on_until_it_is_over():
+    """Once it is over that stays, or half of a run's threads would stop."""
+    over = [False, True, False, False]
+    one = turn(over=lambda: over.pop(0))
+
+    assert [one.is_set() for _ in range(5)] == [False, True, True, True, True]
+
+
+def test_waiting_in_a_turn_takes_as_long_as_it_should():
+    """Also longer than it takes to look up once."""
+    began = CLOCK.monotonic()
+
+    CLOCK.sleep(0.6, turn())
+
+    assert 0.6 <= CLOCK.monotonic() - began
+
+
+@pytest.mark.parametrize("timeout", [30, None])
+def test_the_end_of_a_turn_ends_every_wait(timeout):
+    """For whatever reason it ends."""
+    stop, over = threading.Event(), threading.Event()
+    threading.Timer(0.05, stop.set).start()
+    assert turn(stop).wait(timeout)
+    threading.Timer(0.05, over.set).start()
+    assert turn(over=over.is_set).wait(timeout)
+    with pytest.raises(StopRequested):
+        CLOCK.sleep(30, turn(over=over.is_set))
+
+
+def ticket(name, *, long=False):
+    account = Account(account_id=name, domain_id="acme")
+    report = SyncReport(account=account.key, duration=SECOND) if long else None
+    return Ticket(account=account, report=report)
+
+
+def queue(workers, *tickets):
+    one = TurnQueue(workers=workers, changed=threading.Condition())
+    for held in tickets:
+        assert one.put(held)
+    return one
+
+
+def taken(one, number):
+    """The next accounts, none of which is done."""
+    return [one.take().account.account_id for _ in range(number)]
+
+
+def test_long_accounts_get_half_of_the_workers():
+    """And no more while others wait; the first ones first."""
+    fresh = [ticket(name) for name in "123456"]
+    long = [ticket(name, long=True) for name in ("10", "11", "12")]
+
+    one = queue(4, *fresh, *long)
+
+    assert taken(one, 6) == ["10", "11", "1", "2", "3", "4"]
+    one.done(long=True)
+    assert taken(one, 2) == ["12", "5"]
+
+
+def test_long_accounts_get_every_worker_that_nobody_else_wants():
+    """One worker too."""
+    assert taken(queue(1, ticket("10", long=True), ticket("1")), 2) == ["1", "10"]
+    assert taken(queue(2, *(ticket(name, long=True) for name in ("10", "11"))), 2) == ["10", "11"]
+
+
+def test_a_closed_queue_gives_back_what_waits():
+    """And lets nobody wait for a turn."""
+    waiting = [ticket("1"), ticket("10", long=True)]
+    one = queue(2, *waiting)
+
+    assert one.close() == waiting
+    assert one.take() is None
+    assert not one.put(ticket("2"))
+
+
+def stream(object_type, status, mode, counts, error=None):
+    return StreamReport(
+        stream=StreamKey(KEY, object_type),
+        status=status,
+        mode=mode,
+        counts=counts,
+        unconverted={"revenue": 1},
+        retried=RetryCounts(delivered=1),
+        api_calls={"list": 2},
+        duration=SECOND,
+        error=error,
+    )
+
+
+def test_the_turns_of_an_account_make_one_report():
+    """Counts add up; how it ended is how the last turn ended."""
+    error = HubSpotUnavailableError("HubSpot is away")
+    first = SyncReport(
+        account=KEY,
+        streams=(
+            stream("companies", StreamStatus.COMPLETED, Mode.BACKFILL, Counts(delivered=3)),
+            stream("contacts", StreamStatus.STOPPED, Mode.BACKFILL, Counts(delivered=4)),
+        ),
+        api_calls={"list": 4, "account": 1},
+        duration=SECOND,
+    )
+    second = SyncReport(
+        account=KEY,
+        streams=(
+            stream("contacts", StreamStatus.FAILED, Mode.INCREMENTAL, Counts(repeated=1), error),
+        ),
+        api_calls={"list": 2, "search": 1},
+        duration=SECOND,
+        error=error,
+    )
+
+    report = joined(first, second)
+
+    companies, contacts = report.streams
+    assert companies == first.streams[0]
+    assert (contacts.status, contacts.mode) == (StreamStatus.FAILED, Mode.BACKFILL)
+    assert contacts.counts == Counts(delivered=4, repeated=1)
+    assert contacts.unconverted == {"revenue": 2}
+    assert contacts.retried == RetryCounts(delivered=2)
+    assert contacts.api_calls == {"list": 4}
+    assert contacts.duration == report.duration == 2 * SECOND
+    assert report.api_calls == {"list": 6, "account": 1, "search": 1}
+    assert report.failure is error
