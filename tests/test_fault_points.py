@@ -88,7 +88,7 @@ class Powered:
 
     def __getattr__(self, name):
         method = getattr(self._part, name)
-        if name in ("renew", "close", "api_calls", "server_time"):
+        if name in ("renew", "close", "api_calls", "server_time") or not callable(method):
             return method
         return lambda *args, **kwargs: self._plug.through(name, lambda: method(*args, **kwargs))
 
