@@ -1,5 +1,6 @@
 """What a run leaves in an account's entry, and when the account is due again."""
 
+import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -20,8 +21,12 @@ from hubspot_sync import (
     SyncReport,
     WrongAccountError,
 )
-from hubspot_sync._engine.bookkeeping import noted
+from hubspot_sync._engine.bookkeeping import Bookkeeping, noted
+from hubspot_sync._engine.directory import Directory
+from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.models import Counts, Mode, StreamKey, StreamSummary
+from hubspot_sync.stores.memory import MemoryAccountStore
+from hubspot_sync.testing import ManualClock
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 MINUTE = timedelta(minutes=1)
@@ -51,9 +56,16 @@ def report(*streams, error=None):
     return SyncReport(account=ACCOUNT.key, streams=streams, duration=MINUTE, error=error)
 
 
-def after(entry, report, chance=0.0):
+def after(entry, report, chance=0.0, claimed_until=None):
     """The entry after a run from noon until a minute later."""
-    return noted(entry, report, started_at=NOON, finished_at=NOON + MINUTE, chance=chance)
+    return noted(
+        entry,
+        report,
+        started_at=NOON,
+        finished_at=NOON + MINUTE,
+        claimed_until=claimed_until,
+        chance=chance,
+    )
 
 
 def test_a_run_that_completes():
@@ -202,6 +214,45 @@ def test_a_run_that_somebody_asked_for_meanwhile_stays_due():
     entry = after(evolve(ENTRY, next_sync_at=NOON + MINUTE / 2), report())
 
     assert entry.next_sync_at == NOON + MINUTE / 2
+
+
+def test_a_claim_that_ends_during_the_run_asks_for_nothing():
+    """Whichever store kept it: some keep milliseconds."""
+    until = NOON + MINUTE / 2 + timedelta(microseconds=789)
+    stored = until - timedelta(microseconds=789)
+
+    entry = after(evolve(ENTRY, next_sync_at=stored), report(), claimed_until=until)
+
+    assert entry.next_sync_at == NOON + 15 * MINUTE
+
+
+def test_an_account_that_was_connected_anew_meanwhile_is_not_shut():
+    """It was active all the time; the run had the old credentials."""
+    error = AuthorizationRevokedError("not accepted")
+    connected = evolve(ENTRY, next_sync_at=NOON + MINUTE / 2)
+
+    entry = after(connected, report(stream("companies", error), error=error))
+
+    assert (entry.status, entry.next_sync_at) == (AccountStatus.ACTIVE, NOON + MINUTE / 2)
+
+
+@pytest.mark.parametrize(("period", "claimed"), [(5, 5), (15, 15), (60 * 24, 15)])
+def test_a_claim_lasts_one_period_and_not_too_long(period, claimed):
+    """A process that dies must not keep a daily account from others for a day."""
+    clock = ManualClock()
+    store = MemoryAccountStore()
+    account = evolve(ACCOUNT, sync_every=period * MINUTE)
+    entry = store.save(evolve(ENTRY, account=account))
+    policy = RetryPolicy(max_tries=1, max_wait=MINUTE)
+    retrier = Retrier(policy=policy, clock=clock, stop=threading.Event())
+    directory = Directory(store=store, retrier=retrier, notify=lambda event: None)
+    books = Bookkeeping(directory=directory, clock=clock, notify=lambda event: None)
+
+    mine = books.claim(entry)
+
+    assert mine == store.load(account.key)
+    assert mine.next_sync_at == clock.now() + claimed * MINUTE
+    assert books.claim(entry) is None
 
 
 def test_streams_that_the_account_has_no_more_are_forgotten():

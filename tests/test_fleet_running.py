@@ -15,6 +15,7 @@ import pytest
 from fleets import FleetHost, endless
 from hubspot_sync import (
     AccountKey,
+    ConfigurationError,
     EncryptionKeys,
     HubSpotSettings,
     HubSpotSyncError,
@@ -179,6 +180,13 @@ def test_an_app_that_hubspot_does_not_accept_ends_it(host):
         until(lambda: failures)
 
     assert isinstance(failures[0], OAuthAppError)
+
+
+@pytest.mark.parametrize("wrong", [{"poll_every": timedelta(0)}, {"workers": 0}])
+def test_what_would_never_wait_or_work_is_refused(host, wrong):
+    """Before anything is done."""
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        host.engine().run(**wrong)
 
 
 ACCOUNTS = [AccountKey(f"domain-{number % 4}", str(100 + number)) for number in range(12)]

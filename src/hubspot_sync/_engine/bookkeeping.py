@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 _FIRST_WAIT: Final = timedelta(minutes=1)
 _LONGEST_WAIT: Final = timedelta(hours=1)
 _MOST_DOUBLINGS: Final = 20
+# A process that died keeps others from its accounts no longer than this.
+_LONGEST_CLAIM: Final = timedelta(minutes=15)
+# MongoDB keeps milliseconds.
+_STORED_TO: Final = timedelta(milliseconds=1)
 
 
 @frozen(kw_only=True)
@@ -53,33 +57,45 @@ class Bookkeeping:
     clock: Clock
     notify: Callable[[Event], None]
 
-    def note(self, report: SyncReport, started_at: datetime) -> None:
+    def note(
+        self, report: SyncReport, started_at: datetime, claimed_until: datetime | None = None
+    ) -> None:
         """Write down what *report* says; an account without an entry gets none.
 
         A store that stays away spoils nothing: it is reported and that is all.
+
+        Args:
+            report: How the run went.
+            started_at: When it began.
+            claimed_until: What `claim` made of `next_sync_at`, where the account was claimed.
         """
         finished_at = self.clock.now()
         chance = self.clock.random()
         self._change(
             report.account,
             lambda entry: noted(
-                entry, report, started_at=started_at, finished_at=finished_at, chance=chance
+                entry,
+                report,
+                started_at=started_at,
+                finished_at=finished_at,
+                claimed_until=claimed_until,
+                chance=chance,
             ),
         )
 
-    def claim(self, entry: AccountEntry) -> bool:
-        """Take a due account on: nobody else begins it for one period; False if another did.
+    def claim(self, entry: AccountEntry, claim_for: timedelta | None = None) -> AccountEntry | None:
+        """Take a due account on, and give its entry; None if another did.
+
+        Nobody else begins it for *claim_for*, or for one period of its own, 15 minutes at most.
 
         Raises:
             StoreUnavailableError: The account store stays away.
         """
+        until = self.clock.now() + (claim_for or min(entry.account.sync_every, _LONGEST_CLAIM))
         try:
-            self.directory.save(
-                evolve(entry, next_sync_at=self.clock.now() + entry.account.sync_every)
-            )
+            return self.directory.save(evolve(entry, next_sync_at=until))
         except RevisionConflictError:
-            return False
-        return True
+            return None
 
     def give_back(self, key: AccountKey) -> None:
         """Make an account due again that was claimed and not synced."""
@@ -106,6 +122,7 @@ def noted(
     *,
     started_at: datetime,
     finished_at: datetime,
+    claimed_until: datetime | None = None,
     chance: float,
 ) -> AccountEntry:
     """The entry after a run.
@@ -115,6 +132,7 @@ def noted(
         report: How the run went.
         started_at: When it began.
         finished_at: When it ended.
+        claimed_until: What claiming the account made of `next_sync_at`, where it was claimed.
         chance: A number in [0, 1) that spreads what failed together.
     """
     streams = [one for one in report.streams if not isinstance(one.error, SupersededError)]
@@ -135,13 +153,11 @@ def noted(
         failed_runs=0 if report.completed else failed_runs,
         streams=_summaries(entry, streams, finished_at),
     )
-    if entry.status_since <= started_at:  # what was decided during the run stays
+    asked_for = _asked_for(entry, started_at, finished_at, claimed_until)
+    if entry.status_since <= started_at and not asked_for:  # what was decided meanwhile stays
         after = _judged(after, report, failure, finished_at)
-    if after.status is not AccountStatus.ACTIVE:
+    if after.status is not AccountStatus.ACTIVE or asked_for:
         return after
-    asked_for = entry.next_sync_at
-    if asked_for is not None and started_at < asked_for <= finished_at:
-        return after  # somebody wanted another run while this one went on
     due = _next(
         after,
         failure,
@@ -151,6 +167,19 @@ def noted(
         chance=chance,
     )
     return evolve(after, next_sync_at=due)
+
+
+def _asked_for(
+    entry: AccountEntry,
+    started_at: datetime,
+    finished_at: datetime,
+    claimed_until: datetime | None,
+) -> bool:
+    """Whether somebody wanted another run while this one went on, as after connecting anew."""
+    due = entry.next_sync_at
+    if due is None or (claimed_until is not None and abs(due - claimed_until) < _STORED_TO):
+        return False
+    return started_at < due <= finished_at
 
 
 def _failure(report: SyncReport, streams: list[StreamReport]) -> HubSpotSyncError | None:

@@ -231,9 +231,11 @@ class SyncEngine:
             poll_every: How often to look for accounts that are due.
 
         Raises:
-            ConfigurationError: There is no account store.
+            ConfigurationError: An argument is not above zero, or there is no account store.
             OAuthAppError: HubSpot does not accept the app; no account can go on.
         """
+        if poll_every <= timedelta(0):
+            raise ConfigurationError(f"poll_every is {poll_every}; it has to be above zero")
         self._fleet(workers).run(self._books(), poll_every)
 
     def redrive(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.bookkeeping import Bookkeeping
     from hubspot_sync._engine.directory import Directory
     from hubspot_sync._engine.runner import Runner
-    from hubspot_sync.models import Account, SyncReport
+    from hubspot_sync.models import Account, AccountEntry, SyncReport
 
 _logger = logging.getLogger("hubspot_sync")
 
@@ -105,6 +105,14 @@ def listed(directory: Directory, domain_id: str | None) -> Iterator[Ticket]:
 
 
 def due(books: Bookkeeping, domain_id: str | None, *, limit: int) -> Iterator[Ticket]:
+    """The accounts that are due now, each claimed when it is given out."""
+    for entry in claimed(books, domain_id, limit=limit, claim_for=None):
+        yield Ticket(account=entry.account, listed=True, claimed_until=entry.next_sync_at)
+
+
+def claimed(
+    books: Bookkeeping, domain_id: str | None, *, limit: int, claim_for: timedelta | None
+) -> Iterator[AccountEntry]:
     """The accounts that are due now, each claimed when it is given out.
 
     Only what is taken is claimed, so that what is left is left for other processes.
@@ -112,5 +120,6 @@ def due(books: Bookkeeping, domain_id: str | None, *, limit: int) -> Iterator[Ti
     now = books.clock.now()
     while entries := books.directory.due(now, limit=limit, domain_id=domain_id):
         for entry in entries:
-            if books.claim(entry):
-                yield Ticket(account=entry.account, listed=True, claimed=True)
+            mine = books.claim(entry, claim_for)
+            if mine is not None:
+                yield mine

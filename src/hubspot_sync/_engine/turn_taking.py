@@ -74,12 +74,12 @@ class TurnTaking:
         """Write down how it went; None when nothing was begun."""
         report, started_at = ticket.report, ticket.started_at
         in_vain = report is None or isinstance(report.failure, OAuthAppError)
-        if self.books is not None and ticket.claimed and in_vain:
+        if self.books is not None and ticket.claimed_until and in_vain:
             self.books.give_back(ticket.key)
         if report is None or started_at is None:
             return None
         if self.books is not None:
-            self.books.note(report, started_at)
+            self.books.note(report, started_at, ticket.claimed_until)
         self.runner.notify(AccountFinished(report=report))
         return report
 

@@ -25,7 +25,7 @@ class Ticket:
     Attributes:
         account: What is to be synchronised.
         listed: Whether it comes from the account store, so that its status is asked for.
-        claimed: Whether it was claimed there, so that nobody else begins it.
+        claimed_until: Until when it is claimed there, so that nobody else begins it, or None.
         report: What its turns did so far; None before the first one.
         started_at: When its first turn began.
         patience: How many times as long as usual its next turn may take.
@@ -33,7 +33,7 @@ class Ticket:
 
     account: Account
     listed: bool = False
-    claimed: bool = False
+    claimed_until: datetime | None = None
     report: SyncReport | None = None
     started_at: datetime | None = None
     patience: int = 1
