@@ -133,7 +133,7 @@ def test_what_a_newer_version_wrote():
     assert ENTRIES["rich"] == read(document, ENTRIES["rich"])
 
 
-@pytest.mark.parametrize("change", [{"mode": "reconcile"}, {"status": "postponed"}])
+@pytest.mark.parametrize("change", [{"mode": "guess"}, {"status": "postponed"}])
 def test_a_summary_in_words_of_a_newer_version(change):
     """It is left out: it is for people only, and the account can be synchronised nevertheless."""
     document = entry_to_document(ENTRIES["rich"])
