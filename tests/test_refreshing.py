@@ -321,6 +321,15 @@ class TestNothingIsLost:
         assert not clock.waits
         assert kept(host).refreshing_until is None
 
+    def test_an_outage_of_the_token_endpoint_is_waited_out_once(self, host, emulator):
+        """Not once more for each try of the call that needs it."""
+        emulator.faults.add(Fault(route="oauth", status=503, times=None))
+
+        with pytest.raises(HubSpotUnavailableError):
+            host.source().identify()
+
+        assert refreshes(emulator) == host.hubspot.max_tries
+
     def test_tokens_of_another_account_are_refused(self, host, emulator):
         """Before any call is made with them, and nothing is stored."""
         before = kept(host)
