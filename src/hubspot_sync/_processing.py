@@ -56,7 +56,7 @@ def digest_of(record: Record | Action) -> bytes:
     for name in _DATES_OF_CHANGE:
         values.pop(name, None)
     edges = {
-        object_type: sorted(map(_comparable_edge, associations))
+        object_type: _comparable_edges(associations)
         for object_type, associations in record.associations.items()
     }
     try:
@@ -92,9 +92,14 @@ def _comparable(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} is no value of a property")
 
 
-def _comparable_edge(edge: Association) -> tuple[str, list[tuple[str, int]]]:
-    """The other record, and the types in one order."""
-    return edge.object_id, sorted([(kind.category, kind.type_id) for kind in edge.types])
+def _comparable_edges(edges: Sequence[Association]) -> list[tuple[str, list[tuple[str, int]]]]:
+    """The other records, each with its types, in one order."""
+    comparable = [
+        (edge.object_id, sorted([(kind.category, kind.type_id) for kind in edge.types]))
+        for edge in edges
+    ]
+    comparable.sort()
+    return comparable
 
 
 def _comparable_number(value: Decimal) -> Any:

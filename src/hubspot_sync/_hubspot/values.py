@@ -7,6 +7,7 @@ says what fits, but values that were imported, or calculated, need not keep to i
 from __future__ import annotations
 
 import re
+import sys
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -33,6 +34,7 @@ _ISO: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.([0-9]+))?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+_PYTHON_KNOWS_Z: Final = sys.version_info >= (3, 11)
 _LONGEST_MILLISECONDS: Final = len("-62135596800000")
 _MISFITS: Final = (ValueError, OverflowError, ArithmeticError)
 
@@ -129,9 +131,9 @@ def to_instant(text: str) -> datetime:
         ValueError: It is neither.
         OverflowError: It is outside the years 1 to 9999.
     """
-    # "2026-03-02T10:35:01.123Z", as nearly all of them are; Python 3.10 knows no Z.
+    # "2026-03-02T10:35:01.123Z", as nearly all of them are.
     if text[4:20:3] == "--T::." and text[23:] == "Z":
-        return datetime.fromisoformat(text[:23] + "+00:00")
+        return datetime.fromisoformat(text if _PYTHON_KNOWS_Z else text[:23] + "+00:00")
     if text.lstrip("-").isdecimal() and text.isascii() and len(text) <= _LONGEST_MILLISECONDS:
         return from_milliseconds(int(text))
     match = _ISO.fullmatch(text)

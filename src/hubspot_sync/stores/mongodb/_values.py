@@ -38,8 +38,7 @@ def to_long(number: int) -> int:
 
 
 def _integer(number: int) -> int | str:
-    fitting = integer_or_text(number)
-    return fitting if isinstance(fitting, str) else to_long(fitting)
+    return to_long(number) if -_INT32 <= number < _INT32 else integer_or_text(number)
 
 
 def _decimal(number: Decimal) -> Decimal128 | str:
