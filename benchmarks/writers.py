@@ -1,6 +1,7 @@
 """What several sink writers, or transactions, change for stores that are some way off.
 
     python benchmarks/writers.py [--records 30000] [--rounds 3] [--latency 0 5 20]
+    python benchmarks/writers.py --transactions
 
 The engine reads records that are made in memory, so that storing is what takes the time. Every call
 to a store takes *latency* milliseconds more, during which other threads work, as on a network.
@@ -18,6 +19,13 @@ from refusals import ACCOUNT, STORES, Mongod, Records
 
 from hubspot_sync import SyncEngine, SyncSettings
 from hubspot_sync.stores.memory import MemoryTokenStore
+from hubspot_sync.stores.mongodb import (
+    MongoActionSink,
+    MongoAtomicSink,
+    MongoCheckpointer,
+    MongoDatabase,
+    MongoErrorQueue,
+)
 
 
 class Distant:
@@ -31,7 +39,7 @@ class Distant:
     def __init__(self, inner, seconds):
         self._inner = inner
         self._seconds = seconds
-        self.parallel_writes = 8  # also of SQLite, to see what it would do
+        self.parallel_writes = 8
 
     def __getattr__(self, name):
         method = getattr(self._inner, name)
@@ -45,7 +53,9 @@ class Distant:
 
 def measure(stores, writers, latency, number):
     """Records a second."""
-    sink, checkpointer, queue = (Distant(store, latency / 1_000) for store in stores)
+    if latency:
+        stores = [Distant(store, latency / 1_000) for store in stores]
+    sink, checkpointer, queue = stores
     engine = SyncEngine(
         open_source=Records(number),
         tokens=MemoryTokenStore(),
@@ -69,10 +79,14 @@ def main():
     parser.add_argument("--latency", type=float, nargs="*", default=[0, 5, 20])
     parser.add_argument("--writers", type=int, nargs="*", default=[1, 2, 4])
     parser.add_argument("--stores", nargs="*", default=list(STORES))
+    parser.add_argument("--transactions", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server = Mongod(Path(folder)) if "mongodb" in options.stores else None
         try:
+            if options.transactions:
+                compare_transactions(options, server)
+                return
             for name in options.stores:
                 for latency in options.latency:
                     compare(name, latency, options, folder, server)
@@ -96,6 +110,21 @@ def compare(name, latency, options, folder, server):
             f"{rate / one:4.2f} of the first",
             flush=True,
         )
+
+
+def compare_transactions(options, server):
+    """Each batch together with its checkpoint, or one after the other, in MongoDB."""
+    rates = {MongoActionSink: [], MongoAtomicSink: []}
+    for number in range(options.rounds):
+        for kind, found in rates.items():
+            uri = server.uri_of(f"{kind.__name__}_{number}")
+            with MongoDatabase(uri) as database:
+                stores = kind(database), MongoCheckpointer(database), MongoErrorQueue(database)
+                found.append(measure(stores, 1, 0, options.records))
+    two_steps = statistics.median(rates[MongoActionSink])
+    for kind, found in rates.items():
+        rate = statistics.median(found)
+        print(f"{kind.__name__}: {rate:6.0f} records a second, {rate / two_steps:4.2f}", flush=True)
 
 
 if __name__ == "__main__":

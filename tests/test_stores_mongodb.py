@@ -37,6 +37,7 @@ from hubspot_sync.models import (
 )
 from hubspot_sync.stores.mongodb import (
     MongoActionSink,
+    MongoAtomicSink,
     MongoCheckpointer,
     MongoDatabase,
     MongoErrorQueue,
@@ -49,6 +50,7 @@ from hubspot_sync.stores.mongodb._values import properties_to_bson
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.contracts import (
     ActionSinkContract,
+    AtomicSinkContract,
     CheckpointerContract,
     ErrorQueueContract,
     TokenStoreContract,
@@ -198,6 +200,32 @@ class TestMongoActionSink(ActionSinkContract):
     @pytest.fixture
     def away(self, dead):
         return MongoActionSink(dead)
+
+
+class TestMongoAtomicSink(AtomicSinkContract):
+    @pytest.fixture
+    def store(self, database):
+        return MongoAtomicSink(database)
+
+    @pytest.fixture
+    def reopen(self, reopened):
+        return lambda: MongoAtomicSink(reopened)
+
+    @pytest.fixture
+    def stored(self, raw):
+        return lambda: stored_actions(raw)
+
+    @pytest.fixture
+    def as_kept(self):
+        return kept_by_mongodb
+
+    @pytest.fixture
+    def away(self, dead):
+        return MongoAtomicSink(dead)
+
+    @pytest.fixture
+    def checkpointer(self, reopened):
+        return MongoCheckpointer(reopened)
 
 
 class TestMongoErrorQueue(ErrorQueueContract):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hubspot_sync._clock import SystemClock
 from hubspot_sync._engine import SyncEngine
 from hubspot_sync._events import LoggingObserver
-from hubspot_sync.errors import HubSpotSyncError
+from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
 from hubspot_sync.models import HubSpotSettings
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def mongodb_engine(
     settings: SyncSettings | None = None,
     observers: Sequence[Observer] = (LoggingObserver(),),
     clock: Clock | None = None,
+    transactions: bool = False,
 ) -> SyncEngine:
     """An engine that keeps everything in one MongoDB database.
 
@@ -131,15 +132,19 @@ def mongodb_engine(
         settings: How the engine works.
         observers: Told what happens; by default it is logged.
         clock: Time, waiting and randomness; the system's by default.
+        transactions: Whether to store each batch of actions together with its checkpoint, which
+            takes a replica set.
 
     Raises:
-        ConfigurationError: The connection string is wrong, access is refused, or the database
-            was made by a newer version.
+        ConfigurationError: The connection string is wrong, access is refused, the database was
+            made by a newer version, or transactions are asked for and it has none, or *sink*
+            knows of none.
         StoreUnavailableError: MongoDB cannot be reached.
     """
     from hubspot_sync.stores.mongodb import (  # noqa: PLC0415
         MongoAccountStore,
         MongoActionSink,
+        MongoAtomicSink,
         MongoCheckpointer,
         MongoDatabase,
         MongoErrorQueue,
@@ -148,15 +153,21 @@ def mongodb_engine(
     )
 
     clock = clock or SystemClock()
+    if transactions and sink is not None and not hasattr(sink, "write_and_commit"):
+        raise ConfigurationError(
+            "this sink knows of no transactions; leave it out, or give a MongoAtomicSink"
+        )
     database = MongoDatabase(mongodb)
     try:
         database.prepare()
+        if transactions:
+            database.require_transactions()
     except HubSpotSyncError:
         database.close()
         raise
     return _engine(
         tokens=MongoTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
-        sink=sink or MongoActionSink(database, clock=clock),
+        sink=sink or (MongoAtomicSink if transactions else MongoActionSink)(database, clock=clock),
         checkpointer=MongoCheckpointer(database),
         accounts=accounts or MongoAccountStore(database),
         nonces=MongoNonceStore(database),

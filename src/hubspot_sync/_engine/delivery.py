@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from hubspot_sync._engine.writing import SinkWriter
+from hubspot_sync._engine.writing import SinkWriter, Written
 from hubspot_sync._processing import unproved
 from hubspot_sync.models import BatchStored, Counts
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from hubspot_sync._engine.parts import StoringParts
     from hubspot_sync._engine.refusals import Refusals
-    from hubspot_sync._engine.writing import Written
     from hubspot_sync.models import Action, Checkpoint, Fingerprint, Lease
 
 
@@ -36,6 +35,19 @@ class Batch:
     settled: Counts
     checkpoint: Checkpoint
     outdated: Mapping[str, int] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Answered:
+    """What the sink did with a batch.
+
+    Attributes:
+        written: What became of the actions.
+        committed: Whether the checkpoint was stored in the same step.
+    """
+
+    written: Written
+    committed: bool = False
 
 
 class Delivery:
@@ -88,18 +100,22 @@ class Delivery:
             self._store(self._stored, _variants(batch))
             self._begun = True
 
-    def hand_over(self, batch: Batch) -> Written:
-        """Give *batch* to the sink; nothing is committed yet.
+    def hand_over(self, batch: Batch) -> Answered:
+        """Give *batch* to the sink; nothing is committed yet, unless the sink does both at once.
 
         Raises:
             ActionRejectedError: An action was refused and there is no error queue.
             StoreUnavailableError: A store stayed away.
             StopRequested: The run was stopped while a store was away.
         """
+        if not batch.outdated and self._writer.write_and_commit(
+            self._lease, batch.actions, batch.checkpoint, batch.fingerprints
+        ):
+            return Answered(written=Written(delivered=len(batch.actions)), committed=True)
         self._refusals.announce([one for one in batch.actions if one.object_id in batch.outdated])
-        return self._writer.write(batch.actions)
+        return Answered(written=self._writer.write(batch.actions))
 
-    def settle(self, batch: Batch, written: Written) -> None:
+    def settle(self, batch: Batch, answered: Answered) -> None:
         """Put what was refused of *batch* into the error queue, then commit its checkpoint.
 
         Raises:
@@ -111,8 +127,11 @@ class Delivery:
             TooManyRejectedError: So many actions were refused that the stream ends here; the
                 batch is committed.
         """
+        written = answered.written
         self._refusals.keep(written.refusals)
-        self._commit(batch, written)
+        if not answered.committed:
+            self._commit(batch, written)
+        self._stored = batch.checkpoint
         counts = batch.settled + _counts(written)
         self.counts += counts
         self._parts.notify(
@@ -131,7 +150,6 @@ class Delivery:
         for one in unproved(fingerprints.values(), written.unproved):
             fingerprints[one.object_id] = one
         self._store(batch.checkpoint, list(fingerprints.values()))
-        self._stored = batch.checkpoint
         # After the commit, so that an object that is taken out of the queue is in the sink.
         self._refusals.settle(
             {

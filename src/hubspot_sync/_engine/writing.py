@@ -11,10 +11,19 @@ from hubspot_sync.errors import ActionRejectedError, InvariantError
 from hubspot_sync.models import ActionKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hubspot_sync._engine.parts import StoringParts
-    from hubspot_sync.models import Action, SinkAnswer, StreamKey
+    from hubspot_sync.models import (
+        Action,
+        Checkpoint,
+        Fingerprint,
+        Lease,
+        SinkAnswer,
+        StreamKey,
+    )
+
+    _InOneStep = Callable[[Lease, Sequence[Action], Checkpoint, Sequence[Fingerprint]], bool]
 
 
 @frozen(kw_only=True)
@@ -66,6 +75,27 @@ class SinkWriter:
             return self._store(actions)
         passed, refusals = validated(actions, self._parts.validators)
         return self._store(passed) + Written(refusals=tuple(refusals))
+
+    def write_and_commit(
+        self,
+        lease: Lease,
+        actions: Sequence[Action],
+        checkpoint: Checkpoint,
+        fingerprints: Sequence[Fingerprint],
+    ) -> bool:
+        """Store all of it in one step, if the sink can and nothing speaks against any action.
+
+        Raises:
+            HubSpotSyncError: As in `AtomicSink.write_and_commit`.
+            StopRequested: The run was stopped while the sink was away.
+        """
+        together: _InOneStep | None = getattr(self._parts.sink, "write_and_commit", None)
+        validators = self._parts.validators
+        if together is None or not actions or (validators and validated(actions, validators)[1]):
+            return False
+        return self._parts.patience.call(
+            self._stream, lambda: together(lease, actions, checkpoint, fingerprints)
+        )
 
     def _store(self, actions: Sequence[Action]) -> Written:
         if not actions:

@@ -21,6 +21,7 @@ from hubspot_sync.interfaces.progress import Checkpointer
 from hubspot_sync.interfaces.reading import Observer, Source, SourceFactory
 from hubspot_sync.interfaces.storing import (
     ActionSink,
+    AtomicSink,
     ErrorQueue,
     ErrorQueueAdmin,
     ParallelSink,
@@ -30,6 +31,7 @@ from hubspot_sync.interfaces.storing import (
 __all__ = [
     "AccountStore",
     "ActionSink",
+    "AtomicSink",
     "Checkpointer",
     "CredentialsProbe",
     "ErrorQueue",

@@ -19,10 +19,12 @@ from hubspot_sync.stores.mongodb._database import MongoDatabase
 from hubspot_sync.stores.mongodb._failures import MongoErrorQueue
 from hubspot_sync.stores.mongodb._nonces import MongoNonceStore
 from hubspot_sync.stores.mongodb._records import MongoRecordSink
+from hubspot_sync.stores.mongodb._together import MongoAtomicSink
 
 __all__ = [
     "MongoAccountStore",
     "MongoActionSink",
+    "MongoAtomicSink",
     "MongoCheckpointer",
     "MongoDatabase",
     "MongoErrorQueue",

@@ -63,7 +63,7 @@ class MongoActionSink:
         """Store each action once, without reading first; see `ActionSink.write`."""
         if not actions:
             return SinkAnswer()
-        documents, refused = _encoded(actions, self._clock.now())
+        documents, refused = encoded_actions(actions, self._clock.now())
         with self._database.collection(ACTIONS) as collection:
             self._set_expiry(collection)
             return _insert(collection, documents, refused)
@@ -74,7 +74,7 @@ class MongoActionSink:
             self._expiry_is_set = True
 
 
-def _encoded(
+def encoded_actions(
     actions: Sequence[Action], stored_at: datetime
 ) -> tuple[list[RawBSONDocument], dict[str, str]]:
     """The documents of *actions*, and the reasons by id of those that have none.

@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve
 from bson.int64 import Int64
 from bson.objectid import ObjectId
-from pymongo import ReturnDocument, UpdateOne
-from pymongo.errors import BulkWriteError
-from pymongo.read_concern import ReadConcern
+from pymongo import ReturnDocument
 
 from hubspot_sync._documents import checkpoint_from_document, checkpoint_to_document
 from hubspot_sync.models import Checkpoint, Fingerprint, Lease
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
-from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
+from hubspot_sync.stores.mongodb._fingerprints import at_this_moment, learn
 from hubspot_sync.stores.mongodb._schema import CHECKPOINTS, FINGERPRINTS
-from hubspot_sync.stores.mongodb._values import to_long
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pymongo.client_session import ClientSession
     from pymongo.collection import Collection
 
     from hubspot_sync.errors import HubSpotSyncError
@@ -52,7 +50,7 @@ class MongoCheckpointer:
         grant = ObjectId()
         with self._database.collection(CHECKPOINTS) as checkpoints:
             document = checkpoints.find_one_and_update(
-                {"_id": _key(stream)},
+                {"_id": key_of(stream)},
                 [_granting(stream, owner, duration, evict, grant)],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
@@ -87,14 +85,14 @@ class MongoCheckpointer:
     def load(self, stream: StreamKey) -> Checkpoint:
         """Give the progress of *stream*; see `Checkpointer.load`."""
         with self._database.collection(CHECKPOINTS) as checkpoints:
-            document = checkpoints.find_one({"_id": _key(stream)}, {"checkpoint": True})
+            document = checkpoints.find_one({"_id": key_of(stream)}, {"checkpoint": True})
         if document is None or document.get("checkpoint") is None:
             return Checkpoint()
         return checkpoint_from_document(stream, document["checkpoint"])
 
     def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
         """Give the fingerprints of *object_ids*; see `Checkpointer.recall`."""
-        prefix = _key(stream) + ":"
+        prefix = key_of(stream) + ":"
         known: dict[str, Fingerprint] = {}
         with self._database.collection(FINGERPRINTS) as fingerprints:
             for start in range(0, len(object_ids), _IDS_AT_ONCE):
@@ -115,37 +113,44 @@ class MongoCheckpointer:
 
         Fingerprints come first, so a crash in between leaves them ahead of the checkpoint.
         """
-        document = checkpoint_to_document(checkpoint)
-        allowed = {**_held(lease), **_not_falling(document)}
+        allowed = _allowing(lease, checkpoint_to_document(checkpoint))
         with self._database.collection(CHECKPOINTS) as checkpoints:
             if fingerprints:
-                if _now(checkpoints).find_one(allowed, {"_id": True}) is None:
-                    raise _refusal(checkpoints, lease)
-                self._learn(lease.stream, fingerprints)
-            written = checkpoints.update_one(allowed, {"$set": {"checkpoint": document}})
-            if written.matched_count == 0:
-                raise _refusal(checkpoints, lease)
-
-    def _learn(self, stream: StreamKey, fingerprints: Sequence[Fingerprint]) -> None:
-        prefix = _key(stream) + ":"
-        documents: list[Document] = [
-            {"_id": prefix + one.object_id, "version": to_long(one.version), "digest": one.digest}
-            for one in fingerprints
-        ]
-        with self._database.collection(FINGERPRINTS) as collection:
-            known = _insert_new(collection, documents)
-            if known:
-                collection.bulk_write([_raising(document) for document in known], ordered=False)
+                if at_this_moment(checkpoints).find_one(allowed, {"_id": True}) is None:
+                    raise refusal(checkpoints, lease)
+                with self._database.collection(FINGERPRINTS) as collection:
+                    learn(collection, key_of(lease.stream), fingerprints)
+            if not move(checkpoints, lease, checkpoint):
+                raise refusal(checkpoints, lease)
 
 
-def _key(stream: StreamKey) -> str:
+def move(
+    checkpoints: Collection[Document],
+    lease: Lease,
+    checkpoint: Checkpoint,
+    session: ClientSession | None = None,
+) -> bool:
+    """Replace the checkpoint, and say whether *lease* and the mark that is stored allow it."""
+    document = checkpoint_to_document(checkpoint)
+    written = checkpoints.update_one(
+        _allowing(lease, document), {"$set": {"checkpoint": document}}, session=session
+    )
+    return written.matched_count > 0
+
+
+def key_of(stream: StreamKey) -> str:
     """All parts but the domain are free of colons, so two streams never share a key."""
     return f"{stream.account.domain_id}:{stream.account.account_id}:{stream.object_type}"
 
 
 def _held(lease: Lease) -> Document:
     """Matches the stream's document while *lease* is the current one."""
-    return {"_id": _key(lease.stream), "fence": lease.fence, "owner": {"$ne": None}}
+    return {"_id": key_of(lease.stream), "fence": lease.fence, "owner": {"$ne": None}}
+
+
+def _allowing(lease: Lease, document: Document) -> Document:
+    """The same, while the mark in *document* is not below the one that is stored."""
+    return {**_held(lease), **_not_falling(document)}
 
 
 def _not_falling(document: Document) -> Document:
@@ -178,44 +183,7 @@ def _granting(
     return {"$replaceWith": {"$cond": [{"$or": free}, changed, "$$ROOT"]}}
 
 
-def _now(collection: Collection[Document]) -> Collection[Document]:
-    """The collection as its primary has it at this moment, confirmed by the others or not yet."""
-    return collection.with_options(read_concern=ReadConcern("local"))
-
-
-def _refusal(checkpoints: Collection[Document], lease: Lease) -> HubSpotSyncError:
-    held = _now(checkpoints).find_one(_held(lease), {"_id": True})
+def refusal(checkpoints: Collection[Document], lease: Lease) -> HubSpotSyncError:
+    """Why a checkpoint may not be stored under *lease*."""
+    held = at_this_moment(checkpoints).find_one(_held(lease), {"_id": True})
     return lease_lost(lease) if held is None else mark_falls(lease.stream)
-
-
-def _insert_new(collection: Collection[Document], documents: list[Document]) -> list[Document]:
-    """Insert those of *documents* whose id is not taken; the others come back."""
-    # To look first costs little in a backfill, where all are new, and saves much later on:
-    # the server takes ten times as long to refuse an insert as to make one.
-    ids = [document["_id"] for document in documents]
-    found = _now(collection).find({"_id": {"$in": ids}}, {"_id": True}, batch_size=len(ids))
-    held = {document["_id"] for document in found}
-    known = [document for document in documents if document["_id"] in held]
-    new = [document for document in documents if document["_id"] not in held]
-    return known + _insert(collection, new) if new else known
-
-
-def _insert(collection: Collection[Document], documents: list[Document]) -> list[Document]:
-    try:
-        collection.insert_many(documents, ordered=False)
-    except BulkWriteError as error:
-        problems = error.details["writeErrors"]
-        taken = all(problem["code"] == DUPLICATE_KEY for problem in problems)
-        if not taken or error.details["writeConcernErrors"]:
-            raise
-        return [documents[problem["index"]] for problem in problems]
-    return []
-
-
-def _raising(document: Document) -> UpdateOne:
-    """Replaces a fingerprint unless the one that is stored is newer."""
-    version = document["version"]
-    return UpdateOne(
-        {"_id": document["_id"], "version": {"$lte": version}},
-        {"$set": {"version": version, "digest": document["digest"]}},
-    )

@@ -29,6 +29,11 @@ _PASSING: Final = frozenset(
     {6, 7, 24, 43, 50, 64, 89, 91, 100, 112, 133, 134, 136, 175, 189, 202, 225, 234, 251, 262, 290}
     | {317, 358, 384, 9_001, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436, 14_031}
 )
+_PASSING_LABELS: Final = (
+    "RetryableWriteError",
+    "TransientTransactionError",
+    "UnknownTransactionCommitResult",
+)
 
 # Most specific first.
 _BY_CLASS: Final[tuple[tuple[type[Exception], type[HubSpotSyncError], str], ...]] = (
@@ -82,7 +87,8 @@ def _by_code(error: errors.OperationFailure, where: str) -> HubSpotSyncError:
             f"{where} has indexes of another layout (code {shown}); give hubspot-sync a database "
             "of its own"
         )
-    if codes & _PASSING or _unconfirmed(error) or error.has_error_label("RetryableWriteError"):
+    labelled = any(map(error.has_error_label, _PASSING_LABELS))
+    if codes & _PASSING or _unconfirmed(error) or labelled:
         return StoreUnavailableError(
             f"{where} could not take or answer a call (code {shown}); run again later"
         )
