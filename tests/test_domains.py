@@ -9,6 +9,7 @@ import pytest
 from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 
+from fleets import EndlessSource
 from hubspot_sync import (
     Account,
     AccountKey,
@@ -18,8 +19,10 @@ from hubspot_sync import (
     StoreUnavailableError,
     StreamSettings,
     StreamStatus,
+    SyncSettings,
     UnknownAccountError,
 )
+from hubspot_sync._clock import SystemClock
 from hubspot_sync.models import BookkeepingFailed, DirectoryRetried
 from hubspot_sync.stores.memory import MemoryAccountStore, MemoryErrorQueue
 from support import ACCOUNT, Host
@@ -122,6 +125,40 @@ def test_a_paused_account_is_synced_when_it_is_asked_for(acme):
     entry = acme.account("62515")
     assert (entry.status, entry.reason) == (AccountStatus.PAUSED, "trial over")
     assert entry.next_sync_at is paused.next_sync_at is None
+
+
+def test_an_account_is_postponed_until_its_next_sync(acme, host):
+    """An active one; others are never due anyway."""
+    assert acme.postpone("62515", HOUR).next_sync_at == host.clock.now() + HOUR
+
+    assert acme.sync("62515").completed
+    assert acme.account("62515").next_sync_at == host.clock.now() + ACCOUNT.sync_every
+    acme.pause("62515")
+    assert acme.postpone("62515", HOUR).next_sync_at is None
+
+
+def test_a_sync_that_may_take_so_long_goes_on_in_the_next_one(acme, host):
+    """Nothing is read twice, and it is due at once."""
+    ended = threading.Event()
+    source = EndlessSource(ACCOUNT, ended, host.clock, most=400)
+    engine = host.engine(
+        accounts=MemoryAccountStore(),
+        open_source=lambda account, **parts: source,
+        settings=SyncSettings(batch_size=1),
+        clock=SystemClock(),
+    )
+    domain = engine.for_domain("acme")
+    domain.add("62515", streams=CONTACTS_ONLY)
+
+    first = domain.sync("62515", at_most=timedelta(milliseconds=100))
+    entry = domain.account("62515")
+    second = domain.sync("62515", at_most=HOUR)
+
+    assert [one.status for one in first.streams] == [StreamStatus.STOPPED]
+    assert entry.next_sync_at == entry.last_sync.finished_at
+    assert second.completed
+    assert 0 < first.counts.read < 400
+    assert first.counts.read + second.counts.read == 400
 
 
 def test_a_disabled_account_is_not_synced(acme, host):
@@ -256,6 +293,7 @@ def methods(domain, account_id):
         "pause": lambda: domain.pause(account_id),
         "resume": lambda: domain.resume(account_id),
         "disable": lambda: domain.disable(account_id),
+        "postpone": lambda: domain.postpone(account_id, HOUR),
         "sync": lambda: domain.sync(account_id),
         "redrive": lambda: domain.redrive(account_id),
         "failures": lambda: list(domain.failures(account_id)),

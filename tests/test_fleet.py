@@ -35,7 +35,7 @@ from hubspot_sync.models import (
     StreamKey,
 )
 from hubspot_sync.stores.memory import MemoryAccountStore, MemoryActionSink
-from hubspot_sync.testing import Fault
+from hubspot_sync.testing import Fault, ManualClock
 
 HOUR = timedelta(hours=1)
 SHORT_TURNS = SyncSettings(turn=timedelta(milliseconds=50), batch_size=1)
@@ -164,6 +164,27 @@ def test_what_is_not_due_is_left(host):
     for key in keys:
         entry = host.entry(key)
         assert entry.next_sync_at == entry.last_sync.started_at + entry.account.sync_every
+
+
+def test_what_is_due_is_claimed_for_workers_of_the_hosts_own(host):
+    """Each once, domains in turn, and only what is taken; a claim runs out by itself."""
+    host.clock = ManualClock()
+    keys = add_many(host, domains=2, accounts=3)
+    engine, other = host.engine(), host.engine()
+
+    claims = engine.claim_due(claim_for=HOUR, limit=4)
+    mine = [next(claims).key, next(claims).key]
+    others = [entry.key for entry in other.claim_due(claim_for=HOUR, limit=3)]
+    rest = [entry.key for entry in claims]
+
+    assert mine == [keys[0], keys[3]]
+    assert len(rest) == 1
+    assert sorted([*mine, *others, *rest]) == keys
+    assert {host.entry(key).next_sync_at for key in keys} == {host.clock.now() + HOUR}
+    host.clock.advance(3599)
+    assert list(engine.claim_due(claim_for=HOUR, limit=9)) == []
+    host.clock.advance(1)
+    assert len(list(engine.claim_due(claim_for=HOUR, limit=9, domain_id="domain-1"))) == 3
 
 
 # Fairness.

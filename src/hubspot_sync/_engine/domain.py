@@ -119,7 +119,22 @@ class Domain(AccountAccess):
         """
         return self._set(account_id, AccountStatus.DISABLED, reason)
 
-    def sync(self, account_id: str, *, reconcile: bool = False) -> SyncReport:
+    def postpone(self, account_id: str, by: timedelta) -> AccountEntry:
+        """Let an active account be due not before *by* has passed; its next sync decides anew.
+
+        For hosts that have a sync of it in hand, so that nobody begins another one meanwhile.
+        """
+        due = self._clock.now() + by
+
+        def change(entry: AccountEntry) -> AccountEntry:
+            active = entry.status is AccountStatus.ACTIVE
+            return evolve(entry, next_sync_at=due) if active else entry
+
+        return self._directory.change(self._key(account_id), change)
+
+    def sync(
+        self, account_id: str, *, reconcile: bool = False, at_most: timedelta | None = None
+    ) -> SyncReport:
         """Bring the sink up to date with one account; see `SyncEngine.sync`.
 
         A paused account is synced too: pausing is about syncs that nobody asks for. So is one that
@@ -134,7 +149,7 @@ class Domain(AccountAccess):
             raise ConfigurationError(
                 f"the account is disabled{why}; call resume first", account=str(entry.key)
             )
-        return self._engine.sync(entry.account, reconcile=reconcile)
+        return self._engine.sync(entry.account, reconcile=reconcile, at_most=at_most)
 
     def sync_all(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import SystemClock
@@ -12,15 +13,16 @@ from hubspot_sync._engine.connecting import Connecting
 from hubspot_sync._engine.credentials import Safe
 from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.domain import Domain
-from hubspot_sync._engine.fleet import Fleet, due, given, listed
+from hubspot_sync._engine.fleet import Fleet, claimed, due, given, listed
 from hubspot_sync._engine.reencrypting import reencrypt
 from hubspot_sync._engine.runner import Runner
+from hubspot_sync._engine.turns import Turn
 from hubspot_sync._events import Broadcaster
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import FailureSelection, SyncSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     )
     from hubspot_sync.models import (
         Account,
+        AccountEntry,
         Credentials,
         FleetReport,
         RedriveReport,
@@ -145,7 +148,9 @@ class SyncEngine:
         """
         self._safe.replace(account.key, credentials)
 
-    def sync(self, account: Account, *, reconcile: bool = False) -> SyncReport:
+    def sync(
+        self, account: Account, *, reconcile: bool = False, at_most: timedelta | None = None
+    ) -> SyncReport:
         """Bring the sink up to date with *account*: all of it the first time, then what changed.
 
         Streams run one after the other. Each continues where its last run ended, however that
@@ -163,6 +168,9 @@ class SyncEngine:
             account: The account.
             reconcile: Whether to begin such a pass now, due or not; what an earlier run left
                 over is finished first.
+            at_most: End after about this long with all that was read stored and the status
+                "stopped"; the next run goes on from there. Give minutes: what is too short for
+                one page leads nowhere.
 
         Returns:
             What was read and what became of it, per stream.
@@ -171,7 +179,7 @@ class SyncEngine:
             ConfigurationError: There are no credentials for the account; nothing was done.
         """
         started_at = self._clock.now()
-        report = self._runner.sync(account, self._stop, reconcile=reconcile)
+        report = self._runner.sync(account, self._until(at_most), reconcile=reconcile)
         if self._bookkeeping is not None:
             self._bookkeeping.note(report, started_at)
         return report
@@ -238,6 +246,28 @@ class SyncEngine:
             raise ConfigurationError(f"poll_every is {poll_every}; it has to be above zero")
         self._fleet(workers).run(self._books(), poll_every)
 
+    def claim_due(
+        self, *, claim_for: timedelta, limit: int, domain_id: str | None = None
+    ) -> Iterator[AccountEntry]:
+        """Give accounts that are due, for hosts that have workers of their own sync them.
+
+        Each is claimed when it is given out: several processes may ask at once, and none gets
+        what another has. When nobody has synced it after *claim_for*, it is due again, so none is
+        lost. Domains take turns. What is not taken from the iterator is not claimed.
+
+        Args:
+            claim_for: How long the sync may take to come to its end.
+            limit: How many accounts at most.
+            domain_id: Only those of this tenant.
+
+        Raises:
+            ConfigurationError: There is no account store.
+            StoreUnavailableError: The account store stays away.
+        """
+        if domain_id is not None:
+            domain_id = self.for_domain(domain_id).domain_id
+        return islice(claimed(self._books(), domain_id, limit=limit, claim_for=claim_for), limit)
+
     def redrive(
         self,
         account: Account,
@@ -292,6 +322,13 @@ class SyncEngine:
             StoreUnavailableError: The token store is away.
         """
         return reencrypt(self._safe, self._stop)
+
+    def _until(self, at_most: timedelta | None) -> threading.Event:
+        """What ends a run: the engine's stop, or the end of its time."""
+        if at_most is None:
+            return self._stop
+        ends = self._clock.monotonic() + at_most.total_seconds()
+        return Turn(self._stop, lambda: self._clock.monotonic() >= ends, self._clock)
 
     def _fleet(self, workers: int) -> Fleet:
         if workers < 1:
