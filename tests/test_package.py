@@ -11,7 +11,18 @@ import hubspot_sync
 
 LOADED = "import sys, hubspot_sync; print('\\n'.join(sorted(sys.modules)))"
 # Large packages that only some hosts need, and that are imported when they are asked for.
-LAZY = {"hubspot", "urllib3", "pymongo", "bson", "sqlite3", "pytest", "requests", "rich"}
+LAZY = {
+    "hubspot",
+    "urllib3",
+    "pymongo",
+    "bson",
+    "sqlite3",
+    "pytest",
+    "requests",
+    "rich",
+    "celery",
+    "kombu",
+}
 
 
 def python(code):
@@ -33,6 +44,18 @@ def test_importing_it_loads_no_back_end_and_no_client():
     loaded = {name.partition(".")[0] for name in python(LOADED)}
 
     assert loaded & LAZY == set()
+
+
+def test_an_integration_without_its_package_names_the_extra():
+    """What to install is in the message."""
+    code = "import sys; sys.modules['celery'] = None; import hubspot_sync.integrations.celery"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+
+    assert "ImportError: " in done.stderr.splitlines()[-1]
+    assert "pip install 'hubspot-sync[celery]'" in done.stderr.splitlines()[-1]
 
 
 def test_it_is_typed():

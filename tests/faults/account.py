@@ -38,6 +38,9 @@ class EmulatedAccount:
 
     Args:
         options: Those of `python -m hubspot_sync.testing.emulator`.
+
+    Attributes:
+        described: What it says of itself: `base_url`, `accounts` with their credentials...
     """
 
     def __init__(self, **options: Any) -> None:
@@ -47,7 +50,7 @@ class EmulatedAccount:
         assert self._process.stdout is not None
         described = self._process.stdout.readline()
         assert described, "the emulator did not start"
-        self._described: dict[str, Any] = json.loads(described)
+        self.described: dict[str, Any] = json.loads(described)
 
     def __enter__(self) -> Self:
         return self
@@ -79,9 +82,9 @@ class EmulatedAccount:
             "domain": domain,
             "batch_size": batch_size,
             "lease_seconds": lease_seconds,
-            "account": self._described["account_id"],
-            "access_token": self._described["access_token"],
-            "base_url": self._described["base_url"],
+            "account": self.described["account_id"],
+            "access_token": self.described["access_token"],
+            "base_url": self.described["base_url"],
         }
         return subprocess.Popen(
             [sys.executable, WORKER, json.dumps(given)],
@@ -100,9 +103,13 @@ class EmulatedAccount:
         """Change the account by the control path."""
         return self._ask(f"/_emulator/{verb}", arguments)
 
-    def truth(self, object_type: str) -> dict[str, dict[str, Any]]:
-        """Every record as a host should have it: version, properties, associated companies."""
-        records = self._ask(f"/_emulator/records/{object_type}")["records"]
+    def truth(self, object_type: str, account_id: str | None = None) -> dict[str, dict[str, Any]]:
+        """Every record as a host should have it: version, properties, associated companies.
+
+        Of this account, or of another one on the same server.
+        """
+        account = "" if account_id is None else f"/accounts/{account_id}"
+        records = self._ask(f"/_emulator{account}/records/{object_type}")["records"]
         properties = self._ask(f"/crm/v3/properties/{object_type}")["results"]
         types = {one["name"]: (one["type"], one["fieldType"]) for one in properties}
         return {object_id: _as_a_host(record, types) for object_id, record in records.items()}
@@ -114,9 +121,9 @@ class EmulatedAccount:
 
     def _ask(self, path: str, arguments: dict[str, Any] | None = None) -> dict[str, Any]:
         request = Request(
-            self._described["base_url"] + path,
+            self.described["base_url"] + path,
             data=None if arguments is None else json.dumps(arguments).encode(),
-            headers={"Authorization": f"Bearer {self._described['access_token']}"},
+            headers={"Authorization": f"Bearer {self.described['access_token']}"},
         )
         with urlopen(request, timeout=60) as answer:
             content: dict[str, Any] = json.load(answer)

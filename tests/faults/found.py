@@ -80,11 +80,12 @@ def disagreements(
         truth = account.truth(object_type)
         for domain, actions in by_domain.items():
             ours = [action for action in actions if action["object_type"] == object_type]
-            problems += (f"{domain}/{object_type}/{problem}" for problem in _compare(ours, truth))
+            problems += (f"{domain}/{object_type}/{problem}" for problem in compare(ours, truth))
     return problems
 
 
-def _compare(actions: list[dict[str, Any]], truth: dict[str, dict[str, Any]]) -> Iterator[str]:
+def compare(actions: list[dict[str, Any]], truth: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """In what the actions on one stream are not the account's records."""
     versions = Counter((action["object_id"], action["version"]) for action in actions)
     yield from (f"{key}: {n} actions" for key, n in versions.items() if n > 1)
     created = Counter(a["object_id"] for a in actions if a["kind"] == "Created")

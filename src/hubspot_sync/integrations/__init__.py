@@ -1,0 +1,1 @@
+"""What ties the engine to systems that a host may have already; each needs an extra."""
