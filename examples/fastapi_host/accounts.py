@@ -1,0 +1,152 @@
+"""The tenant's accounts: how they are, their syncs, and what was refused.
+
+Plain functions work in FastAPI's own threads, so they may wait for the database. All of them go
+through `Domain`, which reaches the accounts of the caller's tenant alone.
+"""
+
+from collections.abc import AsyncIterator
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, HTTPException, Query
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel
+
+from hubspot_sync import AccountStatus, UnknownAccountError
+
+from .access import AccountId, Tenant, TheHost
+from .problems import Problem
+from .syncs import LiveSync
+from .views import AccountView, FailureView, Progress
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem},
+    404: {"model": Problem},
+    409: {"model": Problem},
+}
+routes = APIRouter(prefix="/accounts", tags=["accounts"], responses=_REFUSALS)
+
+
+@routes.get("")
+def list_accounts(tenant: Tenant, status: AccountStatus | None = None) -> list[AccountView]:
+    """The tenant's accounts, all or those with one status."""
+    return [AccountView.of(entry) for entry in tenant.accounts(status)]
+
+
+@routes.get("/{account_id}")
+def show_account(tenant: Tenant, account_id: AccountId) -> AccountView:
+    """One account."""
+    return AccountView.of(tenant.account(account_id))
+
+
+class Pause(BaseModel):
+    """Why an account is paused."""
+
+    reason: str | None = None
+
+
+@routes.post("/{account_id}/pause")
+def pause(
+    tenant: Tenant, account_id: AccountId, body: Annotated[Pause, Body(default_factory=Pause)]
+) -> AccountView:
+    """Sync the account only when it is asked for, until it is resumed."""
+    return AccountView.of(tenant.pause(account_id, reason=body.reason))
+
+
+@routes.post("/{account_id}/resume")
+def resume(tenant: Tenant, account_id: AccountId) -> AccountView:
+    """Make the account active and due at once."""
+    return AccountView.of(tenant.resume(account_id))
+
+
+@routes.post("/{account_id}/disconnect")
+def disconnect(host: TheHost, tenant: Tenant, account_id: AccountId) -> AccountView:
+    """Give the tokens back, forget them, and disable the account."""
+    return AccountView.of(
+        tenant.disconnect(account_id, revoke=not _is_shared(host, tenant.domain_id, account_id))
+    )
+
+
+def _is_shared(host: TheHost, domain_id: str, account_id: str) -> bool:
+    """Whether another tenant has connected the same HubSpot account.
+
+    HubSpot may have given it the same tokens, so they must stay good. Nobody is told.
+    """
+    for other in host.api_keys.domains - {domain_id}:
+        try:
+            entry = host.engine.for_domain(other).account(account_id)
+        except UnknownAccountError:
+            continue
+        if entry.status is not AccountStatus.DISABLED:
+            return True
+    return False
+
+
+@routes.post("/{account_id}/sync", status_code=202)
+async def start_sync(host: TheHost, tenant: Tenant, account_id: AccountId) -> Progress:
+    """Sync the account now; the answer does not wait for it."""
+    entry = await run_in_threadpool(tenant.account, account_id)
+    if entry.status is AccountStatus.DISABLED:
+        raise HTTPException(409, "The account is disabled; connect it again or resume it first.")
+    return host.syncs.start(tenant, account_id).progress
+
+
+async def the_sync(host: TheHost, tenant: Tenant, account_id: AccountId) -> LiveSync:
+    """The sync of the account that goes on, or the last one since the host started."""
+    entry = await run_in_threadpool(tenant.account, account_id)
+    live = host.syncs.find(entry.key)
+    if live is None:
+        raise HTTPException(404, "Nobody has synced this account since the host was started.")
+    return live
+
+
+TheSync = Annotated[LiveSync, Depends(the_sync)]
+
+
+@routes.get("/{account_id}/sync")
+async def show_sync(live: TheSync) -> Progress:
+    """How far the sync is, or how it ended."""
+    return live.progress
+
+
+@routes.get("/{account_id}/sync/events", response_class=EventSourceResponse)
+async def follow_sync(live: TheSync) -> AsyncIterator[ServerSentEvent]:
+    """The same, live, as Server-Sent Events: `progress`, and `ended` with the report."""
+    async for progress in live.follow():
+        kind = "ended" if progress.state == "ended" else "progress"
+        yield ServerSentEvent(event=kind, data=progress)
+
+
+@routes.get("/{account_id}/errors")
+def list_errors(
+    tenant: Tenant,
+    account_id: AccountId,
+    object_type: str | None = None,
+    *,
+    dead: bool | None = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> list[FailureView]:
+    """Actions that were refused and wait to be tried again, the oldest first."""
+    failures = tenant.failures(account_id, object_type=object_type, dead=dead)
+    return [FailureView.of(failure) for failure in islice(failures, limit)]
+
+
+class Redrive(BaseModel):
+    """Which refused actions are tried again; all of them by default."""
+
+    object_type: str | None = None
+    reason: str | None = None
+    object_ids: list[str] | None = None
+    dead: bool | None = None
+
+
+@routes.post("/{account_id}/errors/redrive")
+def redrive(
+    tenant: Tenant, account_id: AccountId, body: Annotated[Redrive, Body(default_factory=Redrive)]
+) -> dict[str, Any]:
+    """Try refused actions again, now; see `hubspot_sync.RedriveReport.as_dict`."""
+    report = tenant.redrive(account_id, **body.model_dump())
+    if not report.counts.tried:
+        report.raise_for_failure()
+    return report.as_dict()

@@ -1,0 +1,97 @@
+"""Connects accounts by OAuth, through a person's browser, which has no API key.
+
+1. A client asks for a link, with its API key, and gives it to the person.
+2. The link carries a sealed invitation that names the tenant. The page behind it says whose it is,
+   leads on to HubSpot, and leaves the invitation in a cookie.
+3. HubSpot sends the person back with `state` and `code`. The cookie says which tenant to ask for.
+
+The cookie decides nothing by itself. `Domain.finish_authorization` takes a `state` that it gave out
+for this very tenant, unaltered, in time and once: with another tenant's it refuses, and that
+`state` stays good for the browser that it belongs to. Without a cookie nothing is tried, so whoever
+gets hold of a `code` has to have the person's browser as well.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Cookie
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
+
+from hubspot_sync import HubSpotSyncError
+
+from .access import Tenant, TheHost
+from .pages import page
+from .problems import Problem, problem_of
+from .security import INVITATION_LIFETIME, Invitation
+from .settings import CALLBACK_PATH
+from .views import ConnectLink
+
+_COOKIE = "hubspot_invitation"
+_SECONDS = int(INVITATION_LIFETIME.total_seconds())
+routes = APIRouter(tags=["connecting"])
+
+
+class Wish(BaseModel):
+    """What to connect: any account, or one that is to be connected again."""
+
+    account_id: Annotated[str, Field(pattern="^[0-9]{1,20}$")] | None = None
+
+
+@routes.post("/accounts/connect", responses={401: {"model": Problem}, 404: {"model": Problem}})
+def connect(
+    host: TheHost, tenant: Tenant, body: Annotated[Wish, Body(default_factory=Wish)]
+) -> ConnectLink:
+    """A link for a person who may connect an account to the tenant."""
+    if body.account_id is not None:
+        tenant.account(body.account_id)
+    sealed = host.invitations.seal(Invitation(tenant.domain_id, body.account_id))
+    return ConnectLink(url=f"{host.settings.public_url}/connect/{sealed}", expires_in=_SECONDS)
+
+
+@routes.get("/connect/{sealed}", response_class=HTMLResponse, include_in_schema=False)
+def invite(host: TheHost, sealed: str) -> HTMLResponse:
+    """The page behind the link: it says for whom, and leads on to HubSpot."""
+    invitation = host.invitations.open(sealed)
+    if invitation is None:
+        return page("This link is out of date", "Ask for a new one.", status=400)
+    domain = host.engine.for_domain(invitation.domain_id)
+    answer = page(
+        "Connect your HubSpot account",
+        f"What it holds will be copied to {invitation.domain_id}. "
+        "Go on only if you know them and came here because of them.",
+        link=("Choose an account at HubSpot", domain.authorization_url(invitation.account_id)),
+    )
+    answer.set_cookie(
+        _COOKIE,
+        host.invitations.seal(invitation),
+        max_age=_SECONDS,
+        path=CALLBACK_PATH,
+        secure=host.settings.public_url.startswith("https://"),
+        httponly=True,
+        samesite="lax",  # "strict" would keep it back when HubSpot sends the person here
+    )
+    return answer
+
+
+@routes.get(CALLBACK_PATH, response_class=HTMLResponse, include_in_schema=False)
+def finish(
+    host: TheHost,
+    sealed: Annotated[str, Cookie(alias=_COOKIE)] = "",
+    state: str = "",
+    code: str | None = None,
+    error: str | None = None,
+) -> HTMLResponse:
+    """Where HubSpot sends the person back to."""
+    invitation = host.invitations.open(sealed)
+    if invitation is None:
+        why = "This browser has no invitation, or it is out of date. Open the link once more."
+        return page("Not connected", why, status=400)
+    domain = host.engine.for_domain(invitation.domain_id)
+    try:
+        entry = domain.finish_authorization(state=state, code=code, error=error)
+    except HubSpotSyncError as refusal:
+        problem = problem_of(refusal)
+        return page("Not connected", problem.detail, status=problem.status)
+    answer = page("Connected", f"{entry.name} is connected to {domain.domain_id}.")
+    answer.delete_cookie(_COOKIE, path=CALLBACK_PATH)
+    return answer

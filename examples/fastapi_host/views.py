@@ -1,0 +1,160 @@
+"""What the host answers with: the library's values in the shapes of its API."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hubspot_sync import AccountEntry, AccountStatus, Failure, StreamStatus
+from hubspot_sync.models import Mode
+
+from .problems import Problem
+
+
+class View(BaseModel):
+    """Made from a library's value by the names of its attributes."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class CountsView(View):
+    """Where records ended; see `hubspot_sync.models.Counts`."""
+
+    read: int = 0
+    delivered: int = 0
+    repeated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    skipped: int = 0
+
+
+class StreamView(View):
+    """How the last run of one stream went; see `hubspot_sync.models.StreamSummary`."""
+
+    status: StreamStatus
+    mode: Mode | None
+    counts: CountsView
+    finished_at: datetime
+    completed_at: datetime | None
+    error: str | None
+
+
+class SyncView(View):
+    """How the last run of one account went; see `hubspot_sync.models.SyncSummary`."""
+
+    started_at: datetime
+    finished_at: datetime
+    completed: bool
+    error: str | None
+
+
+class AccountView(View):
+    """A connected account; see `hubspot_sync.AccountEntry`."""
+
+    account_id: str
+    name: str | None
+    status: AccountStatus
+    reason: str | None
+    status_since: datetime
+    scopes: tuple[str, ...]
+    object_types: tuple[str, ...]
+    sync_every_seconds: float
+    last_sync: SyncView | None
+    next_sync_at: datetime | None
+    failed_runs: int
+    streams: dict[str, StreamView]
+
+    @classmethod
+    def of(cls, entry: AccountEntry) -> "AccountView":
+        """What is shown of *entry*."""
+        account, last = entry.account, entry.last_sync
+        return cls(
+            account_id=account.account_id,
+            name=entry.name,
+            status=entry.status,
+            reason=entry.reason,
+            status_since=entry.status_since,
+            scopes=entry.scopes,
+            object_types=tuple(stream.object_type for stream in account.streams),
+            sync_every_seconds=account.sync_every.total_seconds(),
+            last_sync=None if last is None else SyncView.model_validate(last),
+            next_sync_at=entry.next_sync_at,
+            failed_runs=entry.failed_runs,
+            streams={
+                name: StreamView.model_validate(summary) for name, summary in entry.streams.items()
+            },
+        )
+
+
+class FailureView(View):
+    """An action that was refused, without its values; see `hubspot_sync.Failure`."""
+
+    action: str
+    object_type: str
+    object_id: str
+    reason: str
+    attempts: int
+    first_at: datetime
+    last_at: datetime
+    next_at: datetime | None
+    dead: bool
+
+    @classmethod
+    def of(cls, failure: Failure) -> "FailureView":
+        """What is shown of *failure*."""
+        action = failure.action
+        return cls(
+            action=action.name,
+            object_type=action.object_type,
+            object_id=action.object_id,
+            reason=failure.reason,
+            attempts=failure.attempts,
+            first_at=failure.first_at,
+            last_at=failure.last_at,
+            next_at=failure.next_at,
+            dead=failure.dead,
+        )
+
+
+class StreamProgress(View):
+    """How far a stream's run is.
+
+    Attributes:
+        status: How it ended, or None while it goes on.
+        mode: How its records are found.
+        counts: Where they ended, so far.
+    """
+
+    status: StreamStatus | None = None
+    mode: Mode | None = None
+    counts: CountsView = CountsView()
+
+
+class Progress(View):
+    """How far a sync is.
+
+    Attributes:
+        state: "waiting" for a free thread, "running", or "ended".
+        streams: How far each stream is that has begun, by object type.
+        note: What it waits for or was disturbed by last, in one line.
+        report: What it did, when it has ended; see `hubspot_sync.SyncReport.as_dict`.
+        problem: Why it ended without a report.
+    """
+
+    state: Literal["waiting", "running", "ended"] = "waiting"
+    streams: dict[str, StreamProgress] = Field(default_factory=dict)
+    note: str | None = None
+    report: dict[str, Any] | None = None
+    problem: Problem | None = None
+
+
+class ConnectLink(View):
+    """Where a person's browser has to go to connect an account.
+
+    Attributes:
+        url: The page; good for some minutes.
+        expires_in: For how many seconds.
+    """
+
+    url: str
+    expires_in: int
