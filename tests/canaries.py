@@ -70,8 +70,8 @@ class Canaries:
         """In what any object of the library's that is alive shows of itself."""
         texts = []
         for one in _objects():
-            # What was refused while it was made shows nothing.
-            with suppress(AttributeError):
+            # What was refused while it was made shows nothing, nor does too large an integer.
+            with suppress(AttributeError, ValueError):
                 texts += [repr(one), str(one)]
         return self.in_text(*texts)
 

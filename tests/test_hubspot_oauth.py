@@ -7,11 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from hubspot_sync import (
+    AuthorizationRevokedError,
     ConfigurationError,
     ConsentError,
     HubSpotSettings,
     HubSpotUnavailableError,
     OAuthApp,
+    OAuthTokens,
 )
 from hubspot_sync._hubspot.oauth import HubSpotOAuth
 from hubspot_sync.testing import Fault, HubSpotEmulator, ManualClock
@@ -166,3 +168,55 @@ class TestExchange:
             provider(emulator).exchange(emulator.issue_code(REDIRECT))
 
         assert emulator.calls.count("oauth") == 1
+
+
+class TestInspectAndRevoke:
+    """What tokens open, and that they open nothing any more."""
+
+    @pytest.fixture
+    def tokens(self, emulator):
+        return OAuthTokens(refresh_token=emulator.refresh_token)
+
+    def test_hubspot_says_what_tokens_open(self, emulator, tokens):
+        """With the names that people know."""
+        grant = provider(emulator).inspect(tokens)
+
+        assert (grant.account_id, grant.tokens) == (emulator.account_id, tokens)
+        assert grant.account_name == "account-62515.example.com"
+        assert grant.user == "admin@account-62515.example.com"
+        assert "crm.objects.contacts.read" in grant.scopes
+
+    def test_what_was_revoked_opens_nothing(self, emulator, tokens):
+        """Revoking twice is no error, and neither is what HubSpot never knew."""
+        oauth = provider(emulator)
+        oauth.revoke(tokens)
+        oauth.revoke(tokens)
+        oauth.revoke(OAuthTokens(refresh_token="unknown"))
+
+        with pytest.raises(AuthorizationRevokedError, match="connected anew"):
+            oauth.inspect(tokens)
+        assert emulator.calls.count("revoke") == 3
+
+    def test_wrong_app_credentials_are_the_hosts_mistake(self, emulator, tokens):
+        """They say nothing of the account."""
+        oauth = provider(emulator, client_secret="wrong")
+
+        for ask in (oauth.inspect, oauth.revoke):
+            with pytest.raises(ConfigurationError, match="client secret"):
+                ask(tokens)
+
+    def test_hubspot_has_to_say_which_account(self, emulator, tokens):
+        """An answer without it is no answer."""
+        emulator.faults.add(Fault(route="introspect", status=200, body={"active": True}))
+
+        with pytest.raises(HubSpotUnavailableError, match="which account"):
+            provider(emulator).inspect(tokens)
+
+    def test_passing_trouble_is_waited_out(self, emulator, tokens):
+        """For seconds, as somebody is waiting."""
+        emulator.faults.add(
+            Fault(route="introspect", status=503), Fault(route="revoke", status=429)
+        )
+
+        assert provider(emulator).inspect(tokens).account_id == emulator.account_id
+        provider(emulator).revoke(tokens)

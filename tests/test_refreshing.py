@@ -264,6 +264,21 @@ class TestNothingIsLost:
         assert host.source().identify().account_id == "62515"
         assert kept(host) == renewed
 
+    def test_who_connects_anew_may_leave_the_access_token_to_be_bought(self, host, emulator):
+        """With the new refresh token, before anything is sent."""
+        emulator.faults.add(Fault(route="oauth", status=503))
+        renewed = OAuthTokens(refresh_token=emulator.refresh_token)
+        used_up = OAuthTokens(refresh_token="of the old consent")
+        keep(host, used_up)
+        host.clock.meanwhile = lambda: keep(host, renewed)
+        emulator.faults.add(
+            Fault(route="oauth", status=200, body={"access_token": "no longer wanted"})
+        )
+
+        assert host.source().identify().account_id == "62515"
+        assert [call.status for call in emulator.calls] == [503, 200, 200, 200]
+        assert kept(host).refresh_token == emulator.refresh_token
+
     def test_a_refresh_token_that_another_worker_used_up_is_no_revocation(
         self, host, emulator, clock
     ):

@@ -97,7 +97,7 @@ class Refresher:
         return until is not None and self._clock.now() < until
 
     def _claim_and_buy(self, stored: StoredCredentials) -> OAuthTokens | None:
-        """New tokens, or None when another worker was faster and there is something to read."""
+        """New tokens, or None when somebody else stored some and there is something to read."""
         tokens = oauth_tokens(stored)
         claim = evolve(tokens, refreshing_until=self._clock.now() + _CLAIM)
         try:
@@ -128,8 +128,8 @@ class Refresher:
 
     def _keep(
         self, before: OAuthTokens, bought: OAuthTokens, revision: int | None = None
-    ) -> OAuthTokens:
-        """Store what was bought; where another worker stored tokens meanwhile, those count.
+    ) -> OAuthTokens | None:
+        """Store what was bought; None where somebody stored other tokens, which count then.
 
         A refresh token that HubSpot changed must not get lost, so this is tried as patiently as a
         call, and before everything else the next time.
@@ -141,12 +141,14 @@ class Refresher:
         self._unsaved = None
         return kept
 
-    def _save(self, before: OAuthTokens, bought: OAuthTokens, revision: int | None) -> OAuthTokens:
+    def _save(
+        self, before: OAuthTokens, bought: OAuthTokens, revision: int | None
+    ) -> OAuthTokens | None:
         while True:
             if revision is None:
                 stored = self._load()
                 if _is_other(oauth_tokens(stored), before):
-                    return oauth_tokens(stored)
+                    return None
                 revision = stored.revision
             try:
                 self._store.save(self._account, bought, expected_revision=revision)
