@@ -215,6 +215,7 @@ def public(module):
     "module",
     [
         "hubspot_sync",
+        "hubspot_sync.integrations.celery",
         "hubspot_sync.models",
         "hubspot_sync.stores.fan_out",
         "hubspot_sync.stores.memory",
