@@ -7,11 +7,13 @@ real broker, a real MongoDB, a HubSpot look-alike in a process of its own, and r
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import signal
 import threading
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery, signals
@@ -26,9 +28,11 @@ from hubspot_sync import (
     AuthorizationRevokedError,
     ConfigurationError,
     HubSpotUnavailableError,
+    MissingScopeError,
     RateLimitedError,
     StaticAccessToken,
-    StreamStatus,
+    StoreUnavailableError,
+    SyncSettings,
     UnknownAccountError,
 )
 from hubspot_sync.integrations.celery import HubSpotTasks
@@ -172,50 +176,74 @@ def test_a_busy_account_is_tried_again_and_is_no_error(tasks, host, sent_again):
     assert {one["status"] for one in report["streams"].values()} == {"busy"}
 
 
-def test_a_long_account_queues_up_again_after_its_turn(app, host, sent_again):
+@pytest.fixture
+def slow_host(host):
+    """A host whose every batch takes longer than a turn."""
+    host.sink.write, write = (
+        lambda actions: (host.clock.advance(timedelta(minutes=6)), write(actions))[1],
+        host.sink.write,
+    )
+    settings = SyncSettings(batch_size=50, queue_size=50, lease_duration=timedelta(days=1))
+    host.engine = functools.partial(host.engine, settings=settings)
+    return host
+
+
+def test_a_long_account_queues_up_again_after_its_turn(tasks, slow_host, sent_again):
     """As often as it takes: turns are no failures."""
-    running = Interrupted(host.engine(), times=7)
-    tasks = HubSpotTasks(app, open_engine=lambda: running, clock=host.clock)
+    slow_host.add("acme", "1002", contacts=900)
+
+    report = tasks.sync_account.delay("acme", "1002").get()
+
+    assert report["completed"]
+    assert len(sent_again) >= 3
+    assert {when for when, _ in sent_again} == {0}
+    assert {options["retries"] for _, options in sent_again} == {0}
+    slow_host.assert_in_step(AccountKey("acme", "1002"))
+
+
+def test_a_stream_that_failed_does_not_keep_a_long_one_from_going_on(tasks, slow_host, sent_again):
+    """First what is unfinished, then the failure."""
+    slow_host.add("acme", "1002", contacts=300, scopes=["crm.objects.contacts.read"])
+
+    with pytest.raises(MissingScopeError):
+        tasks.sync_account.delay("acme", "1002").get()
+
+    assert len(sent_again) >= 1
+    assert len(slow_host.sink.actions) == 300
+
+
+def test_a_turn_that_came_to_nothing_takes_a_breath(app, host, sent_again):
+    """An engine that somebody stopped must not have its messages run in circles."""
+    stopped, good = host.engine(), host.engine()
+    stopped.stop()
+    engines = [stopped, good]
+    engine = SimpleNamespace(for_domain=lambda name: engines.pop(0).for_domain(name))
+    tasks = HubSpotTasks(app, open_engine=lambda: engine, clock=host.clock)
 
     report = tasks.sync_account.delay("acme", "1001").get()
 
     assert report["completed"]
-    assert [when for when, _ in sent_again] == [0] * 7
-    assert {options["retries"] for _, options in sent_again} == {0}
-    assert running.at_most == [timedelta(minutes=5)] * 8
+    assert [when for when, _ in sent_again] == [2]
 
 
-class Interrupted:
-    """An engine whose first runs end by themselves at the end of their time."""
+def test_a_database_that_is_away_is_waited_for(app, host, sent_again):
+    """As long as it takes to give up; the message is what is left of the sync meanwhile."""
+    away = [StoreUnavailableError("no server")] * 2
 
-    def __init__(self, engine, times):
-        self._engine = engine
-        self._times = times
-        self.at_most = []
+    def open_engine():
+        if away:
+            raise away.pop()
+        return host.engine()
 
-    def for_domain(self, domain_id):
-        domain = self._engine.for_domain(domain_id)
-        return InterruptedDomain(self, domain)
+    tasks = HubSpotTasks(app, open_engine=open_engine, clock=host.clock)
 
-    def sync(self, domain, account_id, at_most):
-        self.at_most.append(at_most)
-        short = timedelta(0) if len(self.at_most) <= self._times else at_most
-        report = domain.sync(account_id, at_most=short)
-        if short != at_most:
-            assert {one.status for one in report.streams} == {StreamStatus.STOPPED}
-        return report
+    assert tasks.sync_account.delay("acme", "1001").get()["completed"]
 
-
-class InterruptedDomain:
-    def __init__(self, engine, domain):
-        self._engine = engine
-        self._domain = domain
-
-    def __getattr__(self, name):
-        return getattr(self._domain, name)
-
-    def sync(self, account_id, *, at_most):
-        return self._engine.sync(self._domain, account_id, at_most)
+    first, second = [when for when, _ in sent_again]
+    assert 15 <= first <= 30 <= second <= 60
+    away += [StoreUnavailableError("no server")] * 6
+    with pytest.raises(StoreUnavailableError):
+        HubSpotTasks(app, open_engine=open_engine, prefix="b").sync_account.delay("a", "1").get()
 
 
 def test_the_claim_of_an_account_lasts_as_long_as_its_message(tasks, host):
@@ -364,7 +392,7 @@ def left_of(leases, fleet):
 
 
 @pytest.mark.parametrize(
-    "pool", ["prefork", "threads", pytest.param("solo", marks=pytest.mark.long)]
+    "pool", ["prefork", "solo", pytest.param("threads", marks=pytest.mark.long)]
 )
 def test_a_warm_shutdown_ends_at_a_checkpoint_and_loses_nothing(new_fleet, pool):
     """The account is back in the queue, with what was read in the store, and goes on from there."""

@@ -19,6 +19,8 @@ class WorkerEngine:
     was forked from a worker holds one end of a pipe, whose other end the worker closes when it is
     to end; the kernel does it for a worker that was killed.
 
+    The methods that follow a worker's life also take what Celery's signals come with.
+
     Args:
         open_engine: Opens an engine.
     """
@@ -42,13 +44,13 @@ class WorkerEngine:
                     self._engine.stop()
             return self._engine
 
-    def expect_children(self) -> None:
+    def expect_children(self, **_: object) -> None:
         """In a worker, before it forks: have its children watch it."""
         self._pid = os.getpid()
         self._close_pipe()
         self._pipe = os.pipe()
 
-    def watch_parent(self) -> None:
+    def watch_parent(self, **_: object) -> None:
         """In a process that is to run tasks: stop when the worker that forked it ends."""
         if self._pid == os.getpid():
             return  # the worker itself runs the tasks
@@ -62,7 +64,7 @@ class WorkerEngine:
             target=self._stop_after, args=(alive,), name="hubspot-sync parent", daemon=True
         ).start()
 
-    def stop(self) -> None:
+    def stop(self, **_: object) -> None:
         """End what runs in this process and in those that watch it; it is resumed elsewhere.
 
         May be called from a signal handler. Twice: nothing more happens.
@@ -73,7 +75,7 @@ class WorkerEngine:
             engine.stop()
         self._close_pipe()
 
-    def close(self) -> None:
+    def close(self, **_: object) -> None:
         """Stop, and close this process's engine, if it was opened."""
         self.stop()
         if self._pid == os.getpid() and self._engine is not None:

@@ -21,9 +21,10 @@ from hubspot_sync.errors import (
     ConfigurationError,
     LeaseHeldError,
     RetryableError,
+    StoreUnavailableError,
 )
 from hubspot_sync.integrations._worker_engine import WorkerEngine
-from hubspot_sync.models import AccountStatus
+from hubspot_sync.models import AccountStatus, StreamStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._engine import Domain, SyncEngine
-    from hubspot_sync.models import SyncReport
+    from hubspot_sync.errors import HubSpotSyncError
+    from hubspot_sync.models import AccountEntry, SyncReport
 
 __all__ = ["HubSpotTasks"]
 
@@ -40,6 +42,7 @@ __all__ = ["HubSpotTasks"]
 # and past `visibility_timeout`, an hour by default, they are delivered a second time.
 # https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html#caveats
 _LONGEST_COUNTDOWN: Final = timedelta(minutes=30)
+_BREATH: Final = timedelta(seconds=2)
 # Failures with a remedy of their own: Celery logs them in one line, without a traceback.
 _EXPECTED: Final = (AccessError, ConfigurationError, RetryableError)
 
@@ -126,7 +129,7 @@ class HubSpotTasks:
         return {"task": self.dispatch_due.name, "schedule": every, "options": options}
 
     def close(self) -> None:
-        """Close this process's engine; workers do it by themselves, other processes may."""
+        """Close this process's engine; its tasks do no more work then. Workers do it themselves."""
         self._engine.close()
 
     def _dispatch_due(self) -> int:
@@ -144,71 +147,74 @@ class HubSpotTasks:
         return sent
 
     def _sync_account(self, task: Any, domain_id: str, account_id: str) -> dict[str, Any]:
-        domain = self._engine.get().for_domain(domain_id)
-        entry = domain.account(account_id)
-        if entry.status is not AccountStatus.ACTIVE:
-            why = ": ".join(filter(None, (entry.status.value, entry.reason)))
-            return {
-                "domain_id": domain_id,
-                "account_id": account_id,
-                "completed": False,
-                "skipped": why,
-            }
-        domain.postpone(account_id, by=self._claim_for)
-        report = domain.sync(account_id, at_most=self._turn)
-        self._go_on(task, domain, report)
+        try:
+            domain = self._engine.get().for_domain(domain_id)
+            entry = domain.account(account_id)
+            if entry.status is not AccountStatus.ACTIVE:
+                return _skipped(entry)
+            domain.postpone(account_id, by=self._claim_for)
+            report = domain.sync(account_id, at_most=self._turn)
+            self._go_on(_Message(task), domain, report)
+        except StoreUnavailableError as error:
+            self._try_later(_Message(task), error)
         return report.as_dict()
 
-    def _go_on(self, task: Any, domain: Domain, report: SyncReport) -> None:
+    def _go_on(self, message: _Message, domain: Domain, report: SyncReport) -> None:
         """Send the account again, where that makes sense, and end the task by that.
 
         Raises:
             HubSpotSyncError: The sync failed, and trying again soon is no use.
             celery.exceptions.Retry: The account was sent again.
         """
-        failure, failed = report.failure, task.request.retries
-        if task.request.called_directly:
+        failure = report.failure
+        if message.called_directly:
             report.raise_for_failure()
-        elif failure is None:
-            if not report.completed:
-                self._send_again(task, domain, report, timedelta(0), retries=0)
+        elif _is_unfinished(report):
+            # What came to nothing, as when the engine is stopped, must not spin.
+            wait = timedelta(0) if report.counts.read else _BREATH
+            self._send_again(message, domain, report, wait, retries=0)
         elif isinstance(failure, LeaseHeldError):
-            if failed < self._max_retries:
-                wait = self._busy_wait * 2**failed * (1 - self._clock.random() / 2)
-                self._send_again(task, domain, report, wait, retries=failed + 1)
-        elif isinstance(failure, RetryableError) and failed < self._max_retries:
-            wait = self._wait(domain, report, failure)
+            if message.retries < self._max_retries:
+                wait = self._growing(message)
+                self._send_again(message, domain, report, wait, retries=message.retries + 1)
+        elif isinstance(failure, RetryableError) and message.retries < self._max_retries:
+            wait = self._due_in(domain, report, failure)
             if wait > _LONGEST_COUNTDOWN:
                 raise failure
-            self._send_again(task, domain, report, wait, retries=failed + 1)
+            self._send_again(message, domain, report, wait, retries=message.retries + 1)
         else:
-            raise failure
+            report.raise_for_failure()
 
-    def _wait(self, domain: Domain, report: SyncReport, failure: RetryableError) -> timedelta:
+    def _try_later(self, message: _Message, error: StoreUnavailableError) -> NoReturn:
+        """Send the account again while its entry is out of reach, so its claim stays as it is."""
+        if message.called_directly or message.retries >= self._max_retries:
+            raise error
+        message.send_again(self._growing(message), retries=message.retries + 1, failure=error)
+
+    def _send_again(
+        self,
+        message: _Message,
+        domain: Domain,
+        report: SyncReport,
+        wait: timedelta,
+        *,
+        retries: int,
+    ) -> NoReturn:
+        """Put the account back into the queue, and have its claim last as long as the message."""
+        lasts = wait + self._claim_for
+        domain.postpone(report.account.account_id, by=lasts)
+        message.send_again(wait, retries=retries, failure=report.failure, lasts=lasts)
+
+    def _growing(self, message: _Message) -> timedelta:
+        """A wait that doubles with each try, less up to a half by chance."""
+        longest: timedelta = self._busy_wait * 2**message.retries
+        return longest * (1 - self._clock.random() / 2)
+
+    def _due_in(self, domain: Domain, report: SyncReport, failure: RetryableError) -> timedelta:
         """Until the account is due again: that grows, differs, and is what HubSpot asked for."""
         due = domain.account(report.account.account_id).next_sync_at
         wait = timedelta(0) if due is None else due - self._clock.now()
         return max(wait, failure.retry_after or timedelta(0))
-
-    def _send_again(
-        self, task: Any, domain: Domain, report: SyncReport, wait: timedelta, *, retries: int
-    ) -> NoReturn:
-        """Put the account back into the queue; its claim grows with the message."""
-        request = task.request
-        last_until = wait + self._claim_for
-        domain.postpone(report.account.account_id, by=last_until)
-        countdown = wait.total_seconds()
-        options = {"expires": last_until.total_seconds()} if request.expires else {}
-        signature = task.signature_from_request(
-            request, countdown=countdown, retries=retries, **options
-        )
-        if not request.is_eager:
-            try:
-                signature.apply_async()
-            except Exception as error:
-                # The message that is in hand takes the place of the one that could not be sent.
-                raise Reject(error, requeue=True) from error
-        raise Retry(exc=report.failure, when=countdown, is_eager=request.is_eager, sig=signature)
 
     def _redrive(self, domain_id: str, account_id: str, **selection: Any) -> dict[str, Any]:
         return self._engine.get().for_domain(domain_id).redrive(account_id, **selection).as_dict()
@@ -241,23 +247,73 @@ class HubSpotTasks:
 
     def _listen(self) -> None:
         """Follow the life of the worker; Celery keeps weak references, and the app the tasks."""
-        signals.worker_init.connect(self._on_worker_init)
-        signals.worker_process_init.connect(self._on_process_init)
-        signals.worker_shutting_down.connect(self._on_shutting_down)
-        signals.worker_process_shutdown.connect(self._on_process_shutdown)
-        signals.worker_shutdown.connect(self._on_process_shutdown)
+        signals.worker_init.connect(self._engine.expect_children)
+        signals.worker_process_init.connect(self._engine.watch_parent)
+        signals.worker_shutting_down.connect(self._engine.stop)
+        signals.worker_process_shutdown.connect(self._engine.close)
+        signals.worker_shutdown.connect(self._engine.close)
 
-    def _on_worker_init(self, **_: Any) -> None:
-        self._engine.expect_children()
 
-    def _on_process_init(self, **_: Any) -> None:
-        self._engine.watch_parent()
+class _Message:
+    """The message that a task has in hand.
 
-    def _on_shutting_down(self, **_: Any) -> None:
-        self._engine.stop()
+    Args:
+        task: The task, bound.
+    """
 
-    def _on_process_shutdown(self, **_: Any) -> None:
-        self._engine.close()
+    def __init__(self, task: Any) -> None:
+        self._task = task
+        self._request = task.request
+        self.called_directly: bool = self._request.called_directly
+        self.retries: int = self._request.retries
+
+    def send_again(
+        self,
+        wait: timedelta,
+        *,
+        retries: int,
+        failure: HubSpotSyncError | None,
+        lasts: timedelta | None = None,
+    ) -> NoReturn:
+        """Send the same again, to be taken after *wait*, and end the task by that.
+
+        Celery's own `retry` would drop a message that cannot be sent, and count every turn.
+
+        Args:
+            wait: When to take it.
+            retries: How many tries have failed then.
+            failure: Why.
+            lasts: When to drop it, if it is one that may be dropped; None for no later than now.
+        """
+        seconds = wait.total_seconds()
+        expires = {"expires": lasts.total_seconds()} if lasts and self._request.expires else {}
+        signature = self._task.signature_from_request(
+            self._request, countdown=seconds, retries=retries, **expires
+        )
+        if not self._request.is_eager:
+            try:
+                signature.apply_async()
+            except Exception as error:
+                # The message that is in hand takes the place of the one that could not be sent.
+                raise Reject(error, requeue=True) from error
+        raise Retry(exc=failure, when=seconds, is_eager=self._request.is_eager, sig=signature)
+
+
+def _skipped(entry: AccountEntry) -> dict[str, Any]:
+    """What the task gives for an account that is not active."""
+    return {
+        "domain_id": entry.key.domain_id,
+        "account_id": entry.key.account_id,
+        "completed": False,
+        "skipped": ": ".join(filter(None, (entry.status.value, entry.reason))),
+    }
+
+
+def _is_unfinished(report: SyncReport) -> bool:
+    """Whether time was up, or the worker is to end, whatever else went wrong."""
+    return report.error is None and any(
+        one.status is StreamStatus.STOPPED for one in report.streams
+    )
 
 
 def _task_class(queue: str | None) -> Any:
