@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all coverage lint format types contracts docs docs-serve benchmark benchmark-fleet benchmark-quota faults check clean
+.PHONY: help demo host test test-all coverage lint format types contracts docs docs-serve benchmark benchmark-fleet benchmark-quota faults check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -17,6 +17,11 @@ $(VENV)/demo: pyproject.toml
 	@$(PIP) install --editable '.[examples]'
 	@touch $@
 
+$(VENV)/host: pyproject.toml $(VENV)/demo
+	@echo "Installing what the FastAPI example is made of into $(VENV) ..."
+	@$(PIP) install --editable '.[host]'
+	@touch $@
+
 $(VENV)/dev: pyproject.toml $(VENV)/demo
 	@echo "Installing the tools for development into $(VENV) ..."
 	@$(PIP) install --editable '.[dev]'
@@ -24,6 +29,9 @@ $(VENV)/dev: pyproject.toml $(VENV)/demo
 
 demo: $(VENV)/demo ## Sync an emulated HubSpot account into SQLite, twice, and show what happened
 	@$(BIN)/python examples/quickstart.py
+
+host: $(VENV)/host ## Serve the FastAPI example, with an emulator in place of HubSpot
+	@cd examples && ../$(BIN)/python -m fastapi_host demo
 
 test: $(VENV)/dev ## Run the tests on this Python, MongoDB included, with coverage
 	@$(BIN)/coverage erase

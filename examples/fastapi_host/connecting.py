@@ -55,11 +55,15 @@ def invite(host: TheHost, sealed: str) -> HTMLResponse:
     if invitation is None:
         return page("This link is out of date", "Ask for a new one.", status=400)
     domain = host.engine.for_domain(invitation.domain_id)
+    try:
+        url = domain.authorization_url(invitation.account_id)
+    except HubSpotSyncError as refusal:
+        return _not_connected(refusal)
     answer = page(
         "Connect your HubSpot account",
         f"What it holds will be copied to {invitation.domain_id}. "
         "Go on only if you know them and came here because of them.",
-        link=("Choose an account at HubSpot", domain.authorization_url(invitation.account_id)),
+        link=("Choose an account at HubSpot", url),
     )
     answer.set_cookie(
         _COOKIE,
@@ -90,8 +94,12 @@ def finish(
     try:
         entry = domain.finish_authorization(state=state, code=code, error=error)
     except HubSpotSyncError as refusal:
-        problem = problem_of(refusal)
-        return page("Not connected", problem.detail, status=problem.status)
+        return _not_connected(refusal)
     answer = page("Connected", f"{entry.name} is connected to {domain.domain_id}.")
     answer.delete_cookie(_COOKIE, path=CALLBACK_PATH)
     return answer
+
+
+def _not_connected(refusal: HubSpotSyncError) -> HTMLResponse:
+    problem = problem_of(refusal)
+    return page("Not connected", problem.detail, status=problem.status)

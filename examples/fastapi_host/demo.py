@@ -49,6 +49,7 @@ def demo(port: int) -> None:
             encryption_keys=(EncryptionKeys.generate_key(),),
             store=str(Path(folder) / "demo.db"),
             public_url=url,
+            sync_due=False,
             hubspot=HubSpotSettings(
                 base_url=hubspot.base_url,
                 consent_url=f"{hubspot.base_url}/oauth/authorize",
@@ -56,5 +57,5 @@ def demo(port: int) -> None:
                 search_limit=None,
             ),
         )
-        print(_TEXT.format(url=url, **keys))
+        print(_TEXT.format(url=url, **keys), flush=True)
         uvicorn.run(create_app(settings), port=port, log_level="warning")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hubspot_sync.interfaces import Observer, Validator
 
 CALLBACK_PATH: Final = "/oauth/callback"
+_MONGODB: Final = ("mongodb://", "mongodb+srv://")
 _HUBSPOT: Final = HubSpotSettings()
 _NEEDED: Final = ("HOST_API_KEYS", "HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_SYNC_KEY")
 
@@ -103,7 +104,7 @@ class Settings:
 
     def open_engine(self, observers: Sequence[Observer]) -> SyncEngine:
         """The engine that all of the host shares; close it at the end."""
-        open_store = mongodb_engine if self.store.startswith("mongodb") else embedded_engine
+        open_store = mongodb_engine if self.store.startswith(_MONGODB) else embedded_engine
         return open_store(
             self.store,
             cipher=EncryptionKeys(*self.encryption_keys),

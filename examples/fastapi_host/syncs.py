@@ -13,8 +13,9 @@ import asyncio
 import logging
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hubspot_sync import AccountKey, HubSpotSyncError, LeaseHeldError, StreamStatus
 from hubspot_sync.models import (
@@ -31,11 +32,12 @@ from .problems import problem_of
 from .views import CountsView, Progress, StreamProgress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from hubspot_sync import Domain, SyncEngine, SyncReport
     from hubspot_sync.models import Event
 
+_PAUSE: Final = 60.0
 _logger = logging.getLogger(__name__)
 
 
@@ -99,6 +101,7 @@ class Syncs:
         )
         self._live: dict[AccountKey, LiveSync] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending = asyncio.Event()
 
     def find(self, key: AccountKey) -> LiveSync | None:
         """The sync of an account that goes on, or the last one since the host started."""
@@ -118,12 +121,13 @@ class Syncs:
         self._begin(self._run(live, domain, account_id))
         return live
 
-    def start_due(self, engine: SyncEngine) -> asyncio.Task[None]:
+    def start_due(self, engine: SyncEngine) -> None:
         """Sync accounts whenever they are due, until the engine is stopped."""
-        return self._begin(self._run_due(engine))
+        self._begin(self._run_due(engine))
 
     async def wait(self) -> None:
         """Wait until all has ended; stop the engine first."""
+        self._ending.set()
         while self._tasks:
             await asyncio.wait(self._tasks)
         self._threads.shutdown()
@@ -132,11 +136,10 @@ class Syncs:
         """As an observer of the engine, in the threads of the runs: pass *event* on."""
         self._loop.call_soon_threadsafe(self._note, event)
 
-    def _begin(self, work: Any) -> asyncio.Task[None]:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _run(self, live: LiveSync, domain: Domain, account_id: str) -> None:
         try:
@@ -152,8 +155,15 @@ class Syncs:
             live.show(state="ended", report=report.as_dict())
 
     async def _run_due(self, engine: SyncEngine) -> None:
+        run = partial(engine.run, workers=self._workers)
         with ThreadPoolExecutor(1, thread_name_prefix="due") as thread:
-            await self._loop.run_in_executor(thread, partial(engine.run, workers=self._workers))
+            while not self._ending.is_set():
+                try:
+                    await self._loop.run_in_executor(thread, run)
+                except HubSpotSyncError as error:  # of the app itself: it concerns all accounts
+                    _logger.critical("nothing is synced by itself for a minute: %s", error)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._ending.wait(), _PAUSE)
 
     def _note(self, event: Event) -> None:
         """Show what the engine tells."""
