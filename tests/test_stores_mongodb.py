@@ -42,6 +42,7 @@ from hubspot_sync.stores.mongodb import (
     MongoDatabase,
     MongoErrorQueue,
     MongoTokenStore,
+    _checkpoints,
 )
 from hubspot_sync.stores.mongodb._actions import _answer
 from hubspot_sync.stores.mongodb._errors import translate
@@ -371,17 +372,17 @@ class TestDocuments:
         with pytest.raises(InvariantError, match="cannot be read"):
             store.load(STREAM)
 
-    def test_a_stale_owner_that_passed_the_first_check(self, database, raw):
+    def test_a_stale_owner_that_passed_the_first_check(self, database, raw, monkeypatch):
         """When the stream is taken over inside a commit, the checkpoint is not written."""
         store = MongoCheckpointer(database)
         lease = store.acquire(STREAM, "a", HOUR)
-        learn = store._learn
+        learn = _checkpoints.learn
 
         def learn_late(*arguments):
             learn(*arguments)
             raw["checkpoints"].update_one({}, {"$inc": {"fence": 1}})
 
-        store._learn = learn_late  # type: ignore[method-assign]
+        monkeypatch.setattr(_checkpoints, "learn", learn_late)
 
         with pytest.raises(LeaseLostError):
             store.commit(lease, progress(), [Fingerprint(object_id="1", version=1, digest=b"")])
