@@ -202,9 +202,8 @@ class HubSpotClient:
         self._served = True
         if call.endpoint == "account" and isinstance(body, dict):
             self._daily.learn_zone(body.get("timeZone"))
-        return Reply(
-            body=body, size=len(answer.content), asked_at=asked_at, answered_at=answered_at
-        )
+        size = len(answer.content)
+        return Reply(body=body, size=size, asked_at=asked_at, answered_at=answered_at)
 
     def _send(self, call: Call, access_token: str) -> Answer:
         self._calls.add(call.endpoint)
