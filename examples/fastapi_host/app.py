@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         try:
             with at_signal(engine.stop):
                 if settings.sync_due:
-                    syncs.start_due(engine)
+                    syncs.start_due(engine, settings.poll_every)
                 yield {
                     "host": Host(
                         settings=settings,

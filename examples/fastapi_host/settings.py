@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
@@ -59,6 +60,7 @@ class Settings:
         public_url: Where browsers find the host, without a slash at the end.
         workers: How many syncs that were asked for run at once, and how many that are due.
         sync_due: Whether accounts are synchronised by themselves when they are due.
+        poll_every: How often to look for accounts that are due.
         hubspot: How to talk to HubSpot.
         validators: Rules of the host's own; what breaks one waits among the errors.
     """
@@ -71,6 +73,7 @@ class Settings:
     public_url: str = "http://localhost:8000"
     workers: int = 8
     sync_due: bool = True
+    poll_every: timedelta = timedelta(seconds=10)
     hubspot: HubSpotSettings = field(factory=HubSpotSettings)
     validators: Sequence[Validator] = ()
 

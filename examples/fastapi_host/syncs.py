@@ -32,7 +32,8 @@ from .problems import problem_of
 from .views import CountsView, Progress, StreamProgress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from datetime import timedelta
 
     from hubspot_sync import Domain, SyncEngine, SyncReport
     from hubspot_sync.models import Event
@@ -121,9 +122,10 @@ class Syncs:
         self._begin(self._run(live, domain, account_id))
         return live
 
-    def start_due(self, engine: SyncEngine) -> None:
+    def start_due(self, engine: SyncEngine, poll_every: timedelta) -> None:
         """Sync accounts whenever they are due, until the engine is stopped."""
-        self._begin(self._run_due(engine))
+        run = partial(engine.run, workers=self._workers, poll_every=poll_every)
+        self._begin(self._run_due(run))
 
     async def wait(self) -> None:
         """Wait until all has ended; stop the engine first."""
@@ -154,8 +156,7 @@ class Syncs:
         else:
             live.show(state="ended", report=report.as_dict())
 
-    async def _run_due(self, engine: SyncEngine) -> None:
-        run = partial(engine.run, workers=self._workers)
+    async def _run_due(self, run: Callable[[], None]) -> None:
         with ThreadPoolExecutor(1, thread_name_prefix="due") as thread:
             while not self._ending.is_set():
                 try:
