@@ -211,12 +211,21 @@ def test_what_is_no_value_has_no_digest():
 
 
 def test_a_cleared_value_is_a_change():
-    """None is a value of its own."""
+    """Whatever value was there."""
     before = evolve(ADA, properties={"phone": "1"})
     after = evolve(ADA, properties={"phone": None})
 
     assert digest_of(before) != digest_of(after)
-    assert digest_of(after) != digest_of(evolve(ADA, properties={}))
+
+
+def test_a_new_property_without_a_value_is_no_change():
+    """Or a reconcile pass would deliver the whole account when somebody adds a property."""
+    without = evolve(ADA, properties={"email": "ada@example.com"})
+    before = evolve(ADA, properties={"email": "ada@example.com", "shoe_size": None})
+    after = evolve(ADA, properties={"email": "ada@example.com", "shoe_size": 37})
+
+    assert digest_of(without) == digest_of(before)
+    assert digest_of(before) != digest_of(after)
 
 
 def test_associations_are_part_of_what_is_compared():

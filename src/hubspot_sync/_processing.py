@@ -47,14 +47,18 @@ class Outcome:
 
 
 def digest_of(record: Record | Action) -> bytes:
-    """A digest of all that was read of a record, its dates of change left out.
+    """A digest of all values and associations that were read of a record.
 
+    Its dates of change are left out, and properties without a value: one that HubSpot has newly,
+    and that nobody has filled in, makes no record another one.
     An action has the digest of the record that it was made from. Never empty. If it ever comes
     out differently for the same values, the next reconcile pass delivers everything again.
     """
-    values = dict(record.properties)
-    for name in _DATES_OF_CHANGE:
-        values.pop(name, None)
+    values = {
+        name: value
+        for name, value in record.properties.items()
+        if value is not None and name not in _DATES_OF_CHANGE
+    }
     edges = {
         object_type: _comparable_edges(associations)
         for object_type, associations in record.associations.items()
