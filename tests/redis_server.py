@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _PATIENCE = 20.0
+_BODY = re.compile(r'"body": "([A-Za-z0-9+/=]+)"')
 
 
 class NoRedisError(Exception):
@@ -63,15 +66,12 @@ class RedisServer:
 
 
 class Overheard:
-    """Every command that reaches a server until the `with` block ends, word for word.
-
-    Attributes:
-        commands: What was heard so far.
-    """
+    """Every command that reaches a server until the `with` block ends, word for word."""
 
     def __init__(self, server: RedisServer) -> None:
-        self.commands: list[str] = []
-        self._client: Any = redis.Redis.from_url(server.url)
+        self._commands: list[str] = []
+        # Nothing to hear for a while is no failure.
+        self._client: Any = redis.Redis.from_url(server.url, socket_timeout=None)
         self._ended = threading.Event()
         self._mark = server.client
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -93,11 +93,17 @@ class Overheard:
         self._thread.join(_PATIENCE)
         self._client.close()
 
+    def text(self) -> str:
+        """All that was heard, and the bodies of messages in clear."""
+        heard = "\n".join(self._commands)
+        bodies = [base64.b64decode(body).decode() for body in _BODY.findall(heard)]
+        return "\n".join([heard, *bodies])
+
     def _listen(self) -> None:
         with self._client.monitor() as monitor:
             self._listening.set()
             while not self._ended.is_set():
-                self.commands.append(monitor.next_command()["command"])
+                self._commands.append(monitor.next_command()["command"])
 
 
 def _free_port() -> int:
