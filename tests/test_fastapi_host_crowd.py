@@ -147,8 +147,8 @@ def test_fifty_clients_at_once(settings, emulator):
 
 
 @contextmanager
-def process_of(emulator, store, port):
-    """`python -m fastapi_host`, as it is deployed."""
+def process_of(emulator, store, port, *command):
+    """The host as it is deployed: by a command of its own, or by that of a server."""
     url = f"http://127.0.0.1:{port}"
     variables = ENVIRON | {
         "HUBSPOT_CLIENT_ID": emulator.client_id,
@@ -160,7 +160,7 @@ def process_of(emulator, store, port):
         "HOST_SYNC_DUE": "no",
     }
     with subprocess.Popen(
-        [sys.executable, "-m", "fastapi_host", "--port", str(port)],
+        [sys.executable, "-m", *command, "--port", str(port)],
         cwd=ROOT / "examples",
         env=ENVIRONMENT | variables,
         stderr=subprocess.PIPE,
@@ -188,7 +188,11 @@ def test_no_sync_is_lost_at_shutdown(hubspot_emulator, tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
-    with process_of(emulator, store, port) as (host, process), host.client("acme") as client:
+    by_server = ["uvicorn", "--factory", "fastapi_host:create_app", "--no-access-log"]
+    with (
+        process_of(emulator, store, port, *by_server) as (host, process),
+        host.client("acme") as client,
+    ):
         host.connect("acme", ACME)
         client.post(f"/accounts/{ACME}/sync")
         seen = []
@@ -208,7 +212,10 @@ def test_no_sync_is_lost_at_shutdown(hubspot_emulator, tmp_path):
     assert stopped["status"] == "stopped"
     assert 0 < stopped["delivered"] < 3_000
 
-    with process_of(emulator, store, port) as (host, _), host.client("acme") as client:
+    with (
+        process_of(emulator, store, port, "fastapi_host") as (host, _),
+        host.client("acme") as client,
+    ):
         rest = sync(client, ACME)
 
     assert rest["completed"]

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from hubspot_sync import AccountStatus, UnknownAccountError
 
-from .access import AccountId, Tenant, TheHost
+from .access import AccountId, Host, Tenant, TheHost
 from .problems import Problem
 from .syncs import LiveSync
 from .views import AccountView, FailureView, Progress
@@ -63,15 +63,15 @@ def resume(tenant: Tenant, account_id: AccountId) -> AccountView:
 @routes.post("/{account_id}/disconnect")
 def disconnect(host: TheHost, tenant: Tenant, account_id: AccountId) -> AccountView:
     """Give the tokens back, forget them, and disable the account."""
-    return AccountView.of(
-        tenant.disconnect(account_id, revoke=not _is_shared(host, tenant.domain_id, account_id))
-    )
+    tenant.account(account_id)  # before others are looked at: nobody is to learn of theirs
+    revoke = not _is_shared(host, tenant.domain_id, account_id)
+    return AccountView.of(tenant.disconnect(account_id, revoke=revoke))
 
 
-def _is_shared(host: TheHost, domain_id: str, account_id: str) -> bool:
+def _is_shared(host: Host, domain_id: str, account_id: str) -> bool:
     """Whether another tenant has connected the same HubSpot account.
 
-    HubSpot may have given it the same tokens, so they must stay good. Nobody is told.
+    HubSpot may have given it the same tokens, so they have to stay good.
     """
     for other in host.api_keys.domains - {domain_id}:
         try:
@@ -127,7 +127,7 @@ def list_errors(
     dead: bool | None = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> list[FailureView]:
-    """Actions that were refused and wait to be tried again, the oldest first."""
+    """Actions that were refused and wait to be tried again, stream by stream."""
     failures = tenant.failures(account_id, object_type=object_type, dead=dead)
     return [FailureView.of(failure) for failure in islice(failures, limit)]
 

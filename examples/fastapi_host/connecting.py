@@ -7,8 +7,8 @@
 
 The cookie decides nothing by itself. `Domain.finish_authorization` takes a `state` that it gave out
 for this very tenant, unaltered, in time and once: with another tenant's it refuses, and that
-`state` stays good for the browser that it belongs to. Without a cookie nothing is tried, so whoever
-gets hold of a `code` has to have the person's browser as well.
+`state` stays good for the browser that it belongs to. Without a cookie nothing is tried, so `code`
+and `state` are of no use to anybody whom the tenant has not invited.
 """
 
 from typing import Annotated

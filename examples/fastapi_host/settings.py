@@ -42,7 +42,7 @@ _HUBSPOT: Final = HubSpotSettings()
 _NEEDED: Final = ("HOST_API_KEYS", "HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_SYNC_KEY")
 
 
-def _open_something(_instance: object, _attribute: object, keys: tuple[str, ...]) -> None:
+def _are_keys(_instance: object, _attribute: object, keys: tuple[str, ...]) -> None:
     """Refuse keys that are none before anything is served."""
     EncryptionKeys(*keys)
 
@@ -68,7 +68,7 @@ class Settings:
     api_keys: tuple[ApiKey, ...]
     client_id: str
     client_secret: str = field(repr=False)
-    encryption_keys: tuple[str, ...] = field(repr=False, validator=_open_something)
+    encryption_keys: tuple[str, ...] = field(repr=False, validator=_are_keys)
     store: str = field(default="hubspot.db", repr=False)
     public_url: str = "http://localhost:8000"
     workers: int = 8
