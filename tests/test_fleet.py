@@ -187,6 +187,20 @@ def test_what_is_due_is_claimed_for_workers_of_the_hosts_own(host):
     assert len(list(engine.claim_due(claim_for=HOUR, limit=9, domain_id="domain-1"))) == 3
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"claim_for": timedelta(0)}, "claim_for is 0:00:00; it has to be above zero"),
+        ({"claim_for": 900}, "claim_for is 900; give a timedelta"),
+        ({"limit": -1}, "limit is -1; give a whole number from 1 on"),
+    ],
+)
+def test_a_claim_needs_an_end_and_a_number(host, wrong, said):
+    """A wrong argument is refused when it is given, not when the first account is taken."""
+    with pytest.raises(ConfigurationError, match=said):
+        host.engine().claim_due(**{"claim_for": HOUR, "limit": 1, **wrong})
+
+
 # Fairness.
 
 
@@ -449,7 +463,7 @@ def test_accounts_that_are_given_have_their_entries_kept(host):
     [
         ({"accounts": [], "due_only": True}, "either accounts"),
         ({"accounts": [], "domain_id": "acme"}, "either accounts"),
-        ({"workers": 0}, "at least one"),
+        ({"workers": 0}, "workers is 0; give a whole number from 1 on"),
         ({"domain_id": ""}, "domain_id"),
         ({"domain_id": {"$gt": ""}}, "domain_id"),
     ],

@@ -182,7 +182,9 @@ def test_an_app_that_hubspot_does_not_accept_ends_it(host):
     assert isinstance(failures[0], OAuthAppError)
 
 
-@pytest.mark.parametrize("wrong", [{"poll_every": timedelta(0)}, {"workers": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"poll_every": timedelta(0)}, {"poll_every": 10}, {"workers": 0}, {"workers": "8"}]
+)
 def test_what_would_never_wait_or_work_is_refused(host, wrong):
     """Before anything is done."""
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):

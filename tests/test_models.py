@@ -192,3 +192,18 @@ def test_wrong_sync_settings_are_refused():
     for share in (-0.1, 1.1):
         with pytest.raises(ConfigurationError, match="max_rejected_share"):
             SyncSettings(max_rejected_share=share)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SyncSettings(lookback=300),
+        lambda: SyncSettings(turn=30.0),
+        lambda: HubSpotSettings(read_timeout=5),
+        lambda: Account(account_id="62515", sync_every=15),
+    ],
+)
+def test_a_bare_number_is_no_duration(make):
+    """It does not say of what."""
+    with pytest.raises(ConfigurationError, match=r"give a timedelta, such as timedelta\("):
+        make()

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import SystemClock
+from hubspot_sync._engine.arguments import check_duration, check_number
 from hubspot_sync._engine.bookkeeping import Bookkeeping
 from hubspot_sync._engine.connecting import Connecting
 from hubspot_sync._engine.credentials import Safe
@@ -176,7 +177,8 @@ class SyncEngine:
             What was read and what became of it, per stream.
 
         Raises:
-            ConfigurationError: There are no credentials for the account; nothing was done.
+            ConfigurationError: There are no credentials for the account, or *at_most* is not above
+                zero; nothing was done.
         """
         started_at = self._clock.now()
         report = self._runner.sync(account, self._until(at_most), reconcile=reconcile)
@@ -242,8 +244,7 @@ class SyncEngine:
             ConfigurationError: An argument is not above zero, or there is no account store.
             OAuthAppError: HubSpot does not accept the app; no account can go on.
         """
-        if poll_every <= timedelta(0):
-            raise ConfigurationError(f"poll_every is {poll_every}; it has to be above zero")
+        check_duration("poll_every", poll_every)
         self._fleet(workers).run(self._books(), poll_every)
 
     def claim_due(
@@ -261,9 +262,11 @@ class SyncEngine:
             domain_id: Only those of this tenant.
 
         Raises:
-            ConfigurationError: There is no account store.
+            ConfigurationError: An argument is not above zero, or there is no account store.
             StoreUnavailableError: The account store stays away.
         """
+        check_duration("claim_for", claim_for)
+        check_number("limit", limit)
         if domain_id is not None:
             domain_id = self.for_domain(domain_id).domain_id
         return islice(claimed(self._books(), domain_id, limit=limit, claim_for=claim_for), limit)
@@ -327,12 +330,12 @@ class SyncEngine:
         """What ends a run: the engine's stop, or the end of its time."""
         if at_most is None:
             return self._stop
+        check_duration("at_most", at_most)
         ends = self._clock.monotonic() + at_most.total_seconds()
         return Turn(self._stop, lambda: self._clock.monotonic() >= ends, self._clock)
 
     def _fleet(self, workers: int) -> Fleet:
-        if workers < 1:
-            raise ConfigurationError(f"workers is {workers}; at least one has to work")
+        check_number("workers", workers)
         return Fleet(runner=self._runner, books=self._bookkeeping, stop=self._stop, workers=workers)
 
     def _connect_accounts(self) -> Connecting:

@@ -67,6 +67,22 @@ def is_not_negative(instance: Any, attribute: Attribute[Any], value: Any) -> Non
         )
 
 
+def is_duration(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Validate a duration of zero or more, where there is one; a bare number is none."""
+    if value is not None and not isinstance(value, timedelta):
+        raise ConfigurationError(
+            f"{type(instance).__name__}.{attribute.name} is {value!r}; give a timedelta, such as "
+            "timedelta(minutes=5)"
+        )
+    is_not_negative(instance, attribute, value)
+
+
+def is_positive_duration(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Validate a duration above zero, where there is one."""
+    is_duration(instance, attribute, value)
+    is_positive(instance, attribute, value)
+
+
 def is_share(instance: Any, attribute: Attribute[Any], value: Any) -> None:
     """Validate a part of a whole: 0.0 for nothing, 1.0 for all."""
     if not 0 <= value <= 1:

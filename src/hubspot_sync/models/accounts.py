@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models._checks import is_aware, is_digits, is_positive, is_text_key
+from hubspot_sync.models._checks import is_aware, is_digits, is_positive_duration, is_text_key
 from hubspot_sync.models.object_types import canonical_object_type
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Account:
     account_id: str = field(validator=is_digits)
     domain_id: str = field(default="default", validator=is_text_key)
     streams: tuple[StreamSettings, ...] = field(default=DEFAULT_STREAMS, converter=_streams)
-    sync_every: timedelta = field(default=timedelta(minutes=15), validator=is_positive)
+    sync_every: timedelta = field(default=timedelta(minutes=15), validator=is_positive_duration)
 
     @property
     def key(self) -> AccountKey:

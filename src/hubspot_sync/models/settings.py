@@ -9,7 +9,13 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models._checks import is_not_negative, is_positive, is_share
+from hubspot_sync.models._checks import (
+    is_duration,
+    is_not_negative,
+    is_positive,
+    is_positive_duration,
+    is_share,
+)
 
 ApiVersion = Literal["2025-09", "2026-03", "2026-09", "v3"]
 
@@ -70,11 +76,15 @@ class HubSpotSettings:
     burst_limit: int | None = field(default=110, validator=is_positive)
     search_limit: int | None = field(default=5, validator=is_positive)
     daily_reserve: int | None = field(default=1_000, validator=is_not_negative)
-    connect_timeout: timedelta = field(default=timedelta(seconds=10), validator=is_positive)
-    read_timeout: timedelta = field(default=timedelta(seconds=110), validator=is_positive)
-    answer_timeout: timedelta = field(default=timedelta(seconds=180), validator=is_positive)
+    connect_timeout: timedelta = field(
+        default=timedelta(seconds=10), validator=is_positive_duration
+    )
+    read_timeout: timedelta = field(default=timedelta(seconds=110), validator=is_positive_duration)
+    answer_timeout: timedelta = field(
+        default=timedelta(seconds=180), validator=is_positive_duration
+    )
     max_tries: int = field(default=8, validator=is_positive)
-    max_wait: timedelta = field(default=timedelta(seconds=60), validator=is_positive)
+    max_wait: timedelta = field(default=timedelta(seconds=60), validator=is_positive_duration)
 
 
 @frozen(kw_only=True)
@@ -112,21 +122,23 @@ class SyncSettings:
             `SyncEngine.sync_all` and `SyncEngine.run`.
     """
 
-    lookback: timedelta = field(default=timedelta(minutes=5), validator=is_not_negative)
-    settle_lag: timedelta = field(default=timedelta(0), validator=is_not_negative)
-    clock_margin: timedelta = field(default=timedelta(seconds=2), validator=is_not_negative)
-    reconcile_every: timedelta | None = field(default=timedelta(days=7), validator=is_positive)
+    lookback: timedelta = field(default=timedelta(minutes=5), validator=is_duration)
+    settle_lag: timedelta = field(default=timedelta(0), validator=is_duration)
+    clock_margin: timedelta = field(default=timedelta(seconds=2), validator=is_duration)
+    reconcile_every: timedelta | None = field(
+        default=timedelta(days=7), validator=is_positive_duration
+    )
     batch_size: int = field(default=1_000, validator=is_positive)
     batch_bytes: int = field(default=8 * 1024 * 1024, validator=is_positive)
-    batch_age: timedelta = field(default=timedelta(seconds=5), validator=is_positive)
+    batch_age: timedelta = field(default=timedelta(seconds=5), validator=is_positive_duration)
     sink_writers: int = field(default=1, validator=is_positive)
     queue_size: int = field(default=1_000, validator=is_positive)
     queue_bytes: int = field(default=32 * 1024 * 1024, validator=is_positive)
-    lease_duration: timedelta = field(default=timedelta(seconds=60), validator=is_positive)
+    lease_duration: timedelta = field(default=timedelta(seconds=60), validator=is_positive_duration)
     deliver_unchanged: bool = False
     store_tries: int = field(default=6, validator=is_positive)
     max_attempts: int = field(default=10, validator=is_positive)
-    first_retry: timedelta = field(default=timedelta(minutes=5), validator=is_positive)
-    longest_retry: timedelta = field(default=timedelta(days=1), validator=is_positive)
+    first_retry: timedelta = field(default=timedelta(minutes=5), validator=is_positive_duration)
+    longest_retry: timedelta = field(default=timedelta(days=1), validator=is_positive_duration)
     max_rejected_share: float = field(default=0.5, validator=is_share)
-    turn: timedelta = field(default=timedelta(seconds=30), validator=is_positive)
+    turn: timedelta = field(default=timedelta(seconds=30), validator=is_positive_duration)
