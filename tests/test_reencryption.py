@@ -285,7 +285,7 @@ class TestCommand:
         )
 
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("1 accounts sealed anew, 0 not; keys: EncryptionKeys(")
+        assert done.stdout.startswith("accounts sealed anew: 1, not: 0; keys: EncryptionKeys(")
         assert NEW not in done.stdout
         assert OLD not in done.stdout
         again = self.run(HUBSPOT_SYNC_STORE=f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW)
@@ -300,7 +300,7 @@ class TestCommand:
             HUBSPOT_SYNC_STORE=mongodb_uri, HUBSPOT_SYNC_KEY=NEW, HUBSPOT_SYNC_OLD_KEYS=OLD
         )
 
-        assert done.stdout.startswith("1 accounts sealed anew, 0 not")
+        assert done.stdout.startswith("accounts sealed anew: 1, not: 0")
 
     def test_a_wrong_key_is_told(self, path):
         """With what is needed, and exit status 1."""
@@ -308,14 +308,14 @@ class TestCommand:
 
         assert done.returncode == 1
         assert "acme/62515: the stored credentials need the encryption key" in done.stderr
-        assert done.stdout.startswith("0 accounts sealed anew, 1 not")
+        assert done.stdout.startswith("accounts sealed anew: 0, not: 1")
 
     @pytest.mark.parametrize(
         ("arguments", "environment", "said"),
         [
             ([], {"HUBSPOT_SYNC_KEY": NEW}, "no store is given"),
-            (["--store", "sqlite:///"], {"HUBSPOT_SYNC_KEY": NEW}, "no store is given"),
-            (["--store", "redis://x"], {"HUBSPOT_SYNC_KEY": NEW}, "no store is given"),
+            (["--store", "sqlite:///"], {"HUBSPOT_SYNC_KEY": NEW}, "none that is known"),
+            (["--store", "redis://x"], {"HUBSPOT_SYNC_KEY": NEW}, "none that is known"),
             (["--store", "sqlite:///no.db"], {"HUBSPOT_SYNC_KEY": NEW}, "there is no file"),
             (["--store", "sqlite:///no.db"], {}, "HUBSPOT_SYNC_KEY is not set"),
             (["--store", "sqlite:///no.db"], {"HUBSPOT_SYNC_KEY": "x"}, "32 bytes"),

@@ -59,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hubspot_sync.reencrypt",
         description="Seal all stored credentials anew under the key in HUBSPOT_SYNC_KEY.",
+        epilog="The keys that they were sealed under go into HUBSPOT_SYNC_OLD_KEYS, with spaces "
+        "between. Syncs may run meanwhile.",
     )
     parser.add_argument(
         "--store", help="sqlite:///FILE or a MongoDB connection string; or HUBSPOT_SYNC_STORE"
@@ -78,9 +80,14 @@ def _engine(store: str, keys: EncryptionKeys) -> SyncEngine:
         return mongodb_engine(store, cipher=keys)
     path = unquote(store.removeprefix(_SQLITE))
     if not store.startswith(_SQLITE) or not path:
-        raise ConfigurationError("no store is given; give --store sqlite:///FILE or mongodb://...")
+        # Not the store itself: a URI with a slip of the pen may hold a password.
+        what = "--store is none that is known" if store else "no store is given"
+        raise ConfigurationError(f"{what}; give --store sqlite:///FILE or mongodb://...")
     if not os.path.exists(path):  # noqa: PTH110 - as it is given
-        raise ConfigurationError(f"there is no file {path!r}; give the database that is in use")
+        raise ConfigurationError(
+            f"there is no file {path!r}; give the database that is in use, with four slashes where "
+            "its path is absolute"
+        )
     return embedded_engine(path, cipher=keys)
 
 
@@ -88,7 +95,7 @@ def _tell(report: ReencryptionReport, keys: EncryptionKeys) -> int:
     for account, error in report.failures.items():
         sys.stderr.write(f"reencrypt: {account}: {error.message}\n")
     sys.stdout.write(
-        f"{report.resealed} accounts sealed anew, {len(report.failures)} not; keys: {keys}\n"
+        f"accounts sealed anew: {report.resealed}, not: {len(report.failures)}; keys: {keys}\n"
     )
     if not report.completed:
         sys.stderr.write("reencrypt: stopped before the end; start it again\n")
