@@ -419,6 +419,20 @@ def test_shell_options():
         assert done.stderr.startswith(b"emulator: ")
 
 
+def test_shell_ports():
+    """One that is taken, or is none, is told with what to do; no traceback."""
+    command = [sys.executable, "-m", "hubspot_sync.testing.emulator", "--contacts", "3", "--port"]
+    with HubSpotEmulator() as other:
+        taken = other.base_url.rpartition(":")[2]
+        done = subprocess.run([*command, taken], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"emulator: cannot listen at 127.0.0.1:{taken}: ")
+    assert done.stderr.endswith("; give another --port\n")
+    done = subprocess.run([*command, "65536"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith("65536 is no port; give one from 0 to 65535\n")
+
+
 def test_pytest_fixture(hubspot_emulator):
     """The plugin's fixture starts emulators and closes them after the test."""
     first, second = hubspot_emulator(contacts=2), hubspot_emulator(account_id="7")

@@ -9,7 +9,7 @@ import argparse
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -19,10 +19,13 @@ from hubspot_sync.testing.emulator._hostility import Hostility
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_LAST_PORT: Final = 65_535
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve; returns the exit status, 0 after SIGINT or SIGTERM."""
     options = _parser().parse_args(arguments)
+    where = f" at 127.0.0.1:{options.port}" if options.port else ""
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
@@ -33,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(orjson.dumps(emulator.describe()).decode() + "\n")
             sys.stdout.flush()
             done.wait()
-    except (OSError, TypeError, ValueError) as error:
+    except OSError as error:
+        sys.stderr.write(f"emulator: cannot listen{where}: {error.strerror}; give another --port\n")
+        return 2
+    except (TypeError, ValueError) as error:
         sys.stderr.write(f"emulator: {error}\n")
         return 2
     return 0
@@ -79,18 +85,33 @@ def _names(given: str | None) -> list[str] | None:
     return given.split(",") if given else None
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Names the defaults, where there are any."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        told = action.default not in (None, False, "{}")
+        return super()._get_help_string(action) if told else action.help
+
+
+def _port(given: str) -> int:
+    port = int(given)
+    if not 0 <= port <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{port} is no port; give one from 0 to {_LAST_PORT}")
+    return port
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hubspot_sync.testing.emulator",
         description="A HubSpot look-alike on 127.0.0.1.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Help,
     )
     add = parser.add_argument
     add("--accounts", type=int, default=1, help="how many accounts, numbered from --account on")
     add("--contacts", type=int, default=1000, help="how many contacts to start with, each account")
     add("--companies", type=int, default=200, help="how many companies, likewise")
     add("--seed", type=int, default=1, help="chooses the content")
-    add("--port", type=int, default=0, help="0 takes a free port")
+    add("--port", type=_port, default=0, help="0 takes a free port")
     add("--account", default="62515", help="the first account's number")
     add("--access-token", default="pat-na1-emulator", help="of the first one; never expires")
     add("--client-id", default="emulator-client-id", help="of the OAuth app")
