@@ -67,9 +67,13 @@ def error_for(answer: Answer, doing: str) -> HubSpotSyncError:
         return _forbidden(body, doing, context)
     if answer.status in (_LOCKED, _MOVING) or answer.status >= _SERVER_ERROR:
         return _unavailable(answer, body, doing, context)
-    advice = "; it is too long, ask for fewer properties" if answer.status == _TOO_LONG else ""
+    advice = (
+        "it is too long, ask for fewer properties"
+        if answer.status == _TOO_LONG
+        else "check the object type and the stream's settings, else report it"
+    )
     return RequestRefusedError(
-        f"HubSpot refused a request while {doing}: {_message(body)}{advice}",
+        f"HubSpot refused a request while {doing}: {_message(body)}; {advice}",
         category=_text(body, "category") or None,
         **context,
     )
