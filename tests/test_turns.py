@@ -13,6 +13,7 @@ from hubspot_sync import (
     SyncReport,
 )
 from hubspot_sync._clock import StopRequested, SystemClock
+from hubspot_sync._engine.crew import Crew
 from hubspot_sync._engine.joining import joined
 from hubspot_sync._engine.turns import Ticket, Turn, TurnQueue
 from hubspot_sync.models import AccountKey, Counts, Mode, RetryCounts, StreamKey
@@ -99,6 +100,41 @@ def test_a_closed_queue_gives_back_what_waits():
     assert one.close() == waiting
     assert one.take() is None
     assert not one.put(ticket("2"))
+
+
+class Briefly:
+    """What an account does in its turn: nothing, and that once."""
+
+    clock = CLOCK
+
+    def length(self, _ticket):
+        return 30
+
+    def take(self, ticket, _turn):
+        ticket.report = SyncReport(account=ticket.key, duration=SECOND)
+        return True
+
+    def end(self, ticket):
+        return ticket.report
+
+
+def test_reports_are_given_out_while_more_accounts_come():
+    """Or an engine that runs for ever would keep them for ever."""
+    waiting, given = [], []
+
+    def supply():
+        for number in range(1, 9):
+            yield ticket(str(number))
+            while len(given) + len(crew._reports) < number:  # until it is done
+                CLOCK.sleep(0.001)
+            waiting.append(len(crew._reports))
+
+    with Crew(taking=Briefly(), stop=threading.Event(), workers=8) as crew:
+        for report in crew.work_off(supply()):
+            given.append(report)  # noqa: PERF402 - one by one, as they come
+
+    assert len(given) == 8
+    assert max(waiting) <= 2
 
 
 def stream(object_type, status, mode, counts, error=None):

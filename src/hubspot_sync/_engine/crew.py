@@ -70,7 +70,8 @@ class Crew:
         """
         dry = False
         while True:
-            while not (dry := dry or self._ending) and self._queue.hungry():
+            # What is done goes first: a supply may go on for ever.
+            while not (self._reports or (dry := dry or self._ending)) and self._queue.hungry():
                 ticket = next(supply, None)
                 dry = ticket is None
                 # An account that runs longer than its period comes up again: once is enough.
