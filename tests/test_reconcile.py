@@ -439,3 +439,28 @@ def test_a_checkpoint_from_before_there_were_reconcile_passes(host, tmp_path, cl
         assert sync(host, **weekly).mode is Mode.INCREMENTAL
         clock.advance(WEEK)
         assert sync(host, **weekly).mode is Mode.RECONCILE
+
+
+@pytest.mark.parametrize("redrive", [True, False])
+def test_a_crash_before_a_refusal(host, contact, redrive):
+    """What the sink had when the queue's turn came may have been other values of that version."""
+    picky, queue = Picky(host.sink), MemoryErrorQueue()
+    parts = {"sink": picky, "error_queue": queue}
+    host.emulator.update("contacts", contact, {"city": "Cork"})
+    score(host, contact, month(3))
+    with suppress(Crash):
+        sync(host, **{**parts, "sink": Dying(host.sink)})
+    score(host, contact, month(4))
+    picky.refused = {contact}
+    assert sync(host, **parts).counts.rejected == 1
+    picky.refused = set()
+    if redrive:
+        assert host.engine(**parts).redrive(ACCOUNT).counts.delivered == 1
+    else:
+        assert sync(host, pause=3_600, **parts).retried.delivered == 1
+    assert scores(host, contact)[-1] == 3
+
+    sync(host, reconcile=True, **parts)
+
+    assert scores(host, contact)[-2:] == [3, 4]
+    assert sync(host, reconcile=True, **parts).counts.delivered == 0

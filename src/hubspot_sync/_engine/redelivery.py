@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.writing import SinkWriter, as_update
-from hubspot_sync._processing import digest_of
+from hubspot_sync._processing import digest_of, unproved
 from hubspot_sync.models import ActionKind, Fingerprint, RetryCounts
 
 if TYPE_CHECKING:
@@ -98,22 +98,27 @@ class Redelivery:
         refused = {refusal.action.object_id for refusal in written.refusals}
         before = {one.action.object_id: one for one in failures}
         parked = self._refusals.keep(written.refusals, before)
-        self._commit([action for action in actions if action.object_id not in refused])
+        self._commit(
+            [action for action in actions if action.object_id not in refused], written.unproved
+        )
         self.counts += RetryCounts(rejected=len(refused) - parked, parked=parked)
         return refused
 
-    def _commit(self, actions: Sequence[Action]) -> None:
+    def _commit(self, actions: Sequence[Action], held: Sequence[Action]) -> None:
+        """Note what was delivered; what the sink *held* already may have had other values."""
         if not actions:
             return
-        fingerprints = [
-            Fingerprint(
+        fingerprints = {
+            action.object_id: Fingerprint(
                 object_id=action.object_id, version=action.version, digest=digest_of(action)
             )
             for action in actions
-        ]
+        }
+        for one in unproved(fingerprints.values(), held):
+            fingerprints[one.object_id] = one
         checkpointer = self._parts.checkpointer
         checkpoint = self._call(lambda: checkpointer.load(self._lease.stream))
-        self._call(lambda: checkpointer.commit(self._lease, checkpoint, fingerprints))
+        self._call(lambda: checkpointer.commit(self._lease, checkpoint, [*fingerprints.values()]))
 
     def _recall(self, failures: Sequence[Failure]) -> Mapping[str, Fingerprint]:
         """What was delivered last of the objects of *failures*."""
