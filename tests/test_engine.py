@@ -753,6 +753,30 @@ def test_the_engine_closes_what_was_opened_for_it_once():
     assert closed == [1]
 
 
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda engine: engine.connect(ACCOUNT, StaticAccessToken(access_token="another")),
+        lambda engine: engine.sync(ACCOUNT),
+        lambda engine: engine.sync_all(accounts=[ACCOUNT]),
+        lambda engine: engine.run(),
+        lambda engine: engine.claim_due(claim_for=timedelta(minutes=5), limit=1),
+        lambda engine: engine.redrive(ACCOUNT),
+        lambda engine: engine.reencrypt(),
+    ],
+)
+def test_a_closed_engine_refuses_to_work(host, emulator, work):
+    """A report that says "stopped" would hide from the host that nothing is ever done."""
+    engine = host.engine()
+    engine.close()
+
+    with pytest.raises(ConfigurationError, match="the engine was closed; open another one"):
+        work(engine)
+
+    assert host.tokens.load(ACCOUNT.key).revision == 1
+    assert len(emulator.calls) == 0
+
+
 def test_connect_replaces_credentials(host):
     """The second time as the first."""
     engine = host.engine()

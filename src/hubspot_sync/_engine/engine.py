@@ -54,7 +54,8 @@ if TYPE_CHECKING:
 class SyncEngine:
     """Synchronises HubSpot accounts into an `ActionSink`.
 
-    Threads may share one engine; each `sync` works in threads of its own.
+    Threads may share one engine; each `sync` works in threads of its own. One that was closed
+    refuses to work with a `ConfigurationError`.
     Most hosts get theirs from `hubspot_sync.embedded_engine` or `hubspot_sync.mongodb_engine`.
 
     Args:
@@ -95,6 +96,7 @@ class SyncEngine:
         self._clock = clock or SystemClock()
         self._on_close = on_close
         self._stop = threading.Event()
+        self._closed = False
         notify = Broadcaster(observers).notify
         self._runner = Runner(
             open_source=open_source,
@@ -147,6 +149,7 @@ class SyncEngine:
         Raises:
             StoreUnavailableError: The token store is away.
         """
+        self._check_open()
         self._safe.replace(account.key, credentials)
 
     def sync(
@@ -180,6 +183,7 @@ class SyncEngine:
             ConfigurationError: There are no credentials for the account, or *at_most* is not above
                 zero; nothing was done.
         """
+        self._check_open()
         started_at = self._clock.now()
         report = self._runner.sync(account, self._until(at_most), reconcile=reconcile)
         if self._bookkeeping is not None:
@@ -217,6 +221,7 @@ class SyncEngine:
             OAuthAppError: HubSpot does not accept the app; no account can go on.
             StoreUnavailableError: The account store stays away.
         """
+        self._check_open()
         if accounts is not None:
             if domain_id is not None or due_only:
                 raise ConfigurationError("give either accounts, or domain_id and due_only")
@@ -244,6 +249,7 @@ class SyncEngine:
             ConfigurationError: An argument is not above zero, or there is no account store.
             OAuthAppError: HubSpot does not accept the app; no account can go on.
         """
+        self._check_open()
         check_duration("poll_every", poll_every)
         self._fleet(workers).run(self._books(), poll_every)
 
@@ -265,6 +271,7 @@ class SyncEngine:
             ConfigurationError: An argument is not above zero, or there is no account store.
             StoreUnavailableError: The account store stays away.
         """
+        self._check_open()
         check_duration("claim_for", claim_for)
         check_number("limit", limit)
         if domain_id is not None:
@@ -300,6 +307,7 @@ class SyncEngine:
             ConfigurationError: The engine has no error queue.
             StoreUnavailableError: The error queue is away.
         """
+        self._check_open()
         selection = FailureSelection(
             account=account.key,
             object_type=object_type,
@@ -324,7 +332,14 @@ class SyncEngine:
                 `hubspot_sync.interfaces.TokenStoreAdmin`.
             StoreUnavailableError: The token store is away.
         """
+        self._check_open()
         return reencrypt(self._safe, self._stop)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigurationError(
+                "the engine was closed; open another one, and keep it as long as the process lives"
+            )
 
     def _until(self, at_most: timedelta | None) -> threading.Event:
         """What ends a run: the engine's stop, or the end of its time."""
@@ -369,6 +384,7 @@ class SyncEngine:
     def close(self) -> None:
         """Stop, and close what was opened for this engine. Twice: nothing more happens."""
         self.stop()
+        self._closed = True
         on_close, self._on_close = self._on_close, None
         if on_close is not None:
             on_close()
