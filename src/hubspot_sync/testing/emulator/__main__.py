@@ -86,7 +86,7 @@ def _names(given: str | None) -> list[str] | None:
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Names the defaults, where there are any."""
+    """Names the defaults, but for those that stand for nothing."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         told = action.default not in (None, False, "{}")
