@@ -272,7 +272,7 @@ def test_doubt_is_about_single_objects(host, contact):
 
     resumed = sync(host, settings=SyncSettings(deliver_unchanged=True, reconcile_every=None))
 
-    assert host.checkpointer.load(CONTACTS).doubtful is False
+    assert host.checkpointer.load(CONTACTS).doubtful_until is None
     assert resumed.counts.delivered == 0
     assert len(host.sink.actions) == before
 
@@ -464,3 +464,25 @@ def test_a_crash_before_a_refusal(host, contact, redrive):
 
     assert scores(host, contact)[-2:] == [3, 4]
     assert sync(host, reconcile=True, **parts).counts.delivered == 0
+
+
+@pytest.mark.parametrize("settle_lag", [0, 30])
+def test_a_crash_and_a_change_back(host, contact, settle_lag):
+    """The sink has the change, nobody knows it, and what is read next is as it was before."""
+    settings = SyncSettings(
+        batch_size=100, reconcile_every=None, settle_lag=timedelta(seconds=settle_lag)
+    )
+    city = host.emulator.records("contacts")[contact].properties.get("city")
+    host.emulator.update("contacts", contact, {"city": "Cork"})
+    with suppress(Crash):
+        sync(host, settings=settings, sink=Dying(host.sink))
+    assert told(host, contact)[-1].properties["city"] == "Cork"
+    host.emulator.update("contacts", contact, {"city": city})
+    sync(host, settings=settings, pause=1)
+
+    sync(host, settings=settings)
+
+    assert told(host, contact)[-1].properties["city"] == city
+    for _ in range(2):
+        sync(host, settings=settings, pause=600)
+    assert host.checkpointer.load(CONTACTS).doubtful_until is None

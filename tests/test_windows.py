@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubspot_sync import SyncSettings
-from hubspot_sync._windows import advance, plan_pass
+from hubspot_sync._windows import advance, doubt_left, plan_pass
 from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass, to_milliseconds
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
@@ -147,3 +147,24 @@ def test_a_clock_that_went_back_lowers_nothing():
     assert to_milliseconds(reading.end) == to_milliseconds(NOON) + 1
     assert after.high_water_mark >= NOON
     assert after.index_floor == NOON
+
+
+def test_doubt_ends_with_the_first_window_behind_it():
+    """One that looks back into it may find what search showed late."""
+    mark = NOON + timedelta(hours=1)
+    before = Checkpoint(high_water_mark=mark, reconciled_at=NOON, doubtful_until=mark)
+    window = plan_pass(before, mark + timedelta(hours=1), SETTINGS)
+
+    assert doubt_left(before, window) == mark
+    later = advance(before, window, (), SETTINGS)
+    assert later.doubtful_until == mark
+    assert doubt_left(later, plan_pass(later, mark + timedelta(hours=2), SETTINGS)) is None
+
+
+def test_a_pass_over_all_records_ends_all_doubt():
+    """Each is read in the version that it has now."""
+    before = Checkpoint(high_water_mark=NOON, reconciled_at=NOON, doubtful_until=NOON)
+    reading = plan_pass(before, NOON + timedelta(hours=1), SETTINGS, reconcile=True)
+
+    assert doubt_left(before, reading) == NOON
+    assert advance(before, reading, (), SETTINGS).doubtful_until is None

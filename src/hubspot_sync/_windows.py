@@ -49,6 +49,16 @@ def plan_pass(
     return Pass(mode=Mode.INCREMENTAL, start=start, end=end)
 
 
+def doubt_left(checkpoint: Checkpoint, reading: Pass) -> datetime | None:
+    """Until when there is doubt in a new pass; none in one that begins behind it.
+
+    By then a whole pass has looked at everything that was modified while there was doubt.
+    """
+    until = checkpoint.doubtful_until
+    is_over = until is not None and reading.start is not None and until <= reading.start
+    return None if is_over else until
+
+
 def _is_due(checkpoint: Checkpoint, server_time: datetime, settings: SyncSettings) -> bool:
     every, last = settings.reconcile_every, checkpoint.reconciled_at
     return every is not None and (last is None or last + every <= server_time)
@@ -78,6 +88,8 @@ def advance(
         index_floor=max(floor, checkpoint.index_floor or floor),
         reconciled_at=reading.end,
         reading=None,
+        # What was cut off was read again, in the version that it has now, whichever that is.
+        doubtful_until=None,
     )
 
 

@@ -110,7 +110,7 @@ def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
         "index_floor": _optional_text(checkpoint.index_floor),
         "reconciled_at": _optional_text(checkpoint.reconciled_at),
         "reading": None if checkpoint.reading is None else _pass_to_document(checkpoint.reading),
-        "doubtful": checkpoint.doubtful,
+        "doubtful_until": _optional_text(checkpoint.doubtful_until),
     }
 
 
@@ -152,7 +152,7 @@ def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
         # Written before there were reconcile passes: the floor is when the backfill began.
         reconciled_at=_optional_instant(document.get("reconciled_at", floor)),
         reading=None if reading is None else _pass_from_document(reading),
-        doubtful=bool(document.get("doubtful")),
+        doubtful_until=_optional_instant(document.get("doubtful_until")),
     )
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Association,
         Checkpoint,
         Fingerprint,
+        IdRange,
         Lease,
         Page,
         Pass,
@@ -79,7 +80,7 @@ class StreamRun:
         self._checkpoint = checkpoint
         self._reading = reading
         self._resumed = resumed
-        self._doubtful = checkpoint.doubtful
+        self._doubtful = checkpoint.doubtful_until is not None
         settings = parts.settings
         self._pages: BoundedQueue[Page] = BoundedQueue(_PAGES_AHEAD, settings.queue_bytes)
         self._in_flight = InFlight()
@@ -173,11 +174,7 @@ class StreamRun:
             variant=to_milliseconds(self._reading.end) if reconciling else 0,
         )
         self._in_flight.add(outcome.fingerprints)
-        self._checkpoint = advance(
-            self._checkpoint, self._reading, pages[-1].ranges, self._parts.settings
-        )
-        if self._checkpoint.reading is None and not self._resumed:
-            self._checkpoint = evolve(self._checkpoint, doubtful=False)
+        self._checkpoint = self._reached(pages[-1].ranges)
         return Batch(
             actions=outcome.actions,
             fingerprints=outcome.fingerprints,
@@ -187,6 +184,14 @@ class StreamRun:
                 record.object_id: record.version for record in fresh if record.object_id in queued
             },
         )
+
+    def _reached(self, left: tuple[IdRange, ...]) -> Checkpoint:
+        """The checkpoint once all but *left* is in the sink."""
+        reached = advance(self._checkpoint, self._reading, left, self._parts.settings)
+        if not self._resumed or left or self._reading.mode is not Mode.INCREMENTAL:
+            return reached
+        # What the run before delivered last, and this one did not find, changed once more by now.
+        return evolve(reached, doubtful_until=self._parts.source.server_time())
 
     def _known(
         self, records: Sequence[Record]

@@ -12,7 +12,7 @@ from hubspot_sync._engine.leases import held_lease
 from hubspot_sync._engine.redelivery import Redelivery
 from hubspot_sync._engine.refusals import Refusals
 from hubspot_sync._engine.stream_run import StreamRun
-from hubspot_sync._windows import plan_pass
+from hubspot_sync._windows import doubt_left, plan_pass
 from hubspot_sync.models import Checkpoint, Counts, Mode, RetryCounts, StreamStarted
 
 if TYPE_CHECKING:
@@ -107,16 +107,15 @@ class StreamSession:
         )
         if checkpoint == Checkpoint():
             self._before_first_write()
-        reading = plan_pass(
-            checkpoint,
-            self._parts.source.server_time(),
-            self._parts.settings,
-            reconcile=self._reconcile,
-        )
+        present = self._parts.source.server_time()
+        reading = plan_pass(checkpoint, present, self._parts.settings, reconcile=self._reconcile)
         resumed = checkpoint.reading is not None
         if reading.mode is not Mode.INCREMENTAL and not resumed:
             self._reconcile = False
-        checkpoint = evolve(checkpoint, doubtful=checkpoint.doubtful or resumed)
+        checkpoint = evolve(
+            checkpoint,
+            doubtful_until=present if resumed else doubt_left(checkpoint, reading),
+        )
         self.mode = self.mode or reading.mode
         self._parts.notify(
             StreamStarted(stream=self._stream, mode=reading.mode, reading=reading, resumed=resumed)

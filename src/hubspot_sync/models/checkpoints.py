@@ -81,16 +81,17 @@ class Checkpoint:
             what HubSpot held then is in the sink, whether it moved a modified date or not. None
             until the backfill is complete.
         reading: The pass under way, or None between passes.
-        doubtful: Whether a pass was cut off and none has run through since. The sink may then
-            hold later versions than the fingerprints tell of, so a digest that is as before does
-            not prove that nothing changed.
+        doubtful_until: Until when the sink may have been told of versions that no fingerprint
+            tells of, because a pass was cut off, and which nobody will read again, because the
+            objects changed once more. A digest that is as before does not prove then that nothing
+            changed. None again for passes that begin behind it.
     """
 
     high_water_mark: datetime | None = field(default=None, validator=is_aware)
     index_floor: datetime | None = field(default=None, validator=is_aware)
     reconciled_at: datetime | None = field(default=None, validator=is_aware)
     reading: Pass | None = None
-    doubtful: bool = False
+    doubtful_until: datetime | None = field(default=None, validator=is_aware)
 
 
 @frozen(kw_only=True)
