@@ -14,6 +14,7 @@ from hubspot_sync import (
     AuthorizationRevokedError,
     ConfigurationError,
     ConsentError,
+    EncryptionKeys,
     HubSpotUnavailableError,
     OAuthApp,
     OAuthTokens,
@@ -26,6 +27,7 @@ from hubspot_sync import (
 )
 from hubspot_sync.models import DEFAULT_SCOPES, AccountKey
 from hubspot_sync.stores.memory import MemoryAccountStore, MemoryNonceStore
+from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteTokenStore
 from hubspot_sync.testing import Fault
 from support import Host
 
@@ -67,6 +69,14 @@ class Tenants(Host):
         domain = self.domain(domain_id)
         answer = self.answer(domain.authorization_url(), account_id)
         return domain.finish_authorization(**answer, **wishes)
+
+    def lose_key(self):
+        """All that is stored was sealed under another key than the one at hand."""
+        database = SqliteDatabase(":memory:")
+        lost, present = (EncryptionKeys(EncryptionKeys.generate_key()) for _ in range(2))
+        credentials = self.tokens.load(ACME).credentials
+        SqliteTokenStore(database, lost).save(ACME, credentials, expected_revision=None)
+        self.tokens = SqliteTokenStore(database, present)
 
     def kept(self, key=ACME):
         """The credentials and the entry of an account."""
@@ -122,6 +132,17 @@ class TestConnectingByOAuth:
         assert entry.account.sync_every == timedelta(hours=1)
         assert (entry.status, entry.reason, entry.failed_runs) == (AccountStatus.ACTIVE, None, 0)
         assert entry.next_sync_at == tenants.clock.now()
+        assert tenants.domain().sync("62515").completed
+
+    def test_connecting_again_after_the_key_was_lost(self, tenants):
+        """What nobody can open is replaced."""
+        tenants.connected()
+        tenants.lose_key()
+        with pytest.raises(ConfigurationError, match="need the encryption key"):
+            tenants.domain().sync("62515")
+
+        tenants.connected()
+
         assert tenants.domain().sync("62515").completed
 
     def test_what_was_paused_stays_paused(self, tenants):
@@ -501,6 +522,34 @@ class TestDisconnecting:
 
         with pytest.raises(ConfigurationError, match="were removed"):
             source.identify()
+
+    def test_what_no_key_opens_is_forgotten_too(self, tenants):
+        """Then a person has to tell HubSpot."""
+        tenants.connected()
+        tenants.lose_key()
+
+        entry = tenants.domain().disconnect("62515")
+
+        assert entry.status is AccountStatus.DISABLED
+        assert "uninstall the app there" in entry.reason
+        assert tenants.tokens.load(ACME) is None
+
+    def test_somebody_connects_it_at_the_same_moment(self, tenants):
+        """An account whose new tokens were forgotten is not left active without any."""
+        tenants.connected()
+        find = tenants.tokens.load
+
+        def load(account):
+            tenants.tokens.load = find
+            tenants.connected()
+            return find(account)
+
+        tenants.tokens.load = load
+        tenants.domain().disconnect("62515")
+
+        credentials, entry = tenants.kept()
+        assert (credentials, entry.status) == (None, AccountStatus.DISABLED)
+        assert tenants.connected().status is AccountStatus.ACTIVE
 
 
 class TestStoresThatAreAway:

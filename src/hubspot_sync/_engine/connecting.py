@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
+from hubspot_sync._engine.credentials import UNREADABLE
 from hubspot_sync._engine.entries import altered, opened, with_status
 from hubspot_sync.errors import (
     ConfigurationError,
@@ -135,11 +136,11 @@ class Connecting:
     def disconnect(self, key: AccountKey, *, revoke: bool) -> AccountEntry:
         """Tell HubSpot, forget the tokens, and leave the account disabled."""
         # First of all, so that nobody starts a sync meanwhile; a second call does what is left.
-        entry = self._disable(key, _DISCONNECTED)
-        problem = self._revoke(self.safe.find(key)) if revoke else None
+        self._disable(key, _DISCONNECTED)
+        problem = self._revoke(key) if revoke else None
         self.safe.forget(key)
-        if problem is not None:
-            entry = self._disable(key, f"{_DISCONNECTED}; {problem}")
+        # Once more, because somebody who connected it meanwhile may have lost the tokens by that.
+        entry = self._disable(key, "; ".join(filter(None, (_DISCONNECTED, problem))))
         _logger.info("%s: %s", key, entry.reason)
         return entry
 
@@ -188,14 +189,18 @@ class Connecting:
             key, lambda entry: with_status(entry, AccountStatus.DISABLED, reason, now)
         )
 
-    def _revoke(self, credentials: Credentials | None) -> str | None:
-        """Tell HubSpot; what it did not take, in words."""
+    def _revoke(self, key: AccountKey) -> str | None:
+        """Tell HubSpot; why it could not be told, in words."""
+        try:
+            credentials = self.safe.find(key)
+        except UNREADABLE as error:
+            return _untold(error)
         if not isinstance(credentials, OAuthTokens) or self.parts.provider is None:
             return None
         try:
             self.parts.provider.revoke(credentials)
         except HubSpotSyncError as error:
-            return f"HubSpot could not be told, so uninstall the app there: {error}"
+            return _untold(error)
         return None
 
 
@@ -207,6 +212,10 @@ def _check(key: AccountKey, expected: str | None, remedy: str) -> None:
             f"{remedy}",
             account=f"{key.domain_id}/{expected}",
         )
+
+
+def _untold(error: HubSpotSyncError) -> str:
+    return f"HubSpot could not be told, so uninstall the app there: {error}"
 
 
 def _denied(error: str | None) -> ConsentError:

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from attrs import frozen
 
 from hubspot_sync._clock import StopRequested
-from hubspot_sync.errors import RevisionConflictError, StoreUnavailableError
+from hubspot_sync.errors import (
+    ConfigurationError,
+    InvariantError,
+    RevisionConflictError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +29,8 @@ T = TypeVar("T")
 
 # Each time somebody refreshed in between; a refresh is two saves, and comes every half an hour.
 _SAVE_TRIES: Final = 20
+# What `find` raises where there are credentials that nobody here can open.
+UNREADABLE: Final = (ConfigurationError, InvariantError)
 _logger = logging.getLogger("hubspot_sync")
 
 
@@ -43,16 +50,25 @@ class Safe:
     retrier: Retrier
 
     def find(self, account: AccountKey) -> Credentials | None:
-        """The credentials of *account*, or None."""
+        """The credentials of *account*, or None.
+
+        Raises:
+            ConfigurationError: No key at hand opens them.
+            InvariantError: They were damaged, or sealed for another account.
+        """
         stored = self._patiently(lambda: self.store.load(account))
         return stored.credentials if stored else None
 
     def replace(self, account: AccountKey, credentials: Credentials) -> None:
-        """Keep *credentials* for *account*, whatever was stored.
+        """Keep *credentials* for *account*, whatever was stored, and whoever can open it.
 
         Raises:
             RevisionConflictError: Others stored theirs again and again.
         """
+        try:
+            self.find(account)
+        except UNREADABLE:
+            self.forget(account)
         self._save(account, lambda _: credentials)
 
     def reseal(self, account: AccountKey) -> bool:
