@@ -90,6 +90,7 @@ def test_a_changed_ciphertext_does_not_open():
 @pytest.mark.parametrize(
     "key",
     ["", "short", FIRST[:-4], FIRST + "AAAA", "é" * 44, FIRST.encode(), None, "!" * 44],
+    ids=["empty", "short", "cut", "longer", "accents", "bytes", "None", "no base64"],
 )
 def test_what_is_no_key_is_refused(key):
     """A wrong key is a configuration error that shows nothing of it."""
