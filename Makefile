@@ -33,7 +33,10 @@ demo: $(VENV)/demo ## Sync an emulated HubSpot account into SQLite, twice, and s
 host: $(VENV)/host ## Serve the FastAPI example, with an emulator in place of HubSpot
 	@cd examples && ../$(BIN)/python -m fastapi_host demo
 
-test: $(VENV)/dev ## Run the tests on this Python, MongoDB included, with coverage
+test: $(VENV)/dev ## Run the tests on this Python, MongoDB included, in up to four processes
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+coverage: $(VENV)/dev ## Run the tests in one process, and show what they do not reach
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet

@@ -52,6 +52,23 @@ def mongodb_uri(request, mongod, _dropping):
     _dropping(name)
 
 
+def pytest_sessionfinish(session):
+    """Of several processes that test side by side, each tells the first one what it saw."""
+    worker_output = getattr(session.config, "workeroutput", None)
+    if worker_output is not None:
+        stash = session.config.stash
+        worker_output["mongodb"] = (stash.get(_OUTCOME, None), sorted(stash.get(_USERS, ())))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Add up what the processes saw; one that died has told nothing."""
+    outcome, users = getattr(node, "workeroutput", {}).get("mongodb", (None, ()))
+    if outcome is not None:
+        node.config.stash[_OUTCOME] = outcome
+    node.config.stash.setdefault(_USERS, set()).update(users)
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """Say whether MongoDB was tested for real."""
     outcome = config.stash.get(_OUTCOME, "no test asked for it")
