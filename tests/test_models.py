@@ -35,9 +35,9 @@ from hubspot_sync.models import (
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 
 
-@pytest.mark.parametrize("account_id", ["", "abc", "62515 ", "٣", "-1"])
+@pytest.mark.parametrize("account_id", ["", "abc", "62515 ", "٣", "-1", "062515", "00", "62515\n"])
 def test_account_id_has_to_be_digits(account_id):
-    """HubSpot's ids are ASCII digits; anything else is a mistake of the caller's."""
+    """HubSpot's ids are ASCII digits, each in one way; all else is a mistake of the caller's."""
     with pytest.raises(ConfigurationError, match="account_id"):
         Account(account_id=account_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from attrs import Attribute
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_NUMBER = re.compile("0|[1-9][0-9]*")
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -43,8 +45,8 @@ def is_text_key(instance: Any, attribute: Attribute[Any], value: object) -> None
 
 
 def is_digits(instance: Any, attribute: Attribute[Any], value: object) -> None:
-    """Validate an id of HubSpot's: digits, as text."""
-    if not isinstance(value, str) or not (value.isascii() and value.isdigit()):
+    """Validate an id of HubSpot's: digits, as text; with zeros before them it would be another."""
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
         raise ConfigurationError(
             f"{type(instance).__name__}.{attribute.name} is {value!r}; give a HubSpot id as text, "
             'such as "62515"'
