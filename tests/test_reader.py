@@ -90,6 +90,21 @@ def test_reading_side_by_side_costs_few_calls(hubspot_emulator, clock, contacts,
     assert calls["list"] + calls.get("search", 0) <= allowed
 
 
+@pytest.mark.parametrize(
+    "fault", [{"status": 503}, {"status": 429, "policy": "SECONDLY"}], ids=["away", "used up"]
+)
+def test_a_backfill_needs_no_search(hubspot_emulator, clock, fault):
+    """Search only says where ranges may be shared; the list has all."""
+    emulator = hubspot_emulator(contacts=2_000, companies=0, clock=clock)
+    emulator.faults.add(Fault(route="search", times=None, **fault))
+    host = Host(emulator, clock)
+
+    records = all_records(host.source().read(CONTACTS, backfill(host)))
+
+    assert len(records) == 2_000
+    assert emulator.calls.count("search") > 0
+
+
 def test_a_backfill_goes_on_from_any_page(host):
     """The rest of the ranges is all that has to be kept."""
     source = host.source()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
@@ -10,7 +10,12 @@ from hubspot_sync._hubspot.answers import rows_of
 from hubspot_sync._hubspot.batches import read_batch
 from hubspot_sync._hubspot.client import Call
 from hubspot_sync._hubspot.rows import to_records
-from hubspot_sync.errors import MissingScopeError, RequestRefusedError
+from hubspot_sync.errors import (
+    HubSpotUnavailableError,
+    MissingScopeError,
+    RateLimitedError,
+    RequestRefusedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +25,17 @@ if TYPE_CHECKING:
     from hubspot_sync._hubspot.values import Conversion
     from hubspot_sync._hubspot.walks import Walk
     from hubspot_sync.models import Record, SkippedRow, StreamSettings
+
+# What keeps nobody from reading a range, only from sharing it.
+_NO_ANSWER: Final = (
+    HubSpotUnavailableError,
+    MissingScopeError,
+    RateLimitedError,
+    RequestRefusedError,
+)
+
+# At its end a pass waits for whoever still asks.
+_TRIES: Final = 2
 
 
 @frozen(kw_only=True)
@@ -103,9 +119,9 @@ class Subject:
             "limit": 1,
         }
         try:
-            answer = self.search(body).body
+            answer = self.search(body, max_tries=_TRIES).body
             rows = rows_of(answer)
-        except (MissingScopeError, RequestRefusedError):
+        except _NO_ANSWER:
             return Rest()
         object_id = str(rows[0].get("id")) if rows else ""
         if not (object_id.isascii() and object_id.isdigit()):
