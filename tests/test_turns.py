@@ -92,6 +92,16 @@ def test_long_accounts_get_every_worker_that_nobody_else_wants():
     assert taken(queue(2, *(ticket(name, long=True) for name in ("10", "11"))), 2) == ["10", "11"]
 
 
+def test_one_worker_takes_turns_too():
+    """However many wait for their first one, a long account goes on."""
+    fresh = [ticket(name) for name in "1234"]
+    long = [ticket(name, long=True) for name in ("10", "11")]
+
+    one = queue(1, *fresh, *long)
+
+    assert taken(one, 6) == ["1", "10", "2", "11", "3", "4"]
+
+
 def test_a_closed_queue_gives_back_what_waits():
     """And lets nobody wait for a turn."""
     waiting = [ticket("1"), ticket("10", long=True)]

@@ -87,8 +87,7 @@ class TurnQueue:
     """Accounts that wait for a worker: those that run long never hold up the others.
 
     An account that has used up a turn queues behind those that have not, and while these wait it
-    gets half of the workers at most. Where there is one worker only, it gets its turn when nobody
-    else waits.
+    gets half of the workers at most. Where there is one worker only, it gets every other turn.
 
     Attributes:
         workers: How many there are.
@@ -100,6 +99,7 @@ class TurnQueue:
     _fresh: deque[Ticket] = field(factory=deque)
     _long: deque[Ticket] = field(factory=deque)
     _long_running: int = 0
+    _last_was_long: bool = True
     _closed: bool = False
 
     def hungry(self) -> bool:
@@ -127,11 +127,16 @@ class TurnQueue:
             self.changed.wait_for(lambda: self._closed or self.others_wait())
             if self._closed:
                 return None
-            prefers_long = self._long_running < self.workers // 2
-            long = bool(self._long) and (prefers_long or not self._fresh)
+            long = bool(self._long) and (self._prefers_long() or not self._fresh)
             self._long_running += long
+            self._last_was_long = long
             self.changed.notify_all()
             return (self._long if long else self._fresh).popleft()
+
+    def _prefers_long(self) -> bool:
+        if self.workers == 1:
+            return not self._last_was_long
+        return self._long_running < self.workers // 2
 
     def done(self, *, long: bool) -> None:
         """A turn has ended; *long* says whether its ticket had used up one before."""
