@@ -146,6 +146,24 @@ def test_an_account_that_takes_longer_than_its_period_is_begun_once(host):
     assert set(told.values()) == {1}
 
 
+def test_what_is_asked_for_during_a_run_comes_after_it(host):
+    """An account that gets other streams meanwhile is found to be due, and under way."""
+    ended, key = threading.Event(), AccountKey("acme", "100")
+    contacts, companies = (StreamSettings(object_type=name) for name in ("contacts", "companies"))
+    host.add("acme", "100", entry={"streams": (contacts,), "sync_every": HOUR})
+    engine = host.engine(open_source=endless(host, ended, "100", most=10_000))
+
+    with running(engine):
+        until(lambda: host.sink.actions)
+        engine.for_domain("acme").configure("100", streams=(contacts, companies))
+        until(lambda: host.entry(key).next_sync_at > host.clock.now())  # claimed once more
+        ended.set()
+        until(lambda: runs(host, key) == 2, 10)
+        until(lambda: "companies" in host.entry(key).streams)
+
+    assert runs(host, key) == 2
+
+
 def test_an_account_store_that_is_away_is_waited_for(host, caplog):
     """However long that takes."""
 

@@ -1,7 +1,7 @@
 """Turns: when one is over, whose is next, and what several of them did together."""
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -60,6 +60,21 @@ def ticket(name, *, long=False):
     account = Account(account_id=name, domain_id="acme")
     report = SyncReport(account=account.key, duration=SECOND) if long else None
     return Ticket(account=account, report=report)
+
+
+def test_an_account_that_comes_up_once_more_while_it_is_under_way():
+    """By itself when its claim ends, also where the store keeps milliseconds; else it was asked."""
+    ends = [datetime(2026, 3, 2, 12, minute, 0, 789, timezone.utc) for minute in range(4)]
+    account = ticket("1").account
+    one = Ticket(account=account, claimed_until=ends[0])
+
+    kept = ends[0].replace(microsecond=0)
+    one.take_over(Ticket(account=account, was_due_at=kept, claimed_until=ends[1]))
+    assert (one.again, one.claimed_until) == (False, ends[1])
+    one.take_over(Ticket(account=account, was_due_at=kept, claimed_until=ends[2]))
+    assert (one.again, one.claimed_until) == (True, ends[2])
+    one.take_over(Ticket(account=account, was_due_at=ends[2], claimed_until=ends[3]))
+    assert (one.again, one.claimed_until) == (True, ends[3])
 
 
 def queue(workers, *tickets):
@@ -126,6 +141,9 @@ class Briefly:
 
     def end(self, ticket):
         return ticket.report
+
+    def ask_again(self, ticket):
+        assert not ticket.again
 
 
 def test_reports_are_given_out_while_more_accounts_come():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, frozen
 
 from hubspot_sync._engine.entries import with_status
+from hubspot_sync._engine.turns import is_same
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     HubSpotSyncError,
@@ -39,8 +40,6 @@ _LONGEST_WAIT: Final = timedelta(hours=1)
 _MOST_DOUBLINGS: Final = 20
 # A process that died keeps others from its accounts no longer than this.
 _LONGEST_CLAIM: Final = timedelta(minutes=15)
-# MongoDB keeps milliseconds.
-_STORED_TO: Final = timedelta(milliseconds=1)
 
 
 @frozen(kw_only=True)
@@ -177,7 +176,7 @@ def _asked_for(
 ) -> bool:
     """Whether somebody wanted another run while this one went on, as after connecting anew."""
     due = entry.next_sync_at
-    if due is None or (claimed_until is not None and abs(due - claimed_until) < _STORED_TO):
+    if due is None or is_same(due, claimed_until):
         return False
     return started_at < due <= finished_at
 

@@ -35,7 +35,7 @@ class Crew:
         self._changed = threading.Condition()
         self._queue = TurnQueue(workers=workers, changed=self._changed)
         self._reports: deque[SyncReport] = deque()
-        self._under_way: set[AccountKey] = set()
+        self._under_way: dict[AccountKey, Ticket] = {}
         self._halted = False
         self._failure: BaseException | None = None
         self._threads = [
@@ -74,15 +74,22 @@ class Crew:
             while not (self._reports or (dry := dry or self._ending)) and self._queue.hungry():
                 ticket = next(supply, None)
                 dry = ticket is None
-                # An account that runs longer than its period comes up again: once is enough.
-                if ticket is not None and ticket.key not in self._under_way:
-                    self._under_way.add(ticket.key)
-                    self._queue.put(ticket)
+                if ticket is not None:
+                    self._begin(ticket)
             report = self._next_report(dry=dry)
             if report is not None:
                 yield report
             elif dry:
                 return
+
+    def _begin(self, ticket: Ticket) -> None:
+        """Let *ticket* wait for its turn, unless its account is under way: once is enough."""
+        with self._changed:
+            running = self._under_way.setdefault(ticket.key, ticket)
+            if running is not ticket:
+                running.take_over(ticket)
+                return
+        self._queue.put(ticket)
 
     def _next_report(self, *, dry: bool) -> SyncReport | None:
         """Wait for a report; None when more tickets are wanted, and when nothing is under way."""
@@ -136,8 +143,9 @@ class Crew:
         with self._changed:
             if report is not None:
                 self._reports.append(report)
-            self._under_way.discard(ticket.key)
+            self._under_way.pop(ticket.key, None)
             self._changed.notify_all()
+        self._taking.ask_again(ticket)  # it may have come up between the two
         if isinstance(failure, OAuthAppError):
             self._fail(failure)
 

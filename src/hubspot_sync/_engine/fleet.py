@@ -106,8 +106,13 @@ def listed(directory: Directory, domain_id: str | None) -> Iterator[Ticket]:
 
 def due(books: Bookkeeping, domain_id: str | None, *, limit: int) -> Iterator[Ticket]:
     """The accounts that are due now, each claimed when it is given out."""
-    for entry in claimed(books, domain_id, limit=limit, claim_for=None):
-        yield Ticket(account=entry.account, listed=True, claimed_until=entry.next_sync_at)
+    for before, entry in _claims(books, domain_id, limit=limit, claim_for=None):
+        yield Ticket(
+            account=entry.account,
+            listed=True,
+            claimed_until=entry.next_sync_at,
+            was_due_at=before.next_sync_at,
+        )
 
 
 def claimed(
@@ -117,9 +122,16 @@ def claimed(
 
     Only what is taken is claimed, so that what is left is left for other processes.
     """
+    return (mine for _, mine in _claims(books, domain_id, limit=limit, claim_for=claim_for))
+
+
+def _claims(
+    books: Bookkeeping, domain_id: str | None, *, limit: int, claim_for: timedelta | None
+) -> Iterator[tuple[AccountEntry, AccountEntry]]:
+    """Entries that are due, each as it was and as it is claimed."""
     now = books.clock.now()
     while entries := books.directory.due(now, limit=limit, domain_id=domain_id):
         for entry in entries:
             mine = books.claim(entry, claim_for)
             if mine is not None:
-                yield mine
+                yield entry, mine

@@ -79,9 +79,16 @@ class TurnTaking:
         if report is None or started_at is None:
             return None
         if self.books is not None:
+            self.ask_again(ticket)  # before, so that what was asked for is found there
             self.books.note(report, started_at, ticket.claimed_until)
         self.runner.notify(AccountFinished(report=report))
         return report
+
+    def ask_again(self, ticket: Ticket) -> None:
+        """Make the account due where another sync was wanted during this one."""
+        again, ticket.again = ticket.again, False
+        if self.books is not None and again:
+            self.books.give_back(ticket.key)
 
     def _still_wanted(self, ticket: Ticket) -> bool:
         """Whether the account is still active; it may have been paused between two turns."""

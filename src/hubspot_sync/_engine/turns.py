@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
     from hubspot_sync.models import Account, AccountKey, SyncReport
 
+# MongoDB keeps milliseconds.
+_STORED_TO: Final = timedelta(milliseconds=1)
 _LOOK_UP_SECONDS: Final = 0.25
+
+
+def is_same(stored: datetime | None, instant: datetime | None) -> bool:
+    """Whether a store that keeps milliseconds made *stored* of *instant*."""
+    if stored is None or instant is None:
+        return False
+    return abs(stored - instant) < _STORED_TO
 
 
 @define(eq=False)
@@ -26,6 +36,8 @@ class Ticket:
         account: What is to be synchronised.
         listed: Whether it comes from the account store, so that its status is asked for.
         claimed_until: Until when it is claimed there, so that nobody else begins it, or None.
+        was_due_at: When it was due before it was claimed, or None.
+        again: Whether somebody wants another sync when this one is done.
         report: What its turns did so far; None before the first one.
         started_at: When its first turn began.
         patience: How many times as long as usual its next turn may take.
@@ -34,6 +46,8 @@ class Ticket:
     account: Account
     listed: bool = False
     claimed_until: datetime | None = None
+    was_due_at: datetime | None = None
+    again: bool = False
     report: SyncReport | None = None
     started_at: datetime | None = None
     patience: int = 1
@@ -42,6 +56,16 @@ class Ticket:
     def key(self) -> AccountKey:
         """The name of the account in every store."""
         return self.account.key
+
+    def take_over(self, later: Ticket) -> None:
+        """Take the claim of *later*, which came while this one is under way.
+
+        An account comes up by itself when its claim ends. One that came at another time was made
+        due by somebody, as when it was given other streams.
+        """
+        if later.was_due_at is not None and not is_same(later.was_due_at, self.claimed_until):
+            self.again = True
+        self.claimed_until = later.claimed_until
 
     @property
     def long(self) -> bool:
