@@ -67,7 +67,8 @@ class ParallelSink(ActionSink, Protocol):
 class AtomicSink(ActionSink, Protocol):
     """An `ActionSink` that can store a batch and its checkpoint in one step.
 
-    It keeps them where the engine's `Checkpointer` does, and by the same leases.
+    It keeps them where the engine's `Checkpointer` does, and by the same leases. `write` is called
+    only where `write_and_commit` says False, so who wraps or overrides one of them does both.
     """
 
     def write_and_commit(
