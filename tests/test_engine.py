@@ -389,6 +389,42 @@ def test_a_store_that_is_away_for_a_moment_is_waited_for(host, part, method, fai
     host.checkpointer.acquire(CONTACTS, "another worker", timedelta(minutes=1))  # it is free
 
 
+@pytest.mark.parametrize(("times", "store_tries"), [(2, 3), (2, 2)])
+def test_a_token_store_that_is_away_is_waited_for(host, times, store_tries):
+    """Like every other store: it is asked before anything else is."""
+    load, raised = host.tokens.load, []
+
+    def away(account):
+        if len(raised) < times:
+            raised.append("away")
+            raise StoreUnavailableError("failover")
+        return load(account)
+
+    host.tokens.load = away
+    engine = host.engine(settings=SyncSettings(store_tries=store_tries))
+
+    if store_tries > times:
+        assert engine.sync(ACCOUNT).completed
+    else:
+        with pytest.raises(StoreUnavailableError, match="failover"):
+            engine.sync(ACCOUNT)
+    assert len(raised) == times
+
+
+def test_nobody_waits_for_a_token_store_in_an_engine_that_is_stopped(host):
+    """Nothing was begun, so there is no report."""
+
+    def away(account):
+        raise StoreUnavailableError("failover")
+
+    host.tokens.load = away
+    engine = host.engine()
+    engine.stop()
+
+    with pytest.raises(StoreUnavailableError, match="stopped while the token store was away"):
+        engine.sync(ACCOUNT)
+
+
 class Losing:
     """A checkpointer whose answers to `acquire` are lost, after it did its work."""
 

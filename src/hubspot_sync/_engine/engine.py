@@ -182,6 +182,7 @@ class SyncEngine:
         Raises:
             ConfigurationError: There are no credentials for the account, or *at_most* is not above
                 zero; nothing was done.
+            StoreUnavailableError: The token store stays away; nothing was done.
         """
         self._check_open()
         started_at = self._clock.now()

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
+from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.account_run import AccountRun
 from hubspot_sync._engine.parts import Parts, StoringParts
 from hubspot_sync._engine.patience import Patience
 from hubspot_sync._engine.redriving import AccountRedrive
 from hubspot_sync._ownership import new_owner_name
 from hubspot_sync._retry import Retrier, RetryPolicy
-from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.errors import ConfigurationError, StoreUnavailableError
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
     from hubspot_sync._clock import Clock
+    from hubspot_sync.errors import RetryableError
     from hubspot_sync.interfaces import (
         ActionSink,
         Checkpointer,
         ErrorQueue,
+        Source,
         SourceFactory,
         Validator,
     )
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
         SyncSettings,
     )
 
+_logger = logging.getLogger("hubspot_sync")
 _LONGEST_STORE_WAIT: Final = timedelta(seconds=30)
 
 
@@ -75,8 +80,9 @@ class Runner:
 
         Raises:
             ConfigurationError: There are no credentials for the account; nothing was done.
+            StoreUnavailableError: The token store stays away; nothing was done.
         """
-        source = self.open_source(account, stop=stop, notify=self.notify)
+        source = self._opened(account, stop)
         parts = Parts(source=source, **self._storing(stop))
         try:
             return AccountRun(
@@ -119,6 +125,25 @@ class Runner:
         """What repeats calls to the host's stores, until *stop* is set."""
         policy = RetryPolicy(max_tries=self.settings.store_tries, max_wait=_LONGEST_STORE_WAIT)
         return Retrier(policy=policy, clock=self.clock, stop=stop)
+
+    def _opened(self, account: Account, stop: threading.Event) -> Source:
+        """The account, opened; a token store that is away is waited for."""
+
+        def log(attempt: int, wait: timedelta, error: RetryableError) -> None:
+            _logger.warning(
+                "%s: try %d to open it failed, again in %s: %s", account.key, attempt, wait, error
+            )
+
+        try:
+            return self.store_retrier(stop).call(
+                lambda: self.open_source(account, stop=stop, notify=self.notify), on_retry=log
+            )
+        except StopRequested:
+            raise StoreUnavailableError(
+                "the run was stopped while the token store was away; nothing was done, run again "
+                "when it is back",
+                account=str(account.key),
+            ) from None
 
     def _storing(self, stop: threading.Event) -> dict[str, Any]:
         """What `StoringParts` is made of."""
