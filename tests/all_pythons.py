@@ -69,7 +69,8 @@ def run(version: str, program: str, wheel: Path) -> str:
     subprocess.run([*pip, f"{wheel}[dev]"], check=True)
     subprocess.run([*pip, "--force-reinstall", "--no-deps", str(wheel)], check=True)
     tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT)]
-    done = subprocess.run([*tests, str(ROOT / "tests")], cwd=ROOT, check=False)
+    side_by_side = ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+    done = subprocess.run([*tests, *side_by_side, str(ROOT / "tests")], cwd=ROOT, check=False)
     return "passed" if done.returncode == 0 else "failed"
 
 
