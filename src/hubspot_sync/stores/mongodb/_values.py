@@ -27,7 +27,8 @@ def properties_to_bson(properties: Mapping[str, Value]) -> dict[str, Any]:
     writer_of = _WRITERS.get
     document: dict[str, Any] = dict(properties)
     for name, value in properties.items():
-        if (write := writer_of(type(value))) is not None:
+        # Most values are text, and need not be looked up.
+        if type(value) is not str and (write := writer_of(type(value))) is not None:
             document[name] = write(value)
     return document
 
