@@ -233,12 +233,14 @@ def on_sqlite(clock, tmp_path):
     @contextmanager
     def open_stores():
         database = sqlite.SqliteDatabase(tmp_path / "crm.db")
-        yield (
-            sqlite.SqliteActionSink(database, clock=clock),
-            sqlite.SqliteCheckpointer(database, clock=clock),
-            sqlite.SqliteErrorQueue(database),
-        )
-        database.close()
+        try:
+            yield (
+                sqlite.SqliteActionSink(database, clock=clock),
+                sqlite.SqliteCheckpointer(database, clock=clock),
+                sqlite.SqliteErrorQueue(database),
+            )
+        finally:
+            database.close()
 
     def stored():
         database = sqlite.SqliteDatabase(tmp_path / "crm.db")
