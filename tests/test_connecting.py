@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
@@ -40,6 +41,7 @@ class Tenants(Host):
     """A host whose tenants connect their accounts themselves."""
 
     def __init__(self, emulator):
+        self._database = None
         super().__init__(emulator)
         self.tokens.delete(ACME)
         self.accounts, self.nonces = MemoryAccountStore(), MemoryNonceStore(clock=self.clock)
@@ -72,11 +74,16 @@ class Tenants(Host):
 
     def lose_key(self):
         """All that is stored was sealed under another key than the one at hand."""
-        database = SqliteDatabase(":memory:")
+        database = self._database = SqliteDatabase(":memory:")
         lost, present = (EncryptionKeys(EncryptionKeys.generate_key()) for _ in range(2))
         credentials = self.tokens.load(ACME).credentials
         SqliteTokenStore(database, lost).save(ACME, credentials, expected_revision=None)
         self.tokens = SqliteTokenStore(database, present)
+
+    def close(self):
+        """Close what was opened."""
+        if self._database is not None:
+            self._database.close()
 
     def kept(self, key=ACME):
         """The credentials and the entry of an account."""
@@ -90,7 +97,8 @@ def emulator(hubspot_emulator):
 
 @pytest.fixture
 def tenants(emulator):
-    return Tenants(emulator)
+    with closing(Tenants(emulator)) as tenants:
+        yield tenants
 
 
 class TestConnectingByOAuth:
