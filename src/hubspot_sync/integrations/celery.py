@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 try:
-    from celery import Task, signals
-    from celery.exceptions import Reject, Retry
+    from celery import signals
 except ImportError as error:
     raise ImportError(
         "hubspot_sync.integrations.celery needs Celery; install it with "
@@ -19,12 +18,13 @@ from hubspot_sync._clock import SystemClock
 from hubspot_sync.errors import (
     AccessError,
     ConfigurationError,
-    LeaseHeldError,
     RetryableError,
     StoreUnavailableError,
 )
+from hubspot_sync.integrations._another_turn import AnotherTurn
+from hubspot_sync.integrations._message import Message, task_class
 from hubspot_sync.integrations._worker_engine import WorkerEngine
-from hubspot_sync.models import AccountStatus, StreamStatus
+from hubspot_sync.models import AccountStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,17 +32,11 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync._engine import Domain, SyncEngine
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.models import AccountEntry, SyncReport
+    from hubspot_sync._engine import SyncEngine
+    from hubspot_sync.models import AccountEntry
 
 __all__ = ["HubSpotTasks"]
 
-# What is further away is left to the dispatcher: with Redis, workers hold such messages in memory,
-# and past `visibility_timeout`, an hour by default, they are delivered a second time.
-# https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html#caveats
-_LONGEST_COUNTDOWN: Final = timedelta(minutes=30)
-_BREATH: Final = timedelta(seconds=2)
 # Failures with a remedy of their own: Celery logs them in one line, without a traceback.
 _EXPECTED: Final = (AccessError, ConfigurationError, RetryableError)
 
@@ -110,11 +104,14 @@ class HubSpotTasks:
         self._claim_for = claim_for
         self._turn = turn
         self._dispatch_limit = dispatch_limit
-        self._max_retries = max_retries
-        self._busy_wait = busy_wait
-        self._clock = clock or SystemClock()
+        self._another_turn = AnotherTurn(
+            claim_for=claim_for,
+            max_retries=max_retries,
+            busy_wait=busy_wait,
+            clock=clock or SystemClock(),
+        )
         self._engine = WorkerEngine(open_engine)
-        self._register(_task_class(queue), prefix)
+        self._register(task_class(queue), prefix)
         self._listen()
 
     def beat_entry(self, *, every: timedelta = timedelta(minutes=1)) -> dict[str, Any]:
@@ -154,67 +151,10 @@ class HubSpotTasks:
                 return _skipped(entry)
             domain.postpone(account_id, by=self._claim_for)
             report = domain.sync(account_id, at_most=self._turn)
-            self._go_on(_Message(task), domain, report)
+            self._another_turn.take(Message(task), domain, report)
         except StoreUnavailableError as error:
-            self._try_later(_Message(task), error)
+            self._another_turn.try_later(Message(task), error)
         return report.as_dict()
-
-    def _go_on(self, message: _Message, domain: Domain, report: SyncReport) -> None:
-        """Send the account again, where that makes sense, and end the task by that.
-
-        Raises:
-            HubSpotSyncError: The sync failed, and trying again soon is no use.
-            celery.exceptions.Retry: The account was sent again.
-        """
-        failure = report.failure
-        if message.called_directly:
-            report.raise_for_failure()
-        elif _is_unfinished(report):
-            # What came to nothing, as when the engine is stopped, must not spin.
-            wait = timedelta(0) if report.counts.read else _BREATH
-            self._send_again(message, domain, report, wait, retries=0)
-        elif isinstance(failure, LeaseHeldError):
-            if message.retries < self._max_retries:
-                wait = self._growing(message)
-                self._send_again(message, domain, report, wait, retries=message.retries + 1)
-        elif isinstance(failure, RetryableError) and message.retries < self._max_retries:
-            wait = self._due_in(domain, report, failure)
-            if wait > _LONGEST_COUNTDOWN:
-                raise failure
-            self._send_again(message, domain, report, wait, retries=message.retries + 1)
-        else:
-            report.raise_for_failure()
-
-    def _try_later(self, message: _Message, error: StoreUnavailableError) -> NoReturn:
-        """Send the account again while its entry is out of reach, so its claim stays as it is."""
-        if message.called_directly or message.retries >= self._max_retries:
-            raise error
-        message.send_again(self._growing(message), retries=message.retries + 1, failure=error)
-
-    def _send_again(
-        self,
-        message: _Message,
-        domain: Domain,
-        report: SyncReport,
-        wait: timedelta,
-        *,
-        retries: int,
-    ) -> NoReturn:
-        """Put the account back into the queue, and have its claim last as long as the message."""
-        lasts = wait + self._claim_for
-        domain.postpone(report.account.account_id, by=lasts)
-        message.send_again(wait, retries=retries, failure=report.failure, lasts=lasts)
-
-    def _growing(self, message: _Message) -> timedelta:
-        """A wait that doubles with each try, less up to a half by chance."""
-        longest: timedelta = self._busy_wait * 2**message.retries
-        return longest * (1 - self._clock.random() / 2)
-
-    def _due_in(self, domain: Domain, report: SyncReport, failure: RetryableError) -> timedelta:
-        """Until the account is due again: that grows, differs, and is what HubSpot asked for."""
-        due = domain.account(report.account.account_id).next_sync_at
-        wait = timedelta(0) if due is None else due - self._clock.now()
-        return max(wait, failure.retry_after or timedelta(0))
 
     def _redrive(self, domain_id: str, account_id: str, **selection: Any) -> dict[str, Any]:
         return self._engine.get().for_domain(domain_id).redrive(account_id, **selection).as_dict()
@@ -254,51 +194,6 @@ class HubSpotTasks:
         signals.worker_shutdown.connect(self._engine.close)
 
 
-class _Message:
-    """The message that a task has in hand.
-
-    Args:
-        task: The task, bound.
-    """
-
-    def __init__(self, task: Any) -> None:
-        self._task = task
-        self._request = task.request
-        self.called_directly: bool = self._request.called_directly
-        self.retries: int = self._request.retries
-
-    def send_again(
-        self,
-        wait: timedelta,
-        *,
-        retries: int,
-        failure: HubSpotSyncError | None,
-        lasts: timedelta | None = None,
-    ) -> NoReturn:
-        """Send the same again, to be taken after *wait*, and end the task by that.
-
-        Celery's own `retry` would drop a message that cannot be sent, and count every turn.
-
-        Args:
-            wait: When to take it.
-            retries: How many tries have failed then.
-            failure: Why.
-            lasts: When to drop it, if it is one that may be dropped; None for no later than now.
-        """
-        seconds = wait.total_seconds()
-        expires = {"expires": lasts.total_seconds()} if lasts and self._request.expires else {}
-        signature = self._task.signature_from_request(
-            self._request, countdown=seconds, retries=retries, **expires
-        )
-        if not self._request.is_eager:
-            try:
-                signature.apply_async()
-            except Exception as error:
-                # The message that is in hand takes the place of the one that could not be sent.
-                raise Reject(error, requeue=True) from error
-        raise Retry(exc=failure, when=seconds, is_eager=self._request.is_eager, sig=signature)
-
-
 def _skipped(entry: AccountEntry) -> dict[str, Any]:
     """What the task gives for an account that is not active."""
     return {
@@ -307,24 +202,3 @@ def _skipped(entry: AccountEntry) -> dict[str, Any]:
         "completed": False,
         "skipped": ": ".join(filter(None, (entry.status.value, entry.reason))),
     }
-
-
-def _is_unfinished(report: SyncReport) -> bool:
-    """Whether time was up, or the worker is to end, whatever else went wrong."""
-    return report.error is None and any(
-        one.status is StreamStatus.STOPPED for one in report.streams
-    )
-
-
-def _task_class(queue: str | None) -> Any:
-    """Tasks that go to *queue* unless their caller says otherwise."""
-
-    class QueuedTask(Task):  # type: ignore[misc]
-        abstract = True
-
-        def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
-            if queue is not None:
-                options.setdefault("queue", queue)
-            return super().apply_async(args, kwargs, **options)
-
-    return QueuedTask
