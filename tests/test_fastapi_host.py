@@ -250,7 +250,20 @@ class TestAccounts:
         report = sync(acme, ACME)
 
         assert not report["completed"]
-        assert acme.get(f"/accounts/{ACME}").json()["status"] == "needs_reauthorization"
+        account = acme.get(f"/accounts/{ACME}").json()
+        assert account["status"] == "needs_reauthorization"
+        assert report["error"] in account["reason"]
+
+    def test_a_sync_without_credentials(self, acme):
+        """An account that was disconnected and resumed has to be connected again."""
+        acme.post(f"/accounts/{ACME}/disconnect")
+        acme.post(f"/accounts/{ACME}/resume")
+        acme.post(f"/accounts/{ACME}/sync")
+
+        kind, last = follow(acme, ACME)[-1]
+
+        assert (kind, last["report"]) == ("ended", None)
+        assert "Connect the account again" in last["problem"]["detail"]
 
     def test_errors_are_listed_and_tried_again(self, settings, emulator):
         """What a rule of the host's refuses waits with its reason until the rule is mended."""

@@ -7,15 +7,18 @@ import json
 import re
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from attrs import evolve
+from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 import fastapi_host.settings
 from fastapi_host import Settings, create_app
 from fastapi_host.__main__ import main
 from fastapi_host.problems import _KINDS, problem_of
 from fastapi_host.security import ApiKey, ApiKeys, Invitation, Invitations, new_api_key
+from fastapi_host.views import report_view
 from hosted import (
     ACME,
     GLOBEX,
@@ -32,7 +35,19 @@ from hosted import (
     wait_until,
     waiting_for,
 )
-from hubspot_sync import ConfigurationError, EncryptionKeys, HubSpotSettings, errors
+from hubspot_sync import (
+    AccountKey,
+    ConfigurationError,
+    EncryptionKeys,
+    HubSpotSettings,
+    MissingScopeError,
+    StoreUnavailableError,
+    StreamStatus,
+    SyncReport,
+    errors,
+)
+from hubspot_sync.models import StreamKey, StreamReport
+from hubspot_sync.stores.mongodb._errors import translate
 from hubspot_sync.testing import HubSpotEmulator
 
 ENVIRON = {
@@ -130,6 +145,7 @@ class TestRefusals:
             ("GET", f"/accounts/{ACME}/errors?object_type=con%20tacts", None),
             ("POST", f"/accounts/{ACME}/pause", {"reason": 7}),
             ("POST", f"/accounts/{ACME}/errors/redrive", {"object_ids": "x"}),
+            ("POST", f"/accounts/{ACME}/errors/redrive", {"object_type": "con tacts"}),
             ("POST", f"/accounts/{ACME}/errors/redrive", ["hush-hush"]),
         ],
     )
@@ -176,6 +192,50 @@ class TestRefusals:
         assert "hush" not in answer.text
 
     @pytest.mark.parametrize(
+        "of_mongodb", [OperationFailure("", 13), ServerSelectionTimeoutError()]
+    )
+    def test_trouble_with_a_store(self, standing, monkeypatch, caplog, of_mongodb):
+        """The client learns nothing of where the host keeps what it has; the operator does."""
+        trouble = translate(of_mongodb, "MongoDB at db-7.internal:27017, database crm")
+
+        def fail(*_):
+            raise trouble
+
+        monkeypatch.setattr("hubspot_sync.Domain.accounts", fail)
+
+        with standing.client("acme") as acme:
+            answer = acme.get("/accounts")
+
+        refusal(answer, 503 if isinstance(trouble, StoreUnavailableError) else 500)
+        assert "db-7" not in answer.text
+        assert "db-7" in caplog.text
+
+    def test_the_report_of_a_sync(self):
+        """Has what the client can mend, and fixed words for the rest."""
+        key = AccountKey("acme", ACME)
+        away = StoreUnavailableError("MongoDB at db-7.internal:27017 could not be reached")
+        shut = MissingScopeError("HubSpot wants crm.objects.contacts.read; grant it")
+        streams = [
+            StreamReport(
+                stream=StreamKey(key, name), status=status, duration=timedelta(0), error=error
+            )
+            for name, status, error in (
+                ("companies", StreamStatus.COMPLETED, None),
+                ("contacts", StreamStatus.FAILED, shut),
+                ("deals", StreamStatus.FAILED, away),
+            )
+        ]
+
+        shown = report_view(
+            SyncReport(account=key, streams=tuple(streams), duration=timedelta(0), error=away)
+        )
+
+        told = {name: stream["error"] for name, stream in shown["streams"].items()}
+        assert (told["companies"], told["contacts"]) == (None, shut.message)
+        assert told["deals"] == shown["error"] == problem_of(away).detail
+        assert "db-7" not in json.dumps(shown)
+
+    @pytest.mark.parametrize(
         "kind",
         [
             one
@@ -183,7 +243,7 @@ class TestRefusals:
             if isinstance(one, type) and issubclass(one, errors.HubSpotSyncError)
         ],
     )
-    def test_every_error_has_an_answer(self, kind):
+    def test_every_error_has_an_answer(self, kind, caplog):
         """And what is the host's own affair is not told."""
         extra = {"owner": "x"} if kind is errors.LeaseHeldError else {}
         extra |= {"reason": "used"} if kind is errors.ConsentError else {}
@@ -191,8 +251,9 @@ class TestRefusals:
         problem = problem_of(kind("the words", account="acme/1", **extra))
 
         assert 400 <= problem.status < 600
-        if problem.status >= 500 or kind is errors.UnknownAccountError:
-            assert "the words" not in problem.detail
+        ours = problem.status >= 500 or kind is errors.UnknownAccountError
+        assert ("the words" in problem.detail) is not (ours or problem.title == "Busy")
+        assert ("the words" in caplog.text) is (problem.status >= 500)
 
     def test_no_kind_hides_another(self):
         """The first class that fits counts, so a narrow one comes before a wide one."""

@@ -5,6 +5,7 @@ from typing import Annotated
 from attrs import frozen
 from fastapi import Depends, HTTPException, Path, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import Field
 
 from hubspot_sync import Domain, SyncEngine
 
@@ -63,3 +64,4 @@ async def the_tenant(
 
 Tenant = Annotated[Domain, Depends(the_tenant)]
 AccountId = Annotated[str, Path(pattern="^[0-9]{1,20}$", description="HubSpot's id of the account")]
+ObjectType = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,100}$")]

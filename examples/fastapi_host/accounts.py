@@ -15,10 +15,10 @@ from pydantic import BaseModel
 
 from hubspot_sync import AccountStatus, UnknownAccountError
 
-from .access import AccountId, Host, Tenant, TheHost
-from .problems import Problem
+from .access import AccountId, Host, ObjectType, Tenant, TheHost
+from .problems import Problem, note_down
 from .syncs import LiveSync
-from .views import AccountView, FailureView, Progress
+from .views import AccountView, FailureView, Progress, report_view
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem},
@@ -122,7 +122,7 @@ async def follow_sync(live: TheSync) -> AsyncIterator[ServerSentEvent]:
 def list_errors(
     tenant: Tenant,
     account_id: AccountId,
-    object_type: str | None = None,
+    object_type: ObjectType | None = None,
     *,
     dead: bool | None = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
@@ -135,7 +135,7 @@ def list_errors(
 class Redrive(BaseModel):
     """Which refused actions are tried again; all of them by default."""
 
-    object_type: str | None = None
+    object_type: ObjectType | None = None
     reason: str | None = None
     object_ids: list[str] | None = None
     dead: bool | None = None
@@ -145,8 +145,11 @@ class Redrive(BaseModel):
 def redrive(
     tenant: Tenant, account_id: AccountId, body: Annotated[Redrive, Body(default_factory=Redrive)]
 ) -> dict[str, Any]:
-    """Try refused actions again, now; see `hubspot_sync.RedriveReport.as_dict`."""
+    """Try refused actions again, now; see `report_view`."""
     report = tenant.redrive(account_id, **body.model_dump())
     if not report.counts.tried:
         report.raise_for_failure()
-    return report.as_dict()
+    for one in report.streams:
+        if one.error is not None:
+            note_down(one.error)
+    return report_view(report)

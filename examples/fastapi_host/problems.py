@@ -27,13 +27,20 @@ from hubspot_sync import (
 _logger = logging.getLogger(__name__)
 _SERVER_ERROR: Final = 500
 # The first class that fits counts. Nobody learns from a 404 what other tenants have, and from a 5xx
-# how the host is built: the words for these are fixed, and the log has the rest.
+# how the host is built: the words for these are fixed, and the log has the rest. A mistake in the
+# set-up is the operator's, for what a client sends is looked at before the library is asked; the
+# library's words may name the host's servers.
 _Kind = tuple[type[HubSpotSyncError], int, str, str | None]
 _KINDS: Final[tuple[_Kind, ...]] = (
     (UnknownAccountError, 404, "No such account", "You have no account with this id."),
     (OAuthAppError, 500, "The HubSpot app is not accepted", "The operator has to look at it."),
     (WrongAccountError, 409, "Another HubSpot account", None),
-    (ConfigurationError, 422, "This cannot be done", None),
+    (
+        ConfigurationError,
+        500,
+        "Not set up for this",
+        "Connect the account again if it was disconnected; otherwise the operator has to look.",
+    ),
     (ConsentError, 400, "Not connected", None),
     (AccessError, 403, "HubSpot refuses access", None),
     (SupersededError, 409, "Busy", "Somebody else works on this account just now; try again."),
@@ -65,18 +72,34 @@ class Problem(BaseModel, frozen=True):
 
 
 def problem_of(error: HubSpotSyncError) -> Problem:
-    """What a client is told of *error*."""
-    _, status, title, detail = next(kind for kind in _KINDS if isinstance(error, kind[0]))
-    if status >= _SERVER_ERROR:
-        _logger.error("%s: %s", title, error)
+    """What a client is told of *error*; the log has the rest."""
+    note_down(error)
+    _, status, title, _ = _kind_of(error)
     wait = getattr(error, "retry_after", None)
     return Problem(
         title=title,
         status=status,
-        detail=detail or error.message,
+        detail=detail_of(error),
         reason=getattr(error, "reason", None),
         retry_after=None if wait is None else int(wait.total_seconds()) + 1,
     )
+
+
+def note_down(error: HubSpotSyncError) -> None:
+    """Log an error that is the host's own affair."""
+    _, status, title, _ = _kind_of(error)
+    if status >= _SERVER_ERROR:
+        _logger.error("%s: %s", title, error)
+
+
+def detail_of(error: HubSpotSyncError) -> str:
+    """What happened and what to do, as far as it is a client's affair."""
+    *_, detail = _kind_of(error)
+    return detail or error.message
+
+
+def _kind_of(error: HubSpotSyncError) -> _Kind:
+    return next(kind for kind in _KINDS if isinstance(error, kind[0]))
 
 
 def _as_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -29,7 +29,7 @@ from hubspot_sync.models import (
 )
 
 from .problems import problem_of
-from .views import CountsView, Progress, StreamProgress
+from .views import CountsView, Progress, StreamProgress, report_view
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -154,7 +154,7 @@ class Syncs:
             unexpected = HubSpotSyncError(f"unexpected {type(error).__name__}")
             live.show(state="ended", problem=problem_of(unexpected))
         else:
-            live.show(state="ended", report=report.as_dict())
+            live.show(state="ended", report=report_view(report))
 
     async def _run_due(self, run: Callable[[], None]) -> None:
         with ThreadPoolExecutor(1, thread_name_prefix="due") as thread:
@@ -207,4 +207,4 @@ class Syncs:
         """An account that was due has had its last turn; one that was asked for ends by itself."""
         live = self._running(report.account)
         if live is not None and not live.asked_for:
-            live.show(state="ended", report=report.as_dict())
+            live.show(state="ended", report=report_view(report))

@@ -5,10 +5,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hubspot_sync import AccountEntry, AccountStatus, Failure, StreamStatus
+from hubspot_sync import (
+    AccountEntry,
+    AccountStatus,
+    Failure,
+    RedriveReport,
+    StreamStatus,
+    SyncReport,
+)
 from hubspot_sync.models import Mode
 
-from .problems import Problem
+from .problems import Problem, detail_of
 
 
 class View(BaseModel):
@@ -29,23 +36,27 @@ class CountsView(View):
 
 
 class StreamView(View):
-    """How the last run of one stream went; see `hubspot_sync.models.StreamSummary`."""
+    """How the last run of one stream went; see `hubspot_sync.models.StreamSummary`.
+
+    Without its error, whose words are the operator's; the sync's report has a client's.
+    """
 
     status: StreamStatus
     mode: Mode | None
     counts: CountsView
     finished_at: datetime
     completed_at: datetime | None
-    error: str | None
 
 
 class SyncView(View):
-    """How the last run of one account went; see `hubspot_sync.models.SyncSummary`."""
+    """How the last run of one account went; see `hubspot_sync.models.SyncSummary`.
+
+    Without its error too.
+    """
 
     started_at: datetime
     finished_at: datetime
     completed: bool
-    error: str | None
 
 
 class AccountView(View):
@@ -84,6 +95,16 @@ class AccountView(View):
                 name: StreamView.model_validate(summary) for name, summary in entry.streams.items()
             },
         )
+
+
+def report_view(report: SyncReport | RedriveReport) -> dict[str, Any]:
+    """What `as_dict` gives, with what a client is told of errors in place of their own words."""
+    shown = report.as_dict()
+    if isinstance(report, SyncReport):
+        shown["error"] = report.error and detail_of(report.error)
+    for one in report.streams:
+        shown["streams"][one.stream.object_type]["error"] = one.error and detail_of(one.error)
+    return shown
 
 
 class FailureView(View):
@@ -137,7 +158,7 @@ class Progress(View):
         state: "waiting" for a free thread, "running", or "ended".
         streams: How far each stream is that has begun, by object type.
         note: What it waits for or was disturbed by last, in one line.
-        report: What it did, when it has ended; see `hubspot_sync.SyncReport.as_dict`.
+        report: What it did, when it has ended; see `report_view`.
         problem: Why it ended without a report.
     """
 
