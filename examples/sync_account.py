@@ -19,9 +19,7 @@ import os
 import signal
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
 
 from hubspot_sync import (
     Account,
@@ -36,6 +34,7 @@ from hubspot_sync import (
     embedded_engine,
     mongodb_engine,
 )
+from hubspot_sync.stores.sqlite import sqlite_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from hubspot_sync import SyncEngine, SyncReport
 
 BAD_ARGUMENTS: Final = 2
+MONGODB: Final = ("mongodb://", "mongodb+srv://")
 # Contacts come with the companies that they are associated with.
 ASSOCIATIONS: Final = {"contacts": ("companies",)}
 OAUTH_VARIABLES: Final = ("HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_REFRESH_TOKEN")
@@ -156,11 +156,10 @@ def engine_for(
     """What opens the engine for the store that the command line names."""
     hubspot = hubspot_settings(options)
     cipher = cipher_from(environment) if app is not None else None
-    store = urlsplit(options.store)
-    if store.scheme in ("mongodb", "mongodb+srv"):
+    if options.store.startswith(MONGODB):
         return partial(mongodb_engine, options.store, cipher=cipher, oauth_app=app, hubspot=hubspot)
-    if store.scheme == "sqlite" and not store.netloc and len(store.path) > 1:
-        path = sqlite_path(store.path)
+    path = sqlite_path(options.store)
+    if path is not None:
         return partial(embedded_engine, path, cipher=cipher, oauth_app=app, hubspot=hubspot)
     raise ConfigurationError(
         f"--store begins {options.store[:9]!r}..., but has to be mongodb://host/database or "
@@ -178,18 +177,6 @@ def cipher_from(environment: Mapping[str, str]) -> EncryptionKeys:
             "'from hubspot_sync import EncryptionKeys; print(EncryptionKeys.generate_key())'"
         )
     return EncryptionKeys(key)
-
-
-def sqlite_path(url_path: str) -> Path:
-    """The file that a sqlite URL means.
-
-    With four slashes the path is absolute. With three it is, too, where its folder exists (the
-    root folder apart); otherwise it is relative to the current folder: sqlite:///crm.db.
-    """
-    path = Path(unquote(url_path))
-    if url_path.startswith("//") or (path.parent.is_dir() and path.parent != path.parent.parent):
-        return Path("/", *path.parts[1:])
-    return path.relative_to("/")
 
 
 def hubspot_settings(options: argparse.Namespace) -> HubSpotSettings:

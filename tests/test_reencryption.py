@@ -291,6 +291,12 @@ class TestCommand:
         again = self.run(HUBSPOT_SYNC_STORE=f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW)
         assert again.returncode == 0
 
+    def test_three_slashes_are_enough(self, path):
+        """Where the folder is there, as `sync_account` has it."""
+        done = self.run("--store", f"sqlite://{path}", HUBSPOT_SYNC_KEY=OLD)
+
+        assert done.stdout.startswith("accounts sealed anew: 1, not: 0")
+
     def test_mongodb_too(self, mongodb_uri):
         """By its connection string."""
         with mongodb_engine(mongodb_uri, cipher=EncryptionKeys(OLD)) as engine:

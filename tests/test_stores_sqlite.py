@@ -39,6 +39,7 @@ from hubspot_sync.stores.sqlite import (
     SqliteDatabase,
     SqliteErrorQueue,
     SqliteTokenStore,
+    sqlite_path,
 )
 from hubspot_sync.stores.sqlite._errors import translate
 from hubspot_sync.stores.sqlite._schema import STEPS
@@ -465,6 +466,51 @@ class TestFaults:
         assert all(isinstance(error, HubSpotSyncError) for error in mapped.values())
         assert isinstance(mapped[sqlite3.OperationalError], StoreUnavailableError)
         assert isinstance(mapped[sqlite3.ProgrammingError], InvariantError)
+
+
+class TestUrls:
+    """What the commands take a URL for."""
+
+    @pytest.mark.parametrize(
+        ("url", "path"),
+        [
+            ("sqlite:///crm.db", "crm.db"),
+            ("sqlite:///a%20b%23.db", "a b#.db"),
+            ("sqlite:///no/such/folder/crm.db", "no/such/folder/crm.db"),
+            ("sqlite:////no/such/folder/crm.db", "/no/such/folder/crm.db"),
+            ("sqlite:////crm.db", "/crm.db"),
+            ("sqlite:///../crm.db", "../crm.db"),
+            ("sqlite:///./crm.db", "crm.db"),
+        ],
+    )
+    def test_a_file(self, url, path):
+        """With four slashes it is absolute, else in the current folder."""
+        assert sqlite_path(url) == Path(path)
+
+    def test_three_slashes_before_a_folder_that_exists(self, tmp_path):
+        """Are as good as four, unless a dot says which folder is meant."""
+        path = tmp_path / "crm.db"
+        assert sqlite_path(f"sqlite://{path}") == sqlite_path(f"sqlite:///{path}") == path
+        assert sqlite_path(f"sqlite:///.{path}") == Path(*path.parts[1:])
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "crm.db",
+            "http://[",
+            "mongodb://127.0.0.1/crm",
+            "postgres:///crm",
+            "sqlite:",
+            "sqlite://",
+            "sqlite:///",
+            "sqlite://crm.db",
+            "sqlite:crm.db",
+        ],
+    )
+    def test_no_file(self, url):
+        """It means none."""
+        assert sqlite_path(url) is None
 
 
 def test_one_file_serves_all_stores(path, open_database):

@@ -15,11 +15,11 @@ import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
 
 from hubspot_sync._encryption import EncryptionKeys
 from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
 from hubspot_sync.presets import embedded_engine, mongodb_engine
+from hubspot_sync.stores.sqlite import sqlite_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _FAILED: Final = 1
 _BAD_ARGUMENTS: Final = 2
-_SQLITE: Final = "sqlite:///"
 _MONGODB: Final = ("mongodb://", "mongodb+srv://")
 
 
@@ -78,15 +77,15 @@ def _keys(environment: Mapping[str, str]) -> EncryptionKeys:
 def _engine(store: str, keys: EncryptionKeys) -> SyncEngine:
     if store.startswith(_MONGODB):
         return mongodb_engine(store, cipher=keys)
-    path = unquote(store.removeprefix(_SQLITE))
-    if not store.startswith(_SQLITE) or not path:
+    path = sqlite_path(store)
+    if path is None:
         # Not the store itself: a URI with a slip of the pen may hold a password.
         what = "--store is none that is known" if store else "no store is given"
         raise ConfigurationError(f"{what}; give --store sqlite:///FILE or mongodb://...")
-    if not os.path.exists(path):  # noqa: PTH110 - as it is given
+    if not path.exists():
         raise ConfigurationError(
-            f"there is no file {path!r}; give the database that is in use, with four slashes where "
-            "its path is absolute"
+            f"there is no file {str(path)!r}; give the database that is in use, with four slashes "
+            "where its path is absolute"
         )
     return embedded_engine(path, cipher=keys)
 

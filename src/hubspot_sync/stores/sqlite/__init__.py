@@ -19,6 +19,7 @@ from hubspot_sync.stores.sqlite._database import SqliteDatabase
 from hubspot_sync.stores.sqlite._failures import SqliteErrorQueue
 from hubspot_sync.stores.sqlite._nonces import SqliteNonceStore
 from hubspot_sync.stores.sqlite._records import SqliteRecordSink
+from hubspot_sync.stores.sqlite._urls import sqlite_path
 
 __all__ = [
     "SqliteAccountStore",
@@ -29,4 +30,5 @@ __all__ = [
     "SqliteNonceStore",
     "SqliteRecordSink",
     "SqliteTokenStore",
+    "sqlite_path",
 ]

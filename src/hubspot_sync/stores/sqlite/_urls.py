@@ -1,0 +1,32 @@
+"""How a command line names an SQLite file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file that a URL means, as the library's commands take it, or None if it means none.
+
+    With four slashes the path is absolute: `sqlite:////var/lib/crm.db`. With three it is, too,
+    where its folder exists (the root folder apart); otherwise, and where it begins with a dot for a
+    folder, it is relative to the current one: `sqlite:///crm.db`, `sqlite:///../crm.db`. Signs
+    that a URL does not take are percent-encoded.
+
+    Args:
+        url: What was given; not necessarily a URL at all.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # as of http://[
+        return None
+    if parts.scheme != "sqlite" or parts.netloc or not re.match("/.", parts.path):
+        return None
+    path = Path(unquote(parts.path))
+    folder = path.parent
+    if parts.path.startswith("//"):
+        return Path("/", *path.parts[1:])
+    relative = parts.path.startswith(("/./", "/../")) or folder == folder.parent
+    return path.relative_to("/") if relative or not folder.is_dir() else path
