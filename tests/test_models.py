@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hubspot_sync import (
     Account,
+    AccountEntry,
     ConfigurationError,
     HubSpotSettings,
     InvariantError,
@@ -63,6 +64,8 @@ def test_properties_as_one_text_are_refused():
         StreamSettings(object_type="contacts", properties="email")
     with pytest.raises(ConfigurationError, match="single text"):
         StreamSettings(object_type="contacts", exclude="email")
+    with pytest.raises(ConfigurationError, match="single text"):
+        AccountEntry(account=Account(account_id="1"), status_since=NOON, scopes="oauth")
 
 
 def test_secrets_are_no_part_of_a_repr():

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from hubspot_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from attrs import Attribute
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -24,6 +26,20 @@ def to_milliseconds(instant: datetime) -> int:
 def from_milliseconds(milliseconds: int) -> datetime:
     """The aware UTC instant of *milliseconds* since 1970."""
     return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def optional_names(values: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Convert a list of names, where there is one: each once, in their order."""
+    if isinstance(values, str):
+        raise ConfigurationError(
+            f"a list of names was expected, not the single text {values!r}; write ({values!r},)"
+        )
+    return None if values is None else tuple(dict.fromkeys(values))
+
+
+def names(values: Iterable[str] | None) -> tuple[str, ...]:
+    """Convert a list of names; where there is none, it is empty."""
+    return optional_names(values) or ()
 
 
 def is_aware(instance: Any, attribute: Attribute[Any], value: datetime | None) -> None:

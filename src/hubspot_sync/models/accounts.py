@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models._checks import is_aware, is_digits, is_positive_duration, is_text_key
+from hubspot_sync.models._checks import (
+    is_aware,
+    is_digits,
+    is_positive_duration,
+    is_text_key,
+    names,
+    optional_names,
+)
 from hubspot_sync.models.object_types import canonical_object_type
 
 if TYPE_CHECKING:
@@ -48,20 +55,8 @@ class StreamKey:
         return f"{self.account}/{self.object_type}"
 
 
-def _names(values: Iterable[str] | None) -> tuple[str, ...] | None:
-    if isinstance(values, str):
-        raise ConfigurationError(
-            f"a list of names was expected, not the single text {values!r}; write ({values!r},)"
-        )
-    return None if values is None else tuple(dict.fromkeys(values))
-
-
-def _some_names(values: Iterable[str]) -> tuple[str, ...]:
-    return _names(values) or ()
-
-
 def _object_types(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(canonical_object_type(value) for value in _some_names(values))
+    return tuple(canonical_object_type(value) for value in names(values))
 
 
 @frozen(kw_only=True)
@@ -85,9 +80,9 @@ class StreamSettings:
     """
 
     object_type: str = field(converter=canonical_object_type)
-    properties: tuple[str, ...] | None = field(default=None, converter=_names)
+    properties: tuple[str, ...] | None = field(default=None, converter=optional_names)
     associations: tuple[str, ...] = field(default=(), converter=_object_types)
-    exclude: tuple[str, ...] = field(default=(), converter=_some_names)
+    exclude: tuple[str, ...] = field(default=(), converter=names)
     raw_values: bool = False
     ignore_missing: bool = False
 
@@ -100,10 +95,10 @@ DEFAULT_STREAMS: Final = (
 
 def _streams(values: Iterable[StreamSettings]) -> tuple[StreamSettings, ...]:
     streams = tuple(values)
-    names = [stream.object_type for stream in streams]
-    if not names or len(set(names)) != len(names):
+    object_types = [stream.object_type for stream in streams]
+    if not object_types or len(set(object_types)) != len(object_types):
         raise ConfigurationError(
-            f"an account needs at least one stream and each object type once, not {names}"
+            f"an account needs at least one stream and each object type once, not {object_types}"
         )
     return streams
 
@@ -215,8 +210,8 @@ class OAuthApp:
     client_id: str = field(converter=_secret)
     client_secret: str = field(repr=False, converter=_secret)
     redirect_uri: str | None = None
-    scopes: tuple[str, ...] = field(default=DEFAULT_SCOPES, converter=_some_names)
-    optional_scopes: tuple[str, ...] = field(default=(), converter=_some_names)
+    scopes: tuple[str, ...] = field(default=DEFAULT_SCOPES, converter=names)
+    optional_scopes: tuple[str, ...] = field(default=(), converter=names)
 
 
 @frozen(kw_only=True)
@@ -233,7 +228,7 @@ class Grant:
 
     account_id: str = field(validator=is_digits)
     tokens: OAuthTokens
-    scopes: tuple[str, ...] = field(default=(), converter=_some_names)
+    scopes: tuple[str, ...] = field(default=(), converter=names)
     user: str | None = None
     account_name: str | None = None
 

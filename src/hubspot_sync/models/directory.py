@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from hubspot_sync.models._checks import is_aware, is_not_negative
+from hubspot_sync.models._checks import is_aware, is_not_negative, names
 from hubspot_sync.models.reports import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from hubspot_sync.models.accounts import Account, AccountKey
@@ -66,10 +66,6 @@ class SyncSummary:
     error: str | None = None
 
 
-def _names(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)
-
-
 @frozen(kw_only=True)
 class AccountEntry:
     """One connected account as an `AccountStore` keeps it.
@@ -93,7 +89,7 @@ class AccountEntry:
     reason: str | None = None
     status_since: datetime = field(validator=is_aware)
     name: str | None = None
-    scopes: tuple[str, ...] = field(default=(), converter=_names)
+    scopes: tuple[str, ...] = field(default=(), converter=names)
     last_sync: SyncSummary | None = None
     next_sync_at: datetime | None = field(default=None, validator=is_aware)
     failed_runs: int = field(default=0, validator=is_not_negative)
