@@ -193,6 +193,7 @@ def test_what_is_due_is_claimed_for_workers_of_the_hosts_own(host):
         ({"claim_for": timedelta(0)}, "claim_for is 0:00:00; it has to be above zero"),
         ({"claim_for": 900}, "claim_for is 900; give a timedelta"),
         ({"limit": -1}, "limit is -1; give a whole number from 1 on"),
+        ({"limit": True}, "limit is True; give a whole number from 1 on"),
     ],
 )
 def test_a_claim_needs_an_end_and_a_number(host, wrong, said):

@@ -1,8 +1,10 @@
 """Values refuse what could not be stored or sent, and say so."""
 
+import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from attrs import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -173,6 +175,9 @@ def test_a_backfill_has_no_start():
     [
         ({"base_url": "api.hubapi.com"}, "URL 'api.hubapi.com'"),
         ({"base_url": "ftp://x"}, "URL 'ftp://x'"),
+        ({"base_url": 8080}, "URL 8080"),
+        ({"base_url": None}, "URL None"),
+        ({"consent_url": b"http://x"}, "URL b'http://x'"),
         ({"base_url": "http://127.0.0.1:port"}, "URL 'http://127.0.0.1:port'"),
         ({"api_version": "2024-01"}, "API version '2024-01'"),
         ({"burst_limit": 0}, "burst_limit is 0"),
@@ -195,6 +200,84 @@ def test_wrong_sync_settings_are_refused():
     for share in (-0.1, 1.1):
         with pytest.raises(ConfigurationError, match="max_rejected_share"):
             SyncSettings(max_rejected_share=share)
+
+
+# By the type that a setting is declared with: what it takes, and what it says to all else.
+TAKEN = {
+    "int": st.integers(min_value=1),
+    "float": st.one_of(st.floats(min_value=0, max_value=1), st.sampled_from([0, 1])),
+    "timedelta": st.timedeltas(min_value=timedelta(microseconds=1)),
+    "bool": st.booleans(),
+}
+ADVICE = {
+    "int": "give a whole number from [01] on",
+    "float": "give a share from 0.0 to 1.0",
+    "timedelta": "give a timedelta",
+    "bool": "give True or False",
+}
+NEITHER = st.one_of(
+    st.text(),
+    st.integers().map(str),
+    st.timedeltas().map(str),
+    st.decimals(),
+    st.binary(),
+    st.lists(st.integers(), max_size=1),
+)
+ALSO_REFUSED = {
+    "int": st.one_of(st.booleans(), st.floats(), st.timedeltas(), st.integers(max_value=-1)),
+    "float": st.one_of(
+        st.booleans(),
+        st.timedeltas(),
+        st.sampled_from([float("nan"), float("inf"), -0.1, 1.1, 2, -1]),
+    ),
+    "timedelta": st.one_of(st.booleans(), st.integers(), st.floats()),
+    "bool": st.one_of(st.integers(), st.floats(), st.timedeltas()),
+}
+NEEDED = {StreamSettings: {"object_type": "contacts"}, Account: {"account_id": "62515"}}
+TUNED = {
+    f"{kind.__name__}.{attribute.name}": (kind, attribute.name, attribute.type)
+    for kind in (HubSpotSettings, SyncSettings, StreamSettings, Account)
+    for attribute in fields(kind)
+    if attribute.type.removesuffix(" | None") in TAKEN
+}
+
+
+@pytest.mark.parametrize("setting", TUNED)
+@given(st.data())
+def test_a_setting_takes_what_it_is_declared_with(setting, drawn):
+    """Any number, duration or choice in its bounds."""
+    kind, name, declared = TUNED[setting]
+    taken = TAKEN[declared.removesuffix(" | None")]
+    value = drawn.draw(taken if declared in TAKEN else st.one_of(st.none(), taken))
+
+    assert getattr(kind(**NEEDED.get(kind, {}), **{name: value}), name) == value
+
+
+@pytest.mark.parametrize("setting", TUNED)
+@given(st.data())
+def test_a_setting_takes_nothing_else(setting, drawn):
+    """Text is no number, and neither is a truth; the words say which, what, and what to give."""
+    kind, name, declared = TUNED[setting]
+    plain = declared.removesuffix(" | None")
+    refused = st.one_of(NEITHER, ALSO_REFUSED[plain])
+    value = drawn.draw(refused if declared != plain else st.one_of(st.none(), refused))
+
+    with pytest.raises(ConfigurationError) as caught:
+        kind(**NEEDED.get(kind, {}), **{name: value})
+
+    assert caught.value.message.startswith(f"{setting} is {value!r}; ")
+    assert re.search(ADVICE[plain], caught.value.message)
+
+
+def test_every_number_among_the_settings_is_looked_at():
+    """None is of a type that the tests above do not know."""
+    others = {
+        attribute.type
+        for kind in (HubSpotSettings, SyncSettings)
+        for attribute in fields(kind)
+        if f"{kind.__name__}.{attribute.name}" not in TUNED
+    }
+    assert others == {"str", "ApiVersion"}
 
 
 @pytest.mark.parametrize(

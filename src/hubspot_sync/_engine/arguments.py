@@ -9,7 +9,7 @@ from hubspot_sync.errors import ConfigurationError
 
 def check_number(name: str, value: object) -> None:
     """Refuse what is no whole number above zero."""
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigurationError(f"{name} is {value!r}; give a whole number from 1 on")
 
 

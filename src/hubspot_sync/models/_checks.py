@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hubspot_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from attrs import Attribute
 
@@ -69,44 +69,71 @@ def is_digits(instance: Any, attribute: Attribute[Any], value: object) -> None:
         )
 
 
-def is_positive(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Validate a number or duration above zero, where there is one."""
-    if value is not None and not value > type(value)():
+def is_positive(instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate a whole number from 1 on."""
+    _is_whole(instance, attribute, value, least=1)
+
+
+def is_not_negative(instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate a whole number from 0 on."""
+    _is_whole(instance, attribute, value, least=0)
+
+
+def _is_whole(instance: Any, attribute: Attribute[Any], value: object, *, least: int) -> None:
+    # True and False are numbers to Python, but to nobody who writes settings.
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}; it has to be above zero"
+            f"{type(instance).__name__}.{attribute.name} is {value!r}; give a whole number from "
+            f"{least} on"
         )
 
 
-def is_not_negative(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Validate a number or duration of zero or more, where there is one."""
-    if value is not None and value < type(value)():
+def is_duration(instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate a duration of zero or more; a bare number is none."""
+    if not isinstance(value, timedelta):
+        raise ConfigurationError(
+            f"{type(instance).__name__}.{attribute.name} is {value!r}; give a timedelta, such as "
+            "timedelta(minutes=5)"
+        )
+    if value < timedelta(0):
         raise ConfigurationError(
             f"{type(instance).__name__}.{attribute.name} is {value!r}; it cannot be below zero"
         )
 
 
-def is_duration(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Validate a duration of zero or more, where there is one; a bare number is none."""
-    if value is not None and not isinstance(value, timedelta):
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}; give a timedelta, such as "
-            "timedelta(minutes=5)"
-        )
-    is_not_negative(instance, attribute, value)
-
-
-def is_positive_duration(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    """Validate a duration above zero, where there is one."""
+def is_positive_duration(instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate a duration above zero."""
     is_duration(instance, attribute, value)
-    is_positive(instance, attribute, value)
+    if value == timedelta(0):
+        raise ConfigurationError(
+            f"{type(instance).__name__}.{attribute.name} is {value!r}; it has to be above zero"
+        )
 
 
-def is_share(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+def is_share(instance: Any, attribute: Attribute[Any], value: object) -> None:
     """Validate a part of a whole: 0.0 for nothing, 1.0 for all."""
-    if not 0 <= value <= 1:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1:
         raise ConfigurationError(
             f"{type(instance).__name__}.{attribute.name} is {value!r}; give a share from 0.0 to 1.0"
         )
+
+
+def is_choice(instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate a choice between two: a text such as "no" would count as a yes."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(
+            f"{type(instance).__name__}.{attribute.name} is {value!r}; give True or False"
+        )
+
+
+def or_none(check: Callable[[Any, Attribute[Any], Any], None]) -> Callable[..., None]:
+    """Validate by *check* what is not None."""
+
+    def checked(instance: Any, attribute: Attribute[Any], value: object) -> None:
+        if value is not None:
+            check(instance, attribute, value)
+
+    return checked
 
 
 def _storable(text: str) -> bool:

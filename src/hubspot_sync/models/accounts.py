@@ -10,6 +10,7 @@ from attrs import field, frozen
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import (
     is_aware,
+    is_choice,
     is_digits,
     is_positive_duration,
     is_text_key,
@@ -83,8 +84,8 @@ class StreamSettings:
     properties: tuple[str, ...] | None = field(default=None, converter=optional_names)
     associations: tuple[str, ...] = field(default=(), converter=_object_types)
     exclude: tuple[str, ...] = field(default=(), converter=names)
-    raw_values: bool = False
-    ignore_missing: bool = False
+    raw_values: bool = field(default=False, validator=is_choice)
+    ignore_missing: bool = field(default=False, validator=is_choice)
 
 
 DEFAULT_STREAMS: Final = (

@@ -10,11 +10,13 @@ from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import (
+    is_choice,
     is_duration,
     is_not_negative,
     is_positive,
     is_positive_duration,
     is_share,
+    or_none,
 )
 
 ApiVersion = Literal["2025-09", "2026-03", "2026-09", "v3"]
@@ -30,7 +32,7 @@ def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
         usable = parts.port != 0  # asking for the port is what checks it
-    except ValueError:
+    except (ValueError, TypeError, AttributeError):  # as of a number
         usable = False
     if not usable or parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
         raise ConfigurationError(
@@ -73,9 +75,9 @@ class HubSpotSettings:
     base_url: str = field(default="https://api.hubapi.com", converter=_url)
     consent_url: str = field(default="https://app.hubspot.com/oauth/authorize", converter=_url)
     api_version: ApiVersion = field(default="2026-03", validator=_known_version)
-    burst_limit: int | None = field(default=110, validator=is_positive)
-    search_limit: int | None = field(default=5, validator=is_positive)
-    daily_reserve: int | None = field(default=1_000, validator=is_not_negative)
+    burst_limit: int | None = field(default=110, validator=or_none(is_positive))
+    search_limit: int | None = field(default=5, validator=or_none(is_positive))
+    daily_reserve: int | None = field(default=1_000, validator=or_none(is_not_negative))
     connect_timeout: timedelta = field(
         default=timedelta(seconds=10), validator=is_positive_duration
     )
@@ -126,7 +128,7 @@ class SyncSettings:
     settle_lag: timedelta = field(default=timedelta(0), validator=is_duration)
     clock_margin: timedelta = field(default=timedelta(seconds=2), validator=is_duration)
     reconcile_every: timedelta | None = field(
-        default=timedelta(days=7), validator=is_positive_duration
+        default=timedelta(days=7), validator=or_none(is_positive_duration)
     )
     batch_size: int = field(default=1_000, validator=is_positive)
     batch_bytes: int = field(default=8 * 1024 * 1024, validator=is_positive)
@@ -135,7 +137,7 @@ class SyncSettings:
     queue_size: int = field(default=1_000, validator=is_positive)
     queue_bytes: int = field(default=32 * 1024 * 1024, validator=is_positive)
     lease_duration: timedelta = field(default=timedelta(seconds=60), validator=is_positive_duration)
-    deliver_unchanged: bool = False
+    deliver_unchanged: bool = field(default=False, validator=is_choice)
     store_tries: int = field(default=6, validator=is_positive)
     max_attempts: int = field(default=10, validator=is_positive)
     first_retry: timedelta = field(default=timedelta(minutes=5), validator=is_positive_duration)
