@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubspot_sync.models import AccountKey, AccountStatus
-from hubspot_sync.testing.contracts._entries import entry, keep, names, walk
+from hubspot_sync.testing.contracts._entries import AccountStoreFixtures, entry, keep, names, walk
 from hubspot_sync.testing.contracts._samples import (
     ACCOUNT,
     NEIGHBOUR,
@@ -32,13 +32,8 @@ def all_domains(store: Any, limit: int = 100) -> list[str]:
     return found
 
 
-class BrowsingCases:
+class BrowsingCases(AccountStoreFixtures):
     """Walks through the accounts of a domain, or of all."""
-
-    @pytest.fixture
-    def store(self) -> Any:
-        """An empty store."""
-        raise NotImplementedError
 
     def test_nothing_to_browse(self, store: Any) -> None:
         """An empty store has empty pages."""

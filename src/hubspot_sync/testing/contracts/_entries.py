@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+
 from hubspot_sync.models import (
     Account,
     AccountEntry,
@@ -20,11 +22,30 @@ from hubspot_sync.models import (
 from hubspot_sync.testing.contracts._samples import ACCOUNT, KATHMANDU, MOMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hubspot_sync.interfaces import AccountStore
 
 SECOND: Final = timedelta(seconds=1)
+
+
+class AccountStoreFixtures:
+    """The fixtures that a subclass overrides."""
+
+    @pytest.fixture
+    def store(self) -> AccountStore:
+        """An empty store."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def reopen(self) -> Callable[[], AccountStore]:
+        """Opens a second handle on what `store` keeps, as another worker would."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def away(self) -> AccountStore:
+        """A store whose back end cannot be reached."""
+        pytest.skip("this store has no back end that could be away")
 
 
 def entry(key: AccountKey = ACCOUNT, **changes: Any) -> AccountEntry:

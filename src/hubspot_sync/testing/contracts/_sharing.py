@@ -5,12 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import pytest
 from attrs import evolve
 
 from hubspot_sync.errors import RevisionConflictError
 from hubspot_sync.models import AccountKey
-from hubspot_sync.testing.contracts._entries import ENTRIES, SECOND, entry, keep, names, walk
+from hubspot_sync.testing.contracts._entries import (
+    ENTRIES,
+    SECOND,
+    AccountStoreFixtures,
+    entry,
+    keep,
+    names,
+    walk,
+)
 from hubspot_sync.testing.contracts._samples import ACCOUNT, MOMENT, NEIGHBOUR, at_once
 
 if TYPE_CHECKING:
@@ -20,18 +27,8 @@ if TYPE_CHECKING:
     from hubspot_sync.models import AccountEntry
 
 
-class SharingCases:
+class SharingCases(AccountStoreFixtures):
     """Of workers that want the same, one gets it, and all see what it did."""
-
-    @pytest.fixture
-    def store(self) -> AccountStore:
-        """An empty store."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def reopen(self) -> Callable[[], AccountStore]:
-        """Opens a second handle on what `store` keeps, as another worker would."""
-        raise NotImplementedError
 
     def test_one_of_many_savers_wins(
         self, store: AccountStore, reopen: Callable[[], AccountStore]

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from hubspot_sync.models import AccountKey, AccountStatus
-from hubspot_sync.testing.contracts._entries import SECOND, entry, keep, names
+from hubspot_sync.testing.contracts._entries import SECOND, AccountStoreFixtures, entry, keep, names
 from hubspot_sync.testing.contracts._samples import (
     ACCOUNT,
     KATHMANDU,
@@ -27,13 +27,8 @@ def waiting(name: str, seconds: int) -> AccountEntry:
     return entry(AccountKey(*name.split("/")), next_sync_at=MOMENT - seconds * SECOND)
 
 
-class TurnsCases:
+class TurnsCases(AccountStoreFixtures):
     """Finds what is due, of each domain in turn."""
-
-    @pytest.fixture
-    def store(self) -> Any:
-        """An empty store."""
-        raise NotImplementedError
 
     def test_nothing_is_due(self, store: Any) -> None:
         """An empty store has nothing that is due."""

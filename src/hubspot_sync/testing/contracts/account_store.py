@@ -31,21 +31,6 @@ if TYPE_CHECKING:
 class AccountStoreContract(SharingCases, TurnsCases, BrowsingCases):
     """Subclass it and override `store` and `reopen`; `away` too if the back end can be away."""
 
-    @pytest.fixture
-    def store(self) -> AccountStore:
-        """An empty store."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def reopen(self) -> Callable[[], AccountStore]:
-        """Opens a second handle on what `store` keeps, as another worker would."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def away(self) -> AccountStore:
-        """A store whose back end cannot be reached."""
-        pytest.skip("this store has no back end that could be away")
-
     def test_absent_is_none(self, store: AccountStore) -> None:
         """Loading what was never saved gives None; deleting it, even twice, does nothing."""
         store.delete(ACCOUNT)
