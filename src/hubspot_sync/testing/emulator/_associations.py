@@ -11,6 +11,7 @@ from hubspot_sync.testing.emulator._failures import bad_request, not_found
 from hubspot_sync.testing.emulator._instants import to_iso
 from hubspot_sync.testing.emulator._objects import (
     batch_error,
+    batch_inputs,
     inline_rows,
     object_type,
     page_size,
@@ -39,7 +40,7 @@ def batch_associations(portal: Portal, request: Request) -> Answer:
     errors: list[dict[str, Any]] = []
     spoiler = BatchSpoiler(portal.mischief, request)
     size = spoiler.page or MAX_EDGES
-    for one in spoiler.inputs(_inputs(request)):
+    for one in spoiler.inputs(batch_inputs(request.json(), MAX_INPUTS)):
         object_id = str(one["id"])
         if not object_id.isdecimal():
             errors.append(_invalid(object_id))
@@ -96,17 +97,6 @@ def _ends(portal: Portal, request: Request) -> tuple[ObjectType, ObjectType]:
         object_type(portal, request.args["object_type"]),
         object_type(portal, request.args["to_type"]),
     )
-
-
-def _inputs(request: Request) -> list[dict[str, Any]]:
-    inputs = request.json().get("inputs")
-    if not isinstance(inputs, list) or not inputs:
-        raise bad_request("inputs must be a list that is not empty")
-    if len(inputs) > MAX_INPUTS:
-        raise bad_request(f"The maximum number of inputs is {MAX_INPUTS}, {len(inputs)} were sent")
-    if not all(isinstance(one, dict) and "id" in one for one in inputs):
-        raise bad_request("every input needs an id")
-    return inputs
 
 
 def _single(

@@ -99,7 +99,8 @@ def batch_read(portal: Portal, request: Request) -> Answer:
     kind = object_type(portal, request.args["object_type"])
     body = request.json()
     _no_history(body.get("propertiesWithHistory") or ())
-    keys = BatchSpoiler(portal.mischief, request).inputs(_input_ids(body))
+    object_ids = [str(one["id"]) for one in batch_inputs(body, MAX_INPUTS)]
+    keys = BatchSpoiler(portal.mischief, request).inputs(object_ids)
     table = portal.table(kind)
     records = table.archived if request.flag("archived") else table.live
     found = _find(portal, kind, records, keys, body.get("idProperty"))
@@ -143,15 +144,20 @@ def _missing(kind: ObjectType, keys: Sequence[str]) -> dict[str, Any]:
     )
 
 
-def _input_ids(body: Mapping[str, Any]) -> list[str]:
+def batch_inputs(body: Mapping[str, Any], most: int) -> list[dict[str, Any]]:
+    """What a batch read asks for.
+
+    Raises:
+        RefusalError: It is nothing, more than *most*, or something without an id.
+    """
     inputs = body.get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise bad_request("inputs must be a list that is not empty")
-    if len(inputs) > MAX_INPUTS:
-        raise bad_request(f"The maximum number of inputs is {MAX_INPUTS}, {len(inputs)} were sent")
+    if len(inputs) > most:
+        raise bad_request(f"The maximum number of inputs is {most}, {len(inputs)} were sent")
     if not all(isinstance(one, dict) and "id" in one for one in inputs):
         raise bad_request("every input needs an id")
-    return [str(one["id"]) for one in inputs]
+    return inputs
 
 
 def _find(
