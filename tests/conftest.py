@@ -1,13 +1,16 @@
-"""A real MongoDB for the tests that ask for one, and a line that says whether it was there."""
+"""Databases for the tests that ask for one, and a line that says whether MongoDB was there."""
 
 from __future__ import annotations
 
 import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
+from hubspot_sync.stores.mongodb import MongoDatabase
+from hubspot_sync.stores.sqlite import SqliteDatabase
 from mongod import Mongod, NoMongoDBError
 
 _OUTCOME = pytest.StashKey[str]()
@@ -50,6 +53,54 @@ def mongodb_uri(request, mongod, _dropping):
     name = f"test_{uuid.uuid4().hex}"
     yield mongod.uri_of(name)
     _dropping(name)
+
+
+@pytest.fixture
+def raw(mongodb_uri, mongodb_client):
+    """The test's database by the bare driver."""
+    return mongodb_client.get_database(mongodb_uri.partition("?")[0].rpartition("/")[2])
+
+
+@pytest.fixture
+def mongodb(raw):
+    """The test's database by a client that tests share."""
+    return MongoDatabase(raw.client, name=raw.name)
+
+
+@pytest.fixture
+def reopened(mongodb_uri):
+    """The test's database by a second client of its own."""
+    with MongoDatabase(mongodb_uri) as second:
+        yield second
+
+
+@pytest.fixture
+def closed_mongodb(mongodb_uri):
+    """A database whose client is closed already."""
+    database = MongoDatabase(mongodb_uri)
+    database.close()
+    return database
+
+
+@pytest.fixture
+def open_file(tmp_path):
+    """Opens the test's SQLite file, once more at each call."""
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(SqliteDatabase(tmp_path / "sync.db"))
+
+
+@pytest.fixture
+def file(open_file):
+    """The test's SQLite file."""
+    return open_file()
+
+
+@pytest.fixture
+def closed_file(open_file):
+    """An SQLite file that is closed already."""
+    database = open_file()
+    database.close()
+    return database
 
 
 def pytest_sessionfinish(session):

@@ -13,7 +13,7 @@ from hubspot_sync.errors import InvariantError
 from hubspot_sync.models import AccountKey, AccountStatus
 from hubspot_sync.stores.memory import MemoryAccountStore, MemoryNonceStore
 from hubspot_sync.stores.mongodb import MongoAccountStore, MongoDatabase, MongoNonceStore
-from hubspot_sync.stores.sqlite import SqliteAccountStore, SqliteDatabase, SqliteNonceStore
+from hubspot_sync.stores.sqlite import SqliteAccountStore, SqliteNonceStore
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.contracts import AccountStoreContract, NonceStoreContract
 from hubspot_sync.testing.contracts._entries import ENTRIES, entry, keep, names
@@ -26,50 +26,6 @@ HOUR = timedelta(hours=1)
 @pytest.fixture
 def clock():
     return ManualClock(MOMENT)
-
-
-@pytest.fixture
-def open_database(tmp_path):
-    opened = []
-
-    def open_one():
-        opened.append(SqliteDatabase(tmp_path / "sync.db"))
-        return opened[-1]
-
-    yield open_one
-    for database in opened:
-        database.close()
-
-
-@pytest.fixture
-def file(open_database):
-    return open_database()
-
-
-@pytest.fixture
-def raw(mongodb_uri, mongodb_client):
-    """The test's database by the bare driver."""
-    return mongodb_client.get_database(mongodb_uri.partition("?")[0].rpartition("/")[2])
-
-
-@pytest.fixture
-def mongodb(raw):
-    return MongoDatabase(raw.client, name=raw.name)
-
-
-@pytest.fixture
-def reopened(mongodb_uri):
-    """A second client of its own."""
-    with MongoDatabase(mongodb_uri) as second:
-        yield second
-
-
-@pytest.fixture
-def closed(mongodb_uri):
-    """A database whose client is closed already."""
-    database = MongoDatabase(mongodb_uri)
-    database.close()
-    return database
 
 
 class TestMemoryAccountStore(AccountStoreContract):
@@ -98,14 +54,12 @@ class TestSqliteAccountStore(AccountStoreContract):
         return SqliteAccountStore(file)
 
     @pytest.fixture
-    def reopen(self, open_database):
-        return lambda: SqliteAccountStore(open_database())
+    def reopen(self, open_file):
+        return lambda: SqliteAccountStore(open_file())
 
     @pytest.fixture
-    def away(self, open_database):
-        database = open_database()
-        database.close()
-        return SqliteAccountStore(database)
+    def away(self, closed_file):
+        return SqliteAccountStore(closed_file)
 
 
 class TestSqliteNonceStore(NonceStoreContract):
@@ -114,14 +68,12 @@ class TestSqliteNonceStore(NonceStoreContract):
         return SqliteNonceStore(file)
 
     @pytest.fixture
-    def reopen(self, open_database):
-        return lambda: SqliteNonceStore(open_database())
+    def reopen(self, open_file):
+        return lambda: SqliteNonceStore(open_file())
 
     @pytest.fixture
-    def away(self, open_database):
-        database = open_database()
-        database.close()
-        return SqliteNonceStore(database)
+    def away(self, closed_file):
+        return SqliteNonceStore(closed_file)
 
 
 class TestMongoAccountStore(AccountStoreContract):
@@ -134,8 +86,8 @@ class TestMongoAccountStore(AccountStoreContract):
         return lambda: MongoAccountStore(reopened)
 
     @pytest.fixture
-    def away(self, closed):
-        return MongoAccountStore(closed)
+    def away(self, closed_mongodb):
+        return MongoAccountStore(closed_mongodb)
 
 
 class TestMongoNonceStore(NonceStoreContract):
@@ -148,8 +100,8 @@ class TestMongoNonceStore(NonceStoreContract):
         return lambda: MongoNonceStore(reopened)
 
     @pytest.fixture
-    def away(self, closed):
-        return MongoNonceStore(closed)
+    def away(self, closed_mongodb):
+        return MongoNonceStore(closed_mongodb)
 
 
 class TestForgetting:

@@ -324,9 +324,7 @@ class Crash(BaseException):
     """The process dies here."""
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("failing_call", [1, 2, 4])
-@pytest.mark.parametrize(
+at_every_step = pytest.mark.parametrize(
     ("part", "method"),
     [
         ("sink", "write"),
@@ -337,6 +335,11 @@ class Crash(BaseException):
         ("checkpointer", "release"),
     ],
 )
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("failing_call", [1, 2, 4])
+@at_every_step
 def test_a_crash_at_any_step_loses_and_repeats_nothing(
     host, emulator, part, method, failing_call, after
 ):
@@ -359,17 +362,7 @@ def test_a_crash_at_any_step_loses_and_repeats_nothing(
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("failing_call", [1, 2])
-@pytest.mark.parametrize(
-    ("part", "method"),
-    [
-        ("sink", "write"),
-        ("checkpointer", "commit"),
-        ("checkpointer", "recall"),
-        ("checkpointer", "load"),
-        ("checkpointer", "acquire"),
-        ("checkpointer", "release"),
-    ],
-)
+@at_every_step
 def test_a_store_that_is_away_for_a_moment_is_waited_for(host, part, method, failing_call, after):
     """The queue holds back the reader meanwhile, and nothing is read twice."""
     away = Unreliable(

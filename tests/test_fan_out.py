@@ -167,10 +167,6 @@ class TestFanOutSinkMongo(ActionSinkContract):
     one_wins = False
 
     @pytest.fixture
-    def raw(self, mongodb_uri, mongodb_client):
-        return mongodb_client.get_database(mongodb_uri.partition("?")[0].rpartition("/")[2])
-
-    @pytest.fixture
     def store(self, raw):
         return _mongodb_pair(MongoDatabase(raw.client, name=raw.name))
 

@@ -17,10 +17,6 @@ from stored import sqlite_rows
 
 class TestExpiry:
     @pytest.fixture
-    def raw(self, mongodb_uri, mongodb_client):
-        return mongodb_client.get_database(mongodb_uri.partition("?")[0].rpartition("/")[2])
-
-    @pytest.fixture
     def database(self, raw):
         return MongoDatabase(raw.client, name=raw.name)
 

@@ -16,7 +16,7 @@ from hubspot_sync.errors import StoreUnavailableError
 from hubspot_sync.models import SinkAnswer
 from hubspot_sync.stores.memory import MemoryRecordSink
 from hubspot_sync.stores.mongodb import MongoDatabase, MongoRecordSink, _upserts
-from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteRecordSink
+from hubspot_sync.stores.sqlite import SqliteRecordSink
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.contracts import ActionSinkContract
 from hubspot_sync.testing.contracts._samples import (
@@ -45,42 +45,6 @@ NEWER = VERSION + 1
 @pytest.fixture
 def clock():
     return ManualClock(FIRST)
-
-
-@pytest.fixture
-def open_database(tmp_path):
-    opened = []
-
-    def open_one():
-        opened.append(SqliteDatabase(tmp_path / "sync.db"))
-        return opened[-1]
-
-    yield open_one
-    for database in opened:
-        database.close()
-
-
-@pytest.fixture
-def file(open_database):
-    return open_database()
-
-
-@pytest.fixture
-def raw(mongodb_uri, mongodb_client):
-    """The test's database by the bare driver."""
-    return mongodb_client.get_database(mongodb_uri.partition("?")[0].rpartition("/")[2])
-
-
-@pytest.fixture
-def mongodb(raw):
-    return MongoDatabase(raw.client, name=raw.name)
-
-
-@pytest.fixture
-def reopened(mongodb_uri):
-    """A second client of its own."""
-    with MongoDatabase(mongodb_uri) as second:
-        yield second
 
 
 class TestMemoryRecordSink(ActionSinkContract):
@@ -124,8 +88,8 @@ class TestSqliteRecordSink(ActionSinkContract):
         return SqliteRecordSink(file)
 
     @pytest.fixture
-    def reopen(self, open_database):
-        return lambda: SqliteRecordSink(open_database())
+    def reopen(self, open_file):
+        return lambda: SqliteRecordSink(open_file())
 
     @pytest.fixture
     def stored(self, file):
@@ -136,10 +100,8 @@ class TestSqliteRecordSink(ActionSinkContract):
         return as_json
 
     @pytest.fixture
-    def away(self, open_database):
-        database = open_database()
-        database.close()
-        return SqliteRecordSink(database)
+    def away(self, closed_file):
+        return SqliteRecordSink(closed_file)
 
 
 class TestMongoRecordSink(ActionSinkContract):

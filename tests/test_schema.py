@@ -220,10 +220,6 @@ def variants(database):
 
 class TestMongoDB:
     @pytest.fixture
-    def raw(self, mongodb_uri, mongodb_client):
-        return mongodb_client.get_database(mongodb_uri.partition("?")[0].rpartition("/")[2])
-
-    @pytest.fixture
     def old(self, raw):
         """A database in version 1, with actions."""
         database = MongoDatabase(raw.client, name=raw.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,11 +25,6 @@ from hubspot_sync.errors import (
     StoreUnavailableError,
 )
 from hubspot_sync.models import (
-    AccountKey,
-    Action,
-    ActionKind,
-    Association,
-    AssociationType,
     Checkpoint,
     Fingerprint,
     SinkAnswer,
@@ -68,30 +63,15 @@ from hubspot_sync.testing.contracts._samples import (
     progress,
     rich_action,
 )
-from stored import variant_in
-from support import from_bson
+from stored import kept_by_mongodb, mongodb_actions
 
 KEYS = EncryptionKeys(EncryptionKeys.generate_key())
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def raw(mongodb_uri, mongodb_client):
-    """The test's database by the bare driver."""
-    name = mongodb_uri.partition("?")[0].rpartition("/")[2]
-    return mongodb_client.get_database(name)
-
-
-@pytest.fixture
-def database(raw):
-    return MongoDatabase(raw.client, name=raw.name)
-
-
-@pytest.fixture
-def reopened(mongodb_uri):
-    """A second client of its own."""
-    with MongoDatabase(mongodb_uri) as second:
-        yield second
+def database(mongodb):
+    return mongodb
 
 
 @pytest.fixture
@@ -103,14 +83,6 @@ def dead():
         uri = f"mongodb://someone:hush@127.0.0.1:{port}/crm?serverSelectionTimeoutMS=20"
         with MongoDatabase(uri) as database:
             yield database
-
-
-@pytest.fixture
-def closed(mongodb_uri):
-    """A database whose client is closed already."""
-    database = MongoDatabase(mongodb_uri)
-    database.close()
-    return database
 
 
 @pytest.fixture
@@ -131,42 +103,6 @@ def fail_inserts(raw):
         raw.client.admin.command("configureFailPoint", "failCommand", mode="off")
 
 
-def association(document: dict[str, Any]) -> Association:
-    types = (AssociationType(**kind) for kind in document["types"])
-    return Association(document["id"], primary=document["primary"], types=tuple(types))
-
-
-def kept_by_mongodb(value: Any) -> Any:
-    """What of a value MongoDB keeps as text: dates without a time, and what its numbers lack."""
-    if type(value) is int and value.bit_length() > 63 and value != -(2**63):
-        return str(value)
-    if isinstance(value, Decimal) and len(value.as_tuple().digits) > 34:
-        return format(value, "f")
-    return value.isoformat() if type(value) is date else value
-
-
-def stored_actions(raw: Any) -> list[Action]:
-    """What is in the collection, as actions; reads the fields like a host would."""
-    options = raw.codec_options.with_options(tz_aware=True)
-    return [
-        Action(
-            account=AccountKey(document["domain_id"], document["account_id"]),
-            object_type=document["object_type"],
-            object_id=document["object_id"],
-            kind=ActionKind(document["kind"]),
-            version=document["version"],
-            variant=variant_in(document["_id"]),
-            occurred_at=document["occurred_at"],
-            properties={name: from_bson(value) for name, value in document["properties"].items()},
-            associations={
-                name: tuple(map(association, documents))
-                for name, documents in document["associations"].items()
-            },
-        )
-        for document in raw.get_collection("actions", codec_options=options).find()
-    ]
-
-
 class TestMongoTokenStore(TokenStoreContract):
     @pytest.fixture
     def store(self, database):
@@ -177,8 +113,8 @@ class TestMongoTokenStore(TokenStoreContract):
         return lambda: MongoTokenStore(reopened, KEYS)
 
     @pytest.fixture
-    def away(self, closed):
-        return MongoTokenStore(closed, KEYS)
+    def away(self, closed_mongodb):
+        return MongoTokenStore(closed_mongodb, KEYS)
 
 
 class TestMongoActionSink(ActionSinkContract):
@@ -192,7 +128,7 @@ class TestMongoActionSink(ActionSinkContract):
 
     @pytest.fixture
     def stored(self, raw):
-        return lambda: stored_actions(raw)
+        return lambda: mongodb_actions(raw)
 
     @pytest.fixture
     def as_kept(self):
@@ -214,7 +150,7 @@ class TestMongoAtomicSink(AtomicSinkContract):
 
     @pytest.fixture
     def stored(self, raw):
-        return lambda: stored_actions(raw)
+        return lambda: mongodb_actions(raw)
 
     @pytest.fixture
     def as_kept(self):
@@ -239,8 +175,8 @@ class TestMongoErrorQueue(ErrorQueueContract):
         return lambda: MongoErrorQueue(reopened)
 
     @pytest.fixture
-    def away(self, closed):
-        return MongoErrorQueue(closed)
+    def away(self, closed_mongodb):
+        return MongoErrorQueue(closed_mongodb)
 
 
 class TestMongoCheckpointer(CheckpointerContract):
@@ -253,8 +189,8 @@ class TestMongoCheckpointer(CheckpointerContract):
         return lambda: MongoCheckpointer(reopened)
 
     @pytest.fixture
-    def away(self, closed):
-        return MongoCheckpointer(closed)
+    def away(self, closed_mongodb):
+        return MongoCheckpointer(closed_mongodb)
 
 
 class TestDocuments:
@@ -315,7 +251,7 @@ class TestDocuments:
         answer = MongoActionSink(database).write([action("1"), action("2"), action("3")])
 
         assert {action("2").action_id} == set(answer.refused)
-        assert {"1", "3"} == {kept.object_id for kept in stored_actions(raw)}
+        assert {"1", "3"} == {kept.object_id for kept in mongodb_actions(raw)}
 
     def test_several_strange_actions_in_one_batch(self, database, raw):
         """Each is refused for its own reason."""
@@ -332,14 +268,14 @@ class TestDocuments:
             next(word for word in ("text", "16 MiB", "64 bits") if word in reason)
             for reason in reasons
         ] == ["text", "16 MiB", "64 bits"]
-        assert [creation("4")] == stored_actions(raw)
+        assert [creation("4")] == mongodb_actions(raw)
 
     def test_a_batch_of_nothing_but_strange_actions(self, database, raw):
         """When all are refused, nothing is left to insert."""
         answer = MongoActionSink(database).write([action("1", properties={"a": "\ud800"})])
 
         assert {action("1").action_id} == set(answer.refused)
-        assert stored_actions(raw) == []
+        assert mongodb_actions(raw) == []
 
     def test_no_secret_is_in_the_database(self, database, raw):
         """Sealed credentials cannot be read; a deleted one leaves no ciphertext."""
@@ -651,7 +587,7 @@ class TestErrors:
         assert SinkAnswer() == sink.write([creation()])
         store.commit(lease, progress(), [Fingerprint(object_id="1", version=1, digest=b"")])
 
-        assert [creation()] == stored_actions(raw)
+        assert [creation()] == mongodb_actions(raw)
         assert progress() == store.load(STREAM)
 
 

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from subprocess import PIPE, Popen
-from typing import Any
 
 import pytest
 
@@ -24,11 +23,6 @@ from hubspot_sync.errors import (
     StoreUnavailableError,
 )
 from hubspot_sync.models import (
-    AccountKey,
-    Action,
-    ActionKind,
-    Association,
-    AssociationType,
     Checkpoint,
     StoredCredentials,
     StreamKey,
@@ -60,7 +54,7 @@ from hubspot_sync.testing.contracts._samples import (
     progress,
     rich_action,
 )
-from stored import variant_in
+from stored import sqlite_actions, sqlite_rows
 from support import as_json
 
 KEYS = EncryptionKeys(EncryptionKeys.generate_key())
@@ -72,62 +66,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def open_database(path):
-    opened = []
-
-    def open_one():
-        opened.append(SqliteDatabase(path))
-        return opened[-1]
-
-    yield open_one
-    for database in opened:
-        database.close()
-
-
-@pytest.fixture
-def database(open_database):
-    return open_database()
-
-
-@pytest.fixture
-def closed(open_database):
-    database = open_database()
-    database.close()
-    return database
-
-
-def read(database: SqliteDatabase, statement: str) -> list[dict[str, Any]]:
-    """The rows of *statement* as dicts."""
-    with database.reading() as connection:
-        found = connection.execute(statement)
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def association(document: dict[str, Any]) -> Association:
-    types = (AssociationType(**kind) for kind in document["types"])
-    return Association(document["id"], primary=document["primary"], types=tuple(types))
-
-
-def stored_actions(database: SqliteDatabase) -> list[Action]:
-    """What is in the table, as actions; reads the columns like a host would."""
-    return [
-        Action(
-            account=AccountKey(row["domain_id"], row["account_id"]),
-            object_type=row["object_type"],
-            object_id=row["object_id"],
-            kind=ActionKind(row["kind"]),
-            version=row["version"],
-            variant=variant_in(row["id"]),
-            occurred_at=MOMENT.fromisoformat(row["occurred_at"].replace("Z", "+00:00")),
-            properties=json.loads(row["properties"]),
-            associations={
-                name: tuple(map(association, documents))
-                for name, documents in json.loads(row["associations"]).items()
-            },
-        )
-        for row in read(database, "SELECT * FROM actions")
-    ]
+def database(file):
+    return file
 
 
 class TestSqliteTokenStore(TokenStoreContract):
@@ -136,12 +76,12 @@ class TestSqliteTokenStore(TokenStoreContract):
         return SqliteTokenStore(database, KEYS)
 
     @pytest.fixture
-    def reopen(self, open_database):
-        return lambda: SqliteTokenStore(open_database(), KEYS)
+    def reopen(self, open_file):
+        return lambda: SqliteTokenStore(open_file(), KEYS)
 
     @pytest.fixture
-    def away(self, closed):
-        return SqliteTokenStore(closed, KEYS)
+    def away(self, closed_file):
+        return SqliteTokenStore(closed_file, KEYS)
 
 
 class TestSqliteActionSink(ActionSinkContract):
@@ -150,20 +90,20 @@ class TestSqliteActionSink(ActionSinkContract):
         return SqliteActionSink(database)
 
     @pytest.fixture
-    def reopen(self, open_database):
-        return lambda: SqliteActionSink(open_database())
+    def reopen(self, open_file):
+        return lambda: SqliteActionSink(open_file())
 
     @pytest.fixture
     def stored(self, database):
-        return lambda: stored_actions(database)
+        return lambda: sqlite_actions(database)
 
     @pytest.fixture
     def as_kept(self):
         return as_json
 
     @pytest.fixture
-    def away(self, closed):
-        return SqliteActionSink(closed)
+    def away(self, closed_file):
+        return SqliteActionSink(closed_file)
 
 
 class TestSqliteErrorQueue(ErrorQueueContract):
@@ -172,12 +112,12 @@ class TestSqliteErrorQueue(ErrorQueueContract):
         return SqliteErrorQueue(database)
 
     @pytest.fixture
-    def reopen(self, open_database):
-        return lambda: SqliteErrorQueue(open_database())
+    def reopen(self, open_file):
+        return lambda: SqliteErrorQueue(open_file())
 
     @pytest.fixture
-    def away(self, closed):
-        return SqliteErrorQueue(closed)
+    def away(self, closed_file):
+        return SqliteErrorQueue(closed_file)
 
 
 class TestSqliteCheckpointer(CheckpointerContract):
@@ -192,16 +132,16 @@ class TestSqliteCheckpointer(CheckpointerContract):
         return SqliteCheckpointer(database, clock=clock)
 
     @pytest.fixture
-    def reopen(self, open_database, clock):
-        return lambda: SqliteCheckpointer(open_database(), clock=clock)
+    def reopen(self, open_file, clock):
+        return lambda: SqliteCheckpointer(open_file(), clock=clock)
 
     @pytest.fixture
     def let_pass(self, clock):
         return clock.advance
 
     @pytest.fixture
-    def away(self, closed):
-        return SqliteCheckpointer(closed)
+    def away(self, closed_file):
+        return SqliteCheckpointer(closed_file)
 
 
 class TestRows:
@@ -210,7 +150,7 @@ class TestRows:
         clock = ManualClock(MOMENT + timedelta(seconds=1))
         SqliteActionSink(database, clock=clock).write([rich_action()])
 
-        (row,) = read(database, "SELECT * FROM actions")
+        (row,) = sqlite_rows(database, "SELECT * FROM actions")
 
         properties = json.loads(row.pop("properties"))
         assert rich_action().properties == properties
@@ -248,7 +188,7 @@ class TestRows:
         answer = SqliteActionSink(database).write([action("1"), large, action("3")])
 
         assert {large.action_id: "it is larger than SQLite takes"} == answer.refused
-        assert [kept.object_id for kept in stored_actions(database)] == ["1", "3"]
+        assert [kept.object_id for kept in sqlite_actions(database)] == ["1", "3"]
 
     def test_no_secret_is_in_the_file(self, database, path):
         """Sealed credentials cannot be found in the file; a deleted one leaves no ciphertext."""
@@ -291,12 +231,12 @@ class TestOpening:
         """A database in memory is one of its own."""
         with SqliteDatabase(":memory:") as database:
             SqliteActionSink(database).write([action()])
-            assert len(stored_actions(database)) == 1
+            assert len(sqlite_actions(database)) == 1
 
     def test_the_file_is_safe_against_power_cuts(self, database):
         """It has a write-ahead log, and every commit is flushed to the disk."""
-        assert read(database, "PRAGMA journal_mode") == [{"journal_mode": "wal"}]
-        assert read(database, "PRAGMA synchronous") == [{"synchronous": 2}]
+        assert sqlite_rows(database, "PRAGMA journal_mode") == [{"journal_mode": "wal"}]
+        assert sqlite_rows(database, "PRAGMA synchronous") == [{"synchronous": 2}]
 
     def test_closing_twice(self, database):
         """Closing again does nothing; a call afterwards says that the file was closed."""
@@ -415,7 +355,7 @@ class TestFaults:
         with pytest.raises(StoreUnavailableError, match="disk is full"):
             sink.write(large)
 
-        assert [creation("1")] == stored_actions(database)
+        assert [creation("1")] == sqlite_actions(database)
         with database.reading() as connection:
             connection.execute("PRAGMA max_page_count = 1000000")
         assert not sink.write(large).repeated
@@ -450,7 +390,7 @@ class TestFaults:
         with pytest.raises(ZeroDivisionError):
             fail()
 
-        assert read(database, "SELECT version FROM schema") == [{"version": 1 + len(STEPS)}]
+        assert sqlite_rows(database, "SELECT version FROM schema") == [{"version": 1 + len(STEPS)}]
 
     def test_every_error_of_the_driver_is_mapped(self):
         """No class of `sqlite3` errors gets out, and none is mapped to the bare root."""
@@ -513,15 +453,15 @@ class TestUrls:
         assert sqlite_path(url) is None
 
 
-def test_one_file_serves_all_stores(path, open_database):
+def test_one_file_serves_all_stores(path, open_file):
     """Token store, sink and checkpointer share one file and do not meet."""
-    database = open_database()
+    database = open_file()
     stream = StreamKey(ACCOUNT, "companies")
     SqliteTokenStore(database, KEYS).save(ACCOUNT, TOKENS, expected_revision=None)
     SqliteActionSink(database).write([creation()])
     SqliteCheckpointer(database).acquire(stream, "a", timedelta(hours=1))
 
-    tables = [row["name"] for row in read(database, "SELECT name FROM sqlite_master")]
+    tables = [row["name"] for row in sqlite_rows(database, "SELECT name FROM sqlite_master")]
 
     assert {"actions", "checkpoints", "fingerprints", "credentials", "schema"} <= set(tables)
     assert repr(path.as_posix()) in repr(database)
