@@ -68,18 +68,16 @@ def _inline(block: Any) -> tuple[Association, ...] | None:
         return ()
     if "paging" in block:
         return None
-    names: dict[str, set[str]] = {}
+    names: dict[str, list[str]] = {}
     try:
         for edge in block.get("results") or ():
-            names.setdefault(str(edge["id"]), set()).add(edge["type"])
+            names.setdefault(str(edge["id"]), []).append(edge["type"])
+        edges = [
+            Association(object_id, *_INLINE_TYPES[frozenset(types)])
+            for object_id, types in names.items()
+        ]
     except (KeyError, TypeError):
         return None
-    edges: list[Association] = []
-    for object_id, types in names.items():
-        meaning = _INLINE_TYPES.get(frozenset(types))
-        if meaning is None:
-            return None
-        edges.append(Association(object_id, *meaning))
     return _in_order(edges)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import http.client
 import io
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -18,6 +18,9 @@ from hubspot_sync._clock import SystemClock
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
+
+# A page of 100 records in two or three reads. At each of them other threads get in between.
+_BUFFER: Final = 64 * 1024
 
 
 def pools_with_deadline(seconds: float) -> dict[str, type[HTTPConnectionPool]]:
@@ -32,7 +35,7 @@ def pools_with_deadline(seconds: float) -> dict[str, type[HTTPConnectionPool]]:
             super().__init__(sock, *args, **kwargs)
             # Real seconds, whatever clock the engine has: a socket knows no other.
             raw = _UntilDeadline(self.fp, sock, seconds, SystemClock().monotonic)
-            self.fp = io.BufferedReader(raw)
+            self.fp = io.BufferedReader(raw, _BUFFER)
 
     class Connection(HTTPConnection):
         response_class = Response
@@ -79,7 +82,9 @@ class _UntilDeadline(io.RawIOBase):
         left = self._ends_at - self._monotonic()
         if left <= 0:
             raise TimeoutError("the answer was not complete in time")
-        self._socket.settimeout(left if self._pause is None else min(left, self._pause))
+        # Seldom needed, and to set it is a system call, at which other threads get in between too.
+        if self._pause is None or left < self._pause:
+            self._socket.settimeout(left)
         raw = cast("io.RawIOBase", self._source.raw)
         return cast("int | None", raw.readinto(buffer))
 

@@ -112,7 +112,9 @@ class WalkPool:
             self._steps.put(_Step(walk=walk, part=part), size=part.size)
             with self._changed:
                 self._not_now.discard(walk)
-                self._changed.notify_all()
+                # Idle threads that wake up for nothing keep the interpreter from the others.
+                if self._candidates():
+                    self._changed.notify_all()
                 if self._ended:
                     return
         with self._changed:
