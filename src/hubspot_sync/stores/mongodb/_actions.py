@@ -12,7 +12,7 @@ from hubspot_sync.models import ActionKind, SinkAnswer
 from hubspot_sync.stores.mongodb._expiry import check_expiry, ensure_expiry
 from hubspot_sync.stores.mongodb._schema import ACTIONS, CREATED_KEYS
 from hubspot_sync.stores.mongodb._unstorable import UnstorableError, encoded, reason_of
-from hubspot_sync.stores.mongodb._values import properties_to_bson, to_long
+from hubspot_sync.stores.mongodb._values import to_long
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,7 @@ def _document(action: Action, texts: tuple[str, str], stored_at: datetime) -> Do
         "kind": kind,
         "version": to_long(action.version),
         "occurred_at": action.occurred_at,
-        "properties": properties_to_bson(action.properties),
+        "properties": action.properties,
         "associations": associations_to_document(action.associations),
         "stored_at": stored_at,
     }

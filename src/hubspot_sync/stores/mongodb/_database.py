@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from datetime import timezone
 from typing import TYPE_CHECKING, Any, Final
 
-from bson.codec_options import CodecOptions
 from pymongo import MongoClient, ReadPreference
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -16,6 +14,7 @@ from pymongo.write_concern import WriteConcern
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.stores.mongodb import _schema
 from hubspot_sync.stores.mongodb._errors import mapped
+from hubspot_sync.stores.mongodb._values import CODEC_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +52,7 @@ class MongoDatabase:
             # Whatever the host's client has by default, what is kept here depends on these.
             self._database = self._client.get_database(
                 name or self._client.get_default_database(_DEFAULT_NAME).name,
-                codec_options=CodecOptions(tz_aware=True, tzinfo=timezone.utc),
+                codec_options=CODEC_OPTIONS,
                 read_preference=ReadPreference.PRIMARY,
                 write_concern=_DURABLE,
                 read_concern=ReadConcern("majority"),

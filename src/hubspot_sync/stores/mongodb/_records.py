@@ -11,7 +11,7 @@ from hubspot_sync._documents import associations_to_document
 from hubspot_sync.models import ActionKind, SinkAnswer
 from hubspot_sync.stores.mongodb._schema import RECORDS
 from hubspot_sync.stores.mongodb._upserts import Outcome, Wanted, store
-from hubspot_sync.stores.mongodb._values import properties_to_bson
+from hubspot_sync.stores.mongodb._values import without_long_integers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -89,7 +89,7 @@ def _document(action: Action, stored_at: datetime) -> dict[str, Any]:
         "variant": Int64(action.variant),
         "created_at": action.occurred_at if action.kind is ActionKind.CREATED else None,
         "modified_at": action.modified_at,
-        "properties": properties_to_bson(action.properties),
+        "properties": without_long_integers(action.properties),
         "associations": associations_to_document(action.associations),
         "first_stored_at": stored_at,
         "last_stored_at": stored_at,

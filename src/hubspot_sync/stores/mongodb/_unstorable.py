@@ -9,6 +9,7 @@ from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
 from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE, DUPLICATE_KEY
+from hubspot_sync.stores.mongodb._values import CODEC_OPTIONS, without_long_integers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ def encoded(document: Mapping[str, Any]) -> RawBSONDocument:
         UnstorableError: It cannot be encoded, or is too large.
     """
     try:
-        content = bson.encode(document)
+        content = _content(document)
     except OverflowError:
         raise UnstorableError("it has a number beyond 64 bits") from None
     except UNENCODABLE:
@@ -41,6 +42,15 @@ def encoded(document: Mapping[str, Any]) -> RawBSONDocument:
     if len(content) > _LARGEST:
         raise UnstorableError("it is larger than 16 MiB, which MongoDB does not take")
     return RawBSONDocument(content)
+
+
+def _content(document: Mapping[str, Any]) -> bytes:
+    try:
+        return bson.encode(document, codec_options=CODEC_OPTIONS)
+    except OverflowError:
+        # Seldom, so nobody looks for long integers before.
+        properties = without_long_integers(document["properties"])
+        return bson.encode({**document, "properties": properties}, codec_options=CODEC_OPTIONS)
 
 
 def reason_against(document: Mapping[str, Any]) -> str | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from bson.codec_options import CodecOptions, TypeEncoder, TypeRegistry
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
 from hubspot_sync._documents import decimal_to_text, integer_or_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from hubspot_sync.models import Value
 
@@ -22,35 +23,17 @@ _DIGITS: Final = 34
 _EXPONENT_BIAS: Final = 6176
 
 
-def properties_to_bson(properties: Mapping[str, Value]) -> dict[str, Any]:
-    """Values by property name as BSON knows them; what does not fit its numbers becomes text."""
-    writer_of = _WRITERS.get
-    document: dict[str, Any] = dict(properties)
-    for name, value in properties.items():
-        # Most values are text, and need not be looked up.
-        if type(value) is not str and (write := writer_of(type(value))) is not None:
-            document[name] = write(value)
-    return document
+def without_long_integers(properties: Mapping[str, Value]) -> dict[str, Any]:
+    """*properties*, with text for the integers that BSON has no number for."""
+    return {
+        name: integer_or_text(value) if isinstance(value, int) else value
+        for name, value in properties.items()
+    }
 
 
 def to_long(number: int) -> int:
     """What the driver writes as a long: it would write what fits into 32 bits as an int."""
     return Int64(number) if -_INT32 <= number < _INT32 else number
-
-
-def _integer(number: int) -> int | str:
-    return to_long(number) if -_INT32 <= number < _INT32 else integer_or_text(number)
-
-
-def _decimal(number: Decimal) -> Decimal128 | str:
-    text = decimal_to_text(number)
-    if len(text) <= _DIGITS and number.is_finite():
-        return _short_decimal(text)
-    try:
-        return Decimal128(number)
-    except ArithmeticError:
-        # More than 34 digits, or an exponent out of range: it would have to be rounded.
-        return text
 
 
 def _short_decimal(text: str) -> Decimal128:
@@ -65,9 +48,34 @@ def _short_decimal(text: str) -> Decimal128:
     return Decimal128.from_bid((sign << 127 | exponent << 113 | significand).to_bytes(16, "little"))
 
 
-# Everything else is the same in BSON: a tuple is an array, a datetime a date.
-_WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
-    int: _integer,
-    Decimal: _decimal,
-    date: date.isoformat,
-}
+class _DecimalEncoder(TypeEncoder):
+    """Lets the driver write a `Decimal` exactly: as text what BSON has no number for."""
+
+    python_type = Decimal
+
+    def transform_python(self, value: Decimal) -> Decimal128 | str:
+        text = decimal_to_text(value)
+        if len(text) <= _DIGITS and value.is_finite():
+            return _short_decimal(text)
+        try:
+            return Decimal128(value)
+        except ArithmeticError:
+            # More than 34 digits, or an exponent out of range: it would have to be rounded.
+            return text
+
+
+class _DateEncoder(TypeEncoder):
+    """Lets the driver write a `date`, as text: BSON knows instants only."""
+
+    python_type = date
+
+    def transform_python(self, value: date) -> str:
+        return value.isoformat()
+
+
+# How the collections read and write. All other values are the same in BSON: a tuple is an array.
+CODEC_OPTIONS: Final[CodecOptions[dict[str, Any]]] = CodecOptions(
+    tz_aware=True,
+    tzinfo=timezone.utc,
+    type_registry=TypeRegistry([_DecimalEncoder(), _DateEncoder()]),
+)
