@@ -7,7 +7,6 @@ hold, the list is followed by its own paging values only, from the beginning, by
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
@@ -156,7 +155,7 @@ class Listing:
     @property
     def _names_fit(self) -> bool:
         """Whether the names of all properties can stand in a URL."""
-        return sum(len(name) + 3 for name in self.subject.names) + _PATH_AND_REST <= _URL_LENGTH
+        return sum(len(name) + 1 for name in self.subject.names) + _PATH_AND_REST <= _URL_LENGTH
 
     def _list(self, after: str | None) -> Reply:
         object_type = self.subject.object_type
@@ -195,7 +194,7 @@ def _density(page: ListPage) -> float:
 def _part(page: ListPage, walk: Walk) -> Part:
     """What of *page* belongs to *walk*, and what is left of it."""
     records, until = page.records, walk.until
-    if until is not None:
+    if until is not None and not (page.ids and page.ids[-1] < until):
         records = tuple(record for record in records if int(record.object_id) < until)
     done = page.after is None or (until is not None and int(page.after) >= until)
     left = () if done else (evolve(walk.id_range, after=page.after),)
@@ -213,7 +212,7 @@ def _checked_ids(rows: Sequence[Any], after: str | None, following: str | None) 
         bounds = (int(after or 0) - 1, *ids, *(() if following is None else (int(following),)))
     except (KeyError, TypeError, ValueError):
         raise OrderNotKeptError("ids or paging values are no numbers") from None
-    if any(later <= earlier for earlier, later in pairwise(bounds)):
+    if list(bounds) != sorted(set(bounds)):
         raise OrderNotKeptError("ids do not rise")
     return ids
 
