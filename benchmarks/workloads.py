@@ -14,6 +14,29 @@ import time
 
 ACCOUNT_ID = "62515"
 ACCESS_TOKEN = "pat-na1-emulator"
+# What both workloads read of each contact: twenty properties, of every type that there is.
+PROPERTIES = (
+    "address",
+    "associatedcompanyid",
+    "city",
+    "closedate",
+    "company",
+    "contract_end",
+    "country",
+    "createdate",
+    "email",
+    "firstname",
+    "hs_email_optout",
+    "hs_lead_status",
+    "hs_object_id",
+    "jobtitle",
+    "lastmodifieddate",
+    "lastname",
+    "lifecyclestage",
+    "phone",
+    "topics_of_interest",
+    "total_revenue",
+)
 
 
 def engine(base_url: str, mongodb_uri: str) -> int:
@@ -26,7 +49,9 @@ def engine(base_url: str, mongodb_uri: str) -> int:
         mongodb_engine,
     )
 
-    contacts = StreamSettings(object_type="contacts", associations=("companies",))
+    contacts = StreamSettings(
+        object_type="contacts", properties=PROPERTIES, associations=("companies",)
+    )
     account = Account(account_id=ACCOUNT_ID, streams=(contacts,))
     hubspot = HubSpotSettings(base_url=base_url, burst_limit=None, search_limit=None)
     with mongodb_engine(mongodb_uri, hubspot=hubspot) as sync_engine:
@@ -56,8 +81,7 @@ def bare(base_url: str, mongodb_uri: str) -> int:
         )
         return orjson.loads(response.data)
 
-    definitions = get("/crm/properties/2026-03/contacts", [])
-    names = ",".join(definition["name"] for definition in definitions["results"])
+    names = ",".join(PROPERTIES)
     after, count, waiting = None, 0, []
     while True:
         query = [("limit", "100"), ("properties", names), ("associations", "companies")]
