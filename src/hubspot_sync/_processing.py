@@ -54,11 +54,11 @@ def digest_of(record: Record | Action) -> bytes:
     An action has the digest of the record that it was made from. Never empty. If it ever comes
     out differently for the same values, the next reconcile pass delivers everything again.
     """
-    values = {
-        name: value
-        for name, value in record.properties.items()
-        if value is not None and name not in _DATES_OF_CHANGE
-    }
+    # A copy that is thinned out takes less time than a new dictionary that grows.
+    values = dict(record.properties)
+    for name, value in record.properties.items():
+        if value is None or name in _DATES_OF_CHANGE:
+            del values[name]
     edges = {
         object_type: _comparable_edges(associations)
         for object_type, associations in record.associations.items()
@@ -98,10 +98,11 @@ def _comparable(value: Any) -> Any:
 
 def _comparable_edges(edges: Sequence[Association]) -> list[tuple[str, list[tuple[str, int]]]]:
     """The other records, each with its types, in one order."""
-    comparable = [
-        (edge.object_id, sorted([(kind.category, kind.type_id) for kind in edge.types]))
-        for edge in edges
-    ]
+    comparable = []
+    for edge in edges:
+        types = [(kind.category, kind.type_id) for kind in edge.types]
+        types.sort()
+        comparable.append((edge.object_id, types))
     comparable.sort()
     return comparable
 

@@ -53,9 +53,12 @@ def read_inline(row: Any, to_object_types: Sequence[str]) -> dict[str, tuple[Ass
     The others have no key; they have to be read in a batch.
     """
     blocks = row.get("associations") or {}
-    return {
-        name: edges for name in to_object_types if (edges := _inline(blocks.get(name))) is not None
-    }
+    found: dict[str, tuple[Association, ...]] = {}
+    for name in to_object_types:
+        edges = _inline(blocks[name]) if name in blocks else ()
+        if edges is not None:
+            found[name] = edges
+    return found
 
 
 def _inline(block: Any) -> tuple[Association, ...] | None:
@@ -72,10 +75,10 @@ def _inline(block: Any) -> tuple[Association, ...] | None:
     try:
         for edge in block.get("results") or ():
             names.setdefault(str(edge["id"]), []).append(edge["type"])
-        edges = [
-            Association(object_id, *_INLINE_TYPES[frozenset(types)])
-            for object_id, types in names.items()
-        ]
+        edges: list[Association] = []
+        for object_id, types in names.items():
+            primary, kinds = _INLINE_TYPES[frozenset(types)]
+            edges.append(Association(object_id, primary, kinds))
     except (KeyError, TypeError):
         return None
     return _in_order(edges)

@@ -62,15 +62,16 @@ class Conversion:
             if sent is None:
                 continue
             text = sent if isinstance(sent, str) else _as_text(sent)
-            reading = reading_of(name)
-            if reading is None or not text:
-                values[name] = text or None
-                continue
-            try:
-                values[name] = reading(text)
-            except _MISFITS:
+            if not text:
+                values[name] = None
+            elif (reading := reading_of(name)) is not None:
+                try:
+                    values[name] = reading(text)
+                except _MISFITS:
+                    values[name] = text
+                    unconverted += (name,)
+            elif text is not sent:
                 values[name] = text
-                unconverted += (name,)
         return values, unconverted
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timezone
 from typing import TYPE_CHECKING, Any, Final
 
 from pymongo.errors import BulkWriteError
@@ -82,6 +83,8 @@ def encoded_actions(
     Each is encoded as soon as it is made. Dictionaries that waited for the whole batch would be
     gone through by the garbage collector again and again, which takes as long as the encoding.
     """
+    # The driver would ask an aware one for its zone with each document.
+    stored_at = stored_at.astimezone(timezone.utc).replace(tzinfo=None)
     texts: dict[tuple[str, bool], tuple[str, str]] = {}
     documents: list[RawBSONDocument] = []
     refused: dict[str, str] = {}
