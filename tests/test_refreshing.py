@@ -229,28 +229,6 @@ class TestNothingIsLost:
         assert kept(host).refresh_token == "changed"
         assert kept(host).access_token == "new"
 
-    def test_it_is_saved_when_the_store_is_back(self, host, emulator, clock):
-        """Even where the store stays away longer than one call is tried."""
-        source = host.source()
-        save, refused = host.tokens.save, []
-
-        def away(account, credentials, **rest):
-            if credentials.access_token and len(refused) < 20:
-                refused.append(credentials.access_token)
-                raise StoreUnavailableError("away")
-            return save(account, credentials, **rest)
-
-        host.tokens.save = away
-        for _ in range(5):
-            try:
-                source.identify()
-            except StoreUnavailableError:
-                continue
-
-        assert len(refused) == 20
-        assert set(refused) == {kept(host).access_token}
-        assert refreshes(emulator) == 1
-
     def test_who_connects_anew_meanwhile_is_not_overwritten(self, host, emulator, clock):
         """The new tokens count, and are used at once."""
         emulator.faults.add(Fault(route="oauth", status=503))
@@ -365,3 +343,245 @@ class TestNothingIsLost:
 
         with pytest.raises(ConfigurationError, match="were removed"):
             source.identify()
+
+
+class Outage:
+    """A token store that does not take new tokens, or takes nothing at all, while it is away."""
+
+    def __init__(self, host):
+        self.tokens = host.tokens
+        self.refused = []
+        self.away = self.silent = False
+        self.save, self.load = host.tokens.save, host.tokens.load
+        host.tokens.save, host.tokens.load = self._save, self._load
+
+    def _save(self, account, credentials, **rest):
+        claims = getattr(credentials, "refreshing_until", None) is not None
+        if self.silent or (self.away and not claims):
+            self.refused.append(credentials.access_token)
+            raise StoreUnavailableError("the disk is full")
+        return self.save(account, credentials, **rest)
+
+    def _load(self, account):
+        if self.silent:
+            raise StoreUnavailableError("the disk is full")
+        return self.load(account)
+
+
+class TestTheStoreIsAway:
+    """The only refresh token that is good is in the memory of one process, and must not be lost."""
+
+    @pytest.fixture
+    def emulator(self, clock):
+        with HubSpotEmulator(
+            contacts=1,
+            clock=clock,
+            access_token_lifetime=LIFETIME,
+            rotate_refresh_tokens=True,
+        ) as emulator:
+            yield emulator
+
+    @pytest.fixture
+    def factory(self, host):
+        return host.source_factory()
+
+    @pytest.fixture
+    def open_source(self, host, factory):
+        def opened(stop=None):
+            return factory(ACCOUNT, stop=stop or threading.Event(), notify=host.recorder.notify)
+
+        return opened
+
+    @pytest.fixture
+    def outage(self, host):
+        return Outage(host)
+
+    def test_saving_is_tried_patiently(self, host, emulator, clock, outage, open_source):
+        """With short waits, so that no other worker is there first."""
+        outage.away = True
+        clock.meanwhile = lambda: setattr(outage, "away", len(clock.waits) < 8)
+
+        open_source().identify()
+
+        assert outage.refused == [kept(host).access_token] * 8
+        assert max(clock.waits) <= 5
+        assert kept(host).refresh_token == emulator.refresh_token
+
+    def test_a_run_goes_on_with_what_it_bought(self, host, emulator, clock, outage, open_source):
+        """And tries by the way to save it, without a wait, until the store is back."""
+        source = open_source()
+        outage.away = True
+        source.identify()
+        waited, tried = len(clock.waits), len(outage.refused)
+
+        for _ in range(4):
+            clock.advance(3)
+            source.identify()
+        assert len(outage.refused) == tried + 2
+        outage.away = False
+        clock.advance(5)
+        source.identify()
+
+        assert len(clock.waits) == waited
+        assert kept(host).refresh_token == emulator.refresh_token
+        assert refreshes(emulator) == 1
+
+    def test_the_end_of_a_run_saves_it(self, host, emulator, clock, outage, open_source):
+        """As patiently as at first."""
+        source = open_source()
+        outage.away = True
+        source.identify()
+        ended = len(clock.waits)
+        clock.meanwhile = lambda: setattr(outage, "away", len(clock.waits) < ended + 5)
+        source.close()
+
+        assert kept(host).refresh_token == emulator.refresh_token
+
+    def test_the_next_run_saves_it_before_it_buys(
+        self, host, emulator, clock, outage, open_source, caplog
+    ):
+        """What is stored would be refused; the log says what is at stake."""
+        source = open_source()
+        outage.away = True
+        source.identify()
+        source.close()
+        assert "the token store did not take the new one" in caplog.records[-1].message
+        assert caplog.records[-1].levelname == "ERROR"
+        outage.away = False
+        clock.advance(LIFETIME)
+
+        source = open_source()
+        source.identify()
+
+        assert refreshes(emulator) == 2
+        assert {call.status for call in emulator.calls} == {200}
+        assert kept(host).refresh_token == emulator.refresh_token
+
+    def test_stopping_ends_the_wait_and_loses_nothing(
+        self, host, emulator, clock, outage, open_source, caplog
+    ):
+        """The run ends at once; the next one in this process saves."""
+        stop = threading.Event()
+        source = open_source(stop)
+        outage.away = True
+        clock.meanwhile = stop.set
+
+        with pytest.raises(StopRequested):
+            source.identify()
+        source.close()
+        assert len(clock.waits) == 1
+        assert len(outage.refused) == 3
+        assert "stopped while the token store was away" in caplog.records[-1].message
+        outage.away = False
+        open_source().identify()
+
+        assert refreshes(emulator) == 1
+        assert kept(host).refresh_token == emulator.refresh_token
+
+    def test_when_even_that_access_token_ends_the_run_does(
+        self, host, emulator, clock, outage, open_source
+    ):
+        """Nothing more is bought; the error says what to do, and no secret."""
+        source = open_source()
+        outage.away = True
+        source.identify()
+        clock.advance(LIFETIME)
+
+        with pytest.raises(StoreUnavailableError) as caught:
+            source.identify()
+
+        message = str(caught.value)
+        assert "HubSpot changed the account's refresh token" in message
+        assert "let this process sync the account once more before it ends" in message
+        assert "connect the account anew" in message
+        assert "the disk is full" in message
+        assert emulator.refresh_token not in message
+        assert caught.value.account == str(ACCOUNT.key)
+        assert refreshes(emulator) == 1
+
+    def test_a_refresh_token_that_stays_is_at_no_risk(
+        self, host, emulator, clock, outage, open_source, caplog
+    ):
+        """So nobody is alarmed."""
+        emulator.rotate_refresh_tokens = False
+        source = open_source()
+        outage.away = True
+        source.identify()
+        source.close()
+
+        assert caplog.records[-1].levelname == "WARNING"
+        assert "the token store did not take a new access token" in caplog.records[-1].message
+
+    def test_the_old_access_token_serves_as_long_as_it_lasts(
+        self, host, emulator, clock, outage, open_source
+    ):
+        """Where nothing can be bought because the claim cannot be written."""
+        bought(host)
+        source = open_source()
+        outage.silent = True
+        clock.advance(LIFETIME - timedelta(seconds=50))
+        source.identify()
+        clock.advance(30)
+        source.identify()
+        assert refreshes(emulator) == 1
+        clock.advance(20)
+
+        with pytest.raises(StoreUnavailableError, match="the disk is full"):
+            source.identify()
+
+    def test_tokens_that_are_removed_meanwhile_stay_removed(
+        self, host, emulator, clock, outage, open_source
+    ):
+        """Who disconnects the account means it."""
+        source = open_source()
+        outage.away = True
+        source.identify()
+        outage.away = False
+        host.tokens.delete(ACCOUNT.key)
+        clock.advance(5)
+
+        with pytest.raises(ConfigurationError, match="were removed"):
+            source.identify()
+        source.close()
+
+        assert host.tokens.load(ACCOUNT.key) is None
+
+    def test_who_connects_anew_meanwhile_counts(self, host, emulator, clock, outage, open_source):
+        """What was bought before is forgotten."""
+        source = open_source()
+        outage.away = True
+        source.identify()
+        outage.away = False
+        renewed = OAuthTokens(
+            refresh_token="of the new consent",
+            access_token=emulator.access_token,
+            expires_at=clock.now() + LIFETIME,
+        )
+        keep(host, renewed)
+        clock.advance(5)
+        source.identify()
+        source.close()
+
+        assert kept(host) == renewed
+
+    def test_another_worker_waits_for_who_bought(self, host, emulator, clock, outage, open_source):
+        """A claim that ran out in an outage may have bought, so a refusal waits some seconds."""
+        first = open_source()
+        outage.away = True
+        first.identify()
+        outage.away = False
+        clock.advance(30)
+        clock.meanwhile = first.close
+
+        assert host.source().identify().account_id == "62515"
+        assert kept(host).refresh_token == emulator.refresh_token
+        assert [call.status for call in emulator.calls if call.route == "oauth"] == [200, 400]
+
+    def test_a_worker_that_died_is_not_waited_for_for_long(self, host, emulator, clock):
+        """The refusal counts some seconds later."""
+        keep(host, OAuthTokens(refresh_token="used up", refreshing_until=clock.now() - LIFETIME))
+
+        with pytest.raises(AuthorizationRevokedError):
+            host.source().identify()
+
+        assert sum(clock.waits) == 10

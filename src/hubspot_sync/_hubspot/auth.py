@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hubspot_sync._hubspot.refreshing import oauth_tokens
+from hubspot_sync.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
@@ -29,6 +30,9 @@ class Authorizer(Protocol):
     def renew(self, rejected: str) -> bool:
         """Get a new access token because HubSpot rejected *rejected*; False where none can be."""
 
+    def close(self) -> None:
+        """Leave nothing behind that only this one knows; no access token is wanted any more."""
+
 
 class StaticAuthorizer:
     """Sends the same access token with every call.
@@ -48,11 +52,15 @@ class StaticAuthorizer:
         """Never possible."""
         return False
 
+    def close(self) -> None:
+        """Nothing to do."""
+
 
 class OAuthAuthorizer:
     """Refreshes an account's access token ahead of its end, once among all threads and processes.
 
-    While it is refreshed, the others go on with the old one as long as that lasts.
+    While it is refreshed, the others go on with the old one as long as that lasts. While the token
+    store is away, all do, with what was bought and could not be stored as well.
 
     Args:
         stored: The account's tokens as the store gave them out.
@@ -72,13 +80,17 @@ class OAuthAuthorizer:
     def access_token(self) -> str:
         """The access token, refreshed first when its time is nearly up."""
         tokens = self._tokens
-        if not self._is_due(tokens):
+        if not self._is_due(tokens) and not self._refresher.owes:
             return tokens.access_token or ""
         # One thread sees to it; the others wait for it only when they have to.
         if not self._lock.acquire(blocking=not self._lasts(tokens)):
             return tokens.access_token or ""
         try:
             return self._refreshed().access_token or ""
+        except StoreUnavailableError:
+            if not self._lasts(self._tokens):
+                raise
+            return self._tokens.access_token or ""
         finally:
             self._lock.release()
 
@@ -89,9 +101,14 @@ class OAuthAuthorizer:
             self._refreshed()
             return True
 
+    def close(self) -> None:
+        """Store what was bought and could not be stored."""
+        with self._lock:
+            self._refresher.finish()
+
     def _refreshed(self) -> OAuthTokens:
         """The newest tokens, with an access token that is good, or that lasts for now."""
-        if self._is_due(self._tokens):
+        if self._is_due(self._tokens) or self._refresher.owes:
             self._tokens = self._refresher.newer(is_due=self._is_due, lasts=self._lasts)
         return self._tokens
 

@@ -165,8 +165,11 @@ class HubSpotClient:
         return self._calls.by_endpoint()
 
     def close(self) -> None:
-        """Close the connections."""
-        self._transport.close()
+        """Store tokens that are not stored yet, and close the connections."""
+        try:
+            self._authorizer.close()
+        finally:
+            self._transport.close()
 
     def _authorized(self, call: Call) -> Reply:
         """One try; when HubSpot rejects the access token, again with a new one."""

@@ -1,4 +1,7 @@
-"""Opens accounts: what outlives a run (limits, definitions, HubSpot's time) is kept here."""
+"""Opens accounts: what outlives a run is kept here.
+
+These are limits, definitions, HubSpot's time, and tokens that no store has taken yet.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from hubspot_sync._hubspot.paths import paths_for
 from hubspot_sync._hubspot.properties import DefinitionCache
 from hubspot_sync._hubspot.reader import HubSpotSource
 from hubspot_sync._hubspot.refreshing import Refresher
+from hubspot_sync._hubspot.saving import UnsavedTokens
 from hubspot_sync._hubspot.server_clock import ServerClock
 from hubspot_sync._hubspot.token_endpoint import TokenEndpoint, token_window
 from hubspot_sync._hubspot.transport import Transport
@@ -64,6 +68,7 @@ class HubSpotConnector:
         )
         self._limiters = LimiterShelf(self._new_limiter, clock)
         self._token_window = token_window(clock)
+        self._unsaved = UnsavedTokens()
 
     def __call__(
         self, account: Account, *, stop: threading.Event, notify: Callable[[Event], None]
@@ -93,7 +98,11 @@ class HubSpotConnector:
                 on_retry=_telling(notify, account.key),
             )
             refresher = Refresher(
-                account=account.key, store=self._tokens, endpoint=endpoint, retrier=retrier
+                account=account.key,
+                store=self._tokens,
+                endpoint=endpoint,
+                retrier=retrier,
+                unsaved=self._unsaved,
             )
             authorizer = OAuthAuthorizer(stored=stored, refresher=refresher, clock=self._clock)
         paths = paths_for(self._settings.api_version)

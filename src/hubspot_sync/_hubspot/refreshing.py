@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
+from hubspot_sync._hubspot.saving import Bought, TokenSaver, is_same
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     ConfigurationError,
     RetryableError,
     RevisionConflictError,
+    StoreUnavailableError,
     WrongAccountError,
 )
 from hubspot_sync.models import OAuthTokens
@@ -25,6 +27,7 @@ from hubspot_sync.models import OAuthTokens
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hubspot_sync._hubspot.saving import UnsavedTokens
     from hubspot_sync._hubspot.token_endpoint import TokenEndpoint
     from hubspot_sync._retry import Retrier
     from hubspot_sync.interfaces import TokenStore
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 # Longer than the token endpoint takes, a few retries included.
 _CLAIM: Final = timedelta(seconds=30)
+# Longer than who bought waits between two tries to store it.
+_GRACE: Final = timedelta(seconds=10)
 _FIRST_LOOK_SECONDS: Final = 0.05
 _LONGEST_LOOK_SECONDS: Final = 1.0
 
@@ -45,24 +50,42 @@ class Refresher:
         account: The account.
         store: Where all workers find its tokens.
         endpoint: Sells new ones.
-        retrier: Waits, and saves again what a store did not take for now.
+        retrier: Waits.
+        unsaved: What was bought and could not be stored yet; outlives the run.
     """
 
     def __init__(
-        self, *, account: AccountKey, store: TokenStore, endpoint: TokenEndpoint, retrier: Retrier
+        self,
+        *,
+        account: AccountKey,
+        store: TokenStore,
+        endpoint: TokenEndpoint,
+        retrier: Retrier,
+        unsaved: UnsavedTokens,
     ) -> None:
         self._account = account
         self._store = store
         self._endpoint = endpoint
         self._retrier = retrier
         self._clock = retrier.clock
-        # What was bought for which tokens, and could not be saved yet.
-        self._unsaved: tuple[OAuthTokens, OAuthTokens] | None = None
+        self._saver = TokenSaver(account=account, store=store, retrier=retrier, unsaved=unsaved)
+
+    @property
+    def owes(self) -> bool:
+        """Whether it is time to try once more to store what was bought."""
+        return self._saver.is_due
+
+    def finish(self) -> None:
+        """Store what was bought, as far as it is not, at the end of a run."""
+        self._saver.finish()
 
     def newer(
         self, *, is_due: Callable[[OAuthTokens], bool], lasts: Callable[[OAuthTokens], bool]
     ) -> OAuthTokens:
-        """Tokens that are not due, or that still last while another worker refreshes them.
+        """Tokens that are not due, or that still last while they cannot be had from the store.
+
+        That is while another worker refreshes them, and while the store does not take those that
+        were bought here. Nothing is bought before these are stored.
 
         Raises:
             AuthorizationRevokedError: The refresh token is not accepted any more.
@@ -71,8 +94,11 @@ class Refresher:
             StopRequested: The run was stopped while another worker refreshed.
             WrongAccountError: The tokens are another HubSpot account's.
         """
-        if self._unsaved is not None:
-            self._keep(*self._unsaved)
+        owed = self._saver.owed
+        if owed is not None:
+            kept = self._keep(owed, lasts)
+            if kept is not None and (self._saver.owed is not None or not is_due(kept)):
+                return kept
         patience = _CLAIM.total_seconds()
         look = _FIRST_LOOK_SECONDS
         while True:
@@ -81,7 +107,7 @@ class Refresher:
             if not is_due(tokens):
                 return tokens
             if patience <= 0 or not self._is_claimed(tokens):
-                bought = self._claim_and_buy(stored)
+                bought = self._claim_and_buy(stored, lasts)
                 if bought is not None:
                     return bought
                 patience = _CLAIM.total_seconds()
@@ -96,7 +122,9 @@ class Refresher:
         until = tokens.refreshing_until
         return until is not None and self._clock.now() < until
 
-    def _claim_and_buy(self, stored: StoredCredentials) -> OAuthTokens | None:
+    def _claim_and_buy(
+        self, stored: StoredCredentials, lasts: Callable[[OAuthTokens], bool]
+    ) -> OAuthTokens | None:
         """New tokens, or None when somebody else stored some and there is something to read."""
         tokens = oauth_tokens(stored)
         claim = evolve(tokens, refreshing_until=self._clock.now() + _CLAIM)
@@ -108,13 +136,13 @@ class Refresher:
             bought = self._buy(tokens)
         except AuthorizationRevokedError:
             self._give_up(claimed, tokens)
-            if _is_other(oauth_tokens(self._load()), tokens):
+            if self._is_replaced(tokens):
                 return None  # bought or connected anew in the meantime
             raise
         except BaseException:
             self._give_up(claimed, tokens)
             raise
-        return self._keep(tokens, bought, claimed.revision)
+        return self._keep(Bought(tokens=bought, before=tokens), lasts, claimed.revision)
 
     def _buy(self, tokens: OAuthTokens) -> OAuthTokens:
         answer = self._endpoint.refresh(tokens)
@@ -127,35 +155,28 @@ class Refresher:
         return answer.tokens
 
     def _keep(
-        self, before: OAuthTokens, bought: OAuthTokens, revision: int | None = None
+        self, bought: Bought, lasts: Callable[[OAuthTokens], bool], revision: int | None = None
     ) -> OAuthTokens | None:
-        """Store what was bought; None where somebody stored other tokens, which count then.
+        """Store what was bought; None where somebody stored other tokens, which count then."""
+        try:
+            return bought.tokens if self._saver.save(bought, revision) else None
+        except StoreUnavailableError:
+            if not lasts(bought.tokens):
+                raise
+            return bought.tokens
 
-        A refresh token that HubSpot changed must not get lost, so this is tried as patiently as a
-        call, and before everything else the next time.
+    def _is_replaced(self, tokens: OAuthTokens) -> bool:
+        """Whether others than *tokens*, which HubSpot refused, are stored.
+
+        A claim that nobody gave back may be of a worker that bought while the store was away.
         """
-        self._unsaved = (before, bought)
-        kept = self._retrier.call(
-            lambda: self._save(before, bought, revision), on_retry=lambda *_: None
-        )
-        self._unsaved = None
-        return kept
-
-    def _save(
-        self, before: OAuthTokens, bought: OAuthTokens, revision: int | None
-    ) -> OAuthTokens | None:
-        while True:
-            if revision is None:
-                stored = self._load()
-                if _is_other(oauth_tokens(stored), before):
-                    return None
-                revision = stored.revision
-            try:
-                self._store.save(self._account, bought, expected_revision=revision)
-            except RevisionConflictError:
-                revision = None
-            else:
-                return bought
+        patience = 0.0 if tokens.refreshing_until is None else _GRACE.total_seconds()
+        while is_same(oauth_tokens(self._load()), tokens):
+            if patience <= 0:
+                return False
+            self._clock.sleep(_LONGEST_LOOK_SECONDS, self._retrier.stop)
+            patience -= _LONGEST_LOOK_SECONDS
+        return True
 
     def _give_up(self, claimed: StoredCredentials, tokens: OAuthTokens) -> None:
         """Let others try; where this fails, the claim's own end does it."""
@@ -183,9 +204,3 @@ def oauth_tokens(stored: StoredCredentials) -> OAuthTokens:
     if not isinstance(stored.credentials, OAuthTokens):
         raise ConfigurationError("static credentials cannot be refreshed")
     return stored.credentials
-
-
-def _is_other(tokens: OAuthTokens, before: OAuthTokens) -> bool:
-    """Whether *tokens* are others than *before*, whoever has the claim to them."""
-    known = (before.refresh_token, before.access_token)
-    return (tokens.refresh_token, tokens.access_token) != known
