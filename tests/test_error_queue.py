@@ -376,6 +376,51 @@ def test_a_redrive_says_what_ended_it():
     assert list(setting.queued) == ["2"]
 
 
+class Gone:
+    """An error queue that cannot say what it has for a number of times."""
+
+    def __init__(self, queue, times):
+        self._queue = queue
+        self.left = times
+
+    def __getattr__(self, name):
+        return getattr(self._queue, name)
+
+    def count(self, selection):
+        if self.left:
+            self.left -= 1
+            raise StoreUnavailableError("failover")
+        return self._queue.count(selection)
+
+
+def test_a_redrive_waits_for_an_error_queue_that_is_away(caplog):
+    """Already when it asks what there is; for as long as for any other store."""
+    setting = Setting([THREE])
+    setting.sync(sink=setting.refusing("2"))
+    tries = SETTINGS.store_tries
+    queue = Gone(setting.queue, tries - 1)
+
+    assert setting.engine(error_queue=queue).redrive(ACCOUNT).counts.delivered == 1
+    assert [one.levelname for one in caplog.records] == ["WARNING"] * (tries - 1)
+    assert "try 1 to ask the error queue failed" in caplog.records[0].message
+    queue.left = tries
+    with pytest.raises(StoreUnavailableError, match="failover"):
+        setting.engine(error_queue=queue).redrive(ACCOUNT)
+    assert queue.left == 0
+
+
+def test_stopping_ends_the_wait_for_the_error_queue():
+    """Which streams there are is not known then, so there is no report."""
+    setting = Setting([THREE])
+    engine = setting.engine(error_queue=Gone(setting.queue, 2))
+    engine.stop()
+
+    with pytest.raises(StoreUnavailableError, match="while the error queue was away") as caught:
+        engine.redrive(ACCOUNT)
+
+    assert caught.value.account == str(ACCOUNT.key)
+
+
 def test_an_engine_that_was_stopped_redrives_nothing():
     """And an engine without an error queue has nothing to redrive."""
     setting = Setting([THREE])

@@ -306,7 +306,8 @@ class SyncEngine:
 
         Raises:
             ConfigurationError: The engine has no error queue.
-            StoreUnavailableError: The error queue is away.
+            StoreUnavailableError: The error queue stays away; nothing was done. What goes away
+                later on is in the report.
         """
         self._check_open()
         selection = FailureSelection(

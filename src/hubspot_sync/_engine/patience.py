@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from attrs import frozen
 
+from hubspot_sync._clock import StopRequested
+from hubspot_sync.errors import StoreUnavailableError
 from hubspot_sync.models import StoreRetried
 
 if TYPE_CHECKING:
@@ -14,9 +17,11 @@ if TYPE_CHECKING:
 
     from hubspot_sync._retry import Retrier
     from hubspot_sync.errors import RetryableError
-    from hubspot_sync.models import Event, StreamKey
+    from hubspot_sync.models import AccountKey, Event, StreamKey
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("hubspot_sync")
 
 
 @frozen(kw_only=True)
@@ -43,3 +48,30 @@ class Patience:
             self.notify(StoreRetried(stream=stream, attempt=attempt, wait=wait, reason=str(error)))
 
         return self.retrier.call(function, on_retry=on_retry)
+
+    def begin(self, account: AccountKey, store: str, function: Callable[[], T]) -> T:
+        """Give the result of *function*, without which nothing of *account* can be done yet.
+
+        Args:
+            account: The account.
+            store: What is asked, in words.
+            function: What to try; no stream is known yet, so the log is told of retries.
+
+        Raises:
+            StoreUnavailableError: The store stayed away, or the run was stopped while it was.
+        """
+
+        def log(attempt: int, wait: timedelta, error: RetryableError) -> None:
+            _logger.warning(
+                "%s: try %d to ask %s failed, again in %s: %s",
+                *(account, attempt, store, wait, error),
+            )
+
+        try:
+            return self.retrier.call(function, on_retry=log)
+        except StopRequested:
+            raise StoreUnavailableError(
+                f"the run was stopped while {store} was away; nothing was done, run again when it "
+                "is back",
+                account=str(account),
+            ) from None

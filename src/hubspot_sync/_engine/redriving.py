@@ -39,12 +39,18 @@ class AccountRedrive:
         self._owner = owner
 
     def run(self) -> RedriveReport:
-        """Try all that fit, and report."""
+        """Try all that fit, and report.
+
+        Raises:
+            StoreUnavailableError: The error queue stays away; nothing was done.
+        """
         started = self._parts.clock.monotonic()
         account = self._selection.account
+        waiting = self._parts.patience.begin(
+            account, "the error queue", lambda: self._queue.count(self._selection)
+        )
         reports = tuple(
-            self._stream(StreamKey(account, object_type))
-            for object_type in sorted(self._queue.count(self._selection))
+            self._stream(StreamKey(account, object_type)) for object_type in sorted(waiting)
         )
         duration = timedelta(seconds=self._parts.clock.monotonic() - started)
         return RedriveReport(account=account, streams=reports, duration=duration)

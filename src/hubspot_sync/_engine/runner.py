@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.account_run import AccountRun
 from hubspot_sync._engine.parts import Parts, StoringParts
 from hubspot_sync._engine.patience import Patience
 from hubspot_sync._engine.redriving import AccountRedrive
 from hubspot_sync._ownership import new_owner_name
 from hubspot_sync._retry import Retrier, RetryPolicy
-from hubspot_sync.errors import ConfigurationError, StoreUnavailableError
+from hubspot_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync.errors import RetryableError
     from hubspot_sync.interfaces import (
         ActionSink,
         Checkpointer,
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
         SyncSettings,
     )
 
-_logger = logging.getLogger("hubspot_sync")
 _LONGEST_STORE_WAIT: Final = timedelta(seconds=30)
 
 
@@ -100,7 +96,7 @@ class Runner:
 
         Raises:
             ConfigurationError: There is no error queue.
-            StoreUnavailableError: The error queue is away.
+            StoreUnavailableError: The error queue stays away; nothing was done.
         """
         return AccountRedrive(
             parts=StoringParts(**self._storing(stop)),
@@ -128,22 +124,14 @@ class Runner:
 
     def _opened(self, account: Account, stop: threading.Event) -> Source:
         """The account, opened; a token store that is away is waited for."""
+        return self._patience(stop).begin(
+            account.key,
+            "the token store",
+            lambda: self.open_source(account, stop=stop, notify=self.notify),
+        )
 
-        def log(attempt: int, wait: timedelta, error: RetryableError) -> None:
-            _logger.warning(
-                "%s: try %d to open it failed, again in %s: %s", account.key, attempt, wait, error
-            )
-
-        try:
-            return self.store_retrier(stop).call(
-                lambda: self.open_source(account, stop=stop, notify=self.notify), on_retry=log
-            )
-        except StopRequested:
-            raise StoreUnavailableError(
-                "the run was stopped while the token store was away; nothing was done, run again "
-                "when it is back",
-                account=str(account.key),
-            ) from None
+    def _patience(self, stop: threading.Event) -> Patience:
+        return Patience(retrier=self.store_retrier(stop), notify=self.notify)
 
     def _storing(self, stop: threading.Event) -> dict[str, Any]:
         """What `StoringParts` is made of."""
@@ -153,7 +141,7 @@ class Runner:
             "error_queue": self.error_queue,
             "validators": self.validators,
             "settings": self.settings,
-            "patience": Patience(retrier=self.store_retrier(stop), notify=self.notify),
+            "patience": self._patience(stop),
             "clock": self.clock,
             "stop": stop,
             "notify": self.notify,
