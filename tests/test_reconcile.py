@@ -8,7 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from hubspot_sync import ActionKind, SinkAnswer, StreamStatus, SyncSettings
+from hubspot_sync import (
+    ActionKind,
+    SinkAnswer,
+    StoreUnavailableError,
+    StreamStatus,
+    SyncSettings,
+)
 from hubspot_sync.models import Mode, StreamKey, StreamStarted, to_milliseconds
 from hubspot_sync.stores.fan_out import FanOutSink
 from hubspot_sync.stores.memory import MemoryErrorQueue, MemoryRecordSink
@@ -401,10 +407,11 @@ def test_what_is_edited_during_the_walk(host):
 
 
 def test_a_pass_that_was_cut_off_goes_on(host, contact):
-    """From where it was, with the end that it had; a demand for another one is not forgotten."""
+    """From where it was, with the end that it had; a demand that came later is not forgotten."""
     *_, last = host.emulator.records("contacts")
     host.emulator.faults.add(Fault(route="list", status=404, skip=2))
-    assert sync(host, reconcile=True).status is not StreamStatus.COMPLETED
+    weekly = SyncSettings(batch_size=100)
+    assert sync(host, pause=WEEK, settings=weekly).status is not StreamStatus.COMPLETED
     end = host.checkpointer.load(CONTACTS).reading.end
     host.emulator.faults.clear()
     for object_id in (contact, last):
@@ -418,6 +425,111 @@ def test_a_pass_that_was_cut_off_goes_on(host, contact):
     assert passes[0].end == end < passes[1].end
     assert passes[1].end == host.checkpointer.load(CONTACTS).reconciled_at
     assert [told(host, one)[-1].properties[SCORE].month for one in (contact, last)] == [3, 3]
+
+
+class Ticking(ManualClock):
+    """Time goes on a little each time that somebody looks."""
+
+    def monotonic(self):
+        self.advance(0.02)
+        return super().monotonic()
+
+
+def passes(host):
+    """How each stream was read since the events were cleared, without repeats."""
+    begun = [(one.stream.object_type, one.reading) for one in host.recorder.of(StreamStarted)]
+    return sorted({(kind, one.mode.value, one.end) for kind, one in begun})
+
+
+@pytest.mark.parametrize("asks_again", [True, False])
+def test_a_loop_of_limited_runs_ends(hubspot_emulator, asks_again):
+    """All records of all streams are compared once, whether each run asks for it or the first."""
+    clock = Ticking()
+    emulator = hubspot_emulator(contacts=3_000, companies=3_000, clock=clock)
+    host = Host(emulator, clock)
+    engine = host.engine(settings=ON_DEMAND)
+    engine.sync(ACCOUNT).raise_for_failure()
+    clock.advance(60)
+    host.recorder.events.clear()
+    emulator.calls.clear()
+    runs = []
+
+    while not (runs and runs[-1].completed):
+        asks = asks_again or not runs
+        runs.append(engine.sync(ACCOUNT, reconcile=asks, at_most=timedelta(seconds=1)))
+        assert len(runs) < 100
+
+    assert len(runs) > 3
+    compared = [kind for kind, mode, _ in passes(host) if mode == "reconcile"]
+    assert compared == ["companies", "contacts"]
+    checkpoint = host.checkpointer.load(CONTACTS)
+    assert (checkpoint.reading, checkpoint.reconcile_since) == (None, None)
+    engine.sync(ACCOUNT, reconcile=True)
+    assert len([one for one in passes(host) if one[1] == "reconcile"]) == 4
+
+
+def test_a_demand_is_kept_until_it_is_met(host, contact):
+    """Also of a stream that was not reached, and by runs that do not ask for it."""
+    host.emulator.faults.add(Fault(route="list", status=503, times=None))
+    report = host.engine(settings=ON_DEMAND).sync(ACCOUNT, reconcile=True)
+    assert CONTACTS not in [one.stream for one in report.streams]
+    host.emulator.faults.clear()
+    score(host, contact, month(3))
+    since = host.checkpointer.load(CONTACTS).reconcile_since
+    assert since is not None
+
+    report = sync(host)
+
+    assert report.mode is Mode.RECONCILE
+    assert report.counts.delivered == 1
+    assert host.checkpointer.load(CONTACTS).reconciled_at > since
+    assert host.checkpointer.load(CONTACTS).reconcile_since is None
+    assert sync(host).mode is Mode.INCREMENTAL
+
+
+def test_who_asks_again_before_it_is_met_asks_for_the_same(host):
+    """The pass that was cut off goes on, and that is all; the window after it counts as well."""
+    host.emulator.faults.add(Fault(route="list", status=404, skip=2))
+    assert sync(host, reconcile=True).status is not StreamStatus.COMPLETED
+    host.emulator.faults.clear()
+    host.emulator.faults.add(Fault(route="search", status=404, times=None))
+    host.recorder.events.clear()
+    assert sync(host, reconcile=True).status is not StreamStatus.COMPLETED
+    host.emulator.faults.clear()
+
+    assert sync(host, reconcile=True).status is StreamStatus.COMPLETED
+
+    compared = [one for one in passes(host) if one[:2] == ("contacts", "reconcile")]
+    assert len(compared) == 1
+
+
+def test_a_stream_that_is_busy_meets_the_demand_later(host):
+    """It cannot be noted there, but what the others have noted tells since when."""
+    lease = host.checkpointer.acquire(CONTACTS, "somebody else", DAY)
+    host.emulator.faults.add(Fault(route="search", status=404, times=None))
+    assert sync(host, reconcile=True).status is StreamStatus.BUSY
+    host.checkpointer.release(lease)
+    host.emulator.faults.clear()
+    host.recorder.events.clear()
+
+    assert sync(host, reconcile=True).mode is Mode.RECONCILE
+
+    assert [one[0] for one in passes(host) if one[1] == "reconcile"] == ["contacts"]
+
+
+def test_a_demand_that_cannot_be_noted_is_an_error_of_the_stream(host):
+    """Without a checkpointer nobody knows what was asked for, so nothing is read."""
+    host.recorder.events.clear()
+
+    def away(stream):
+        raise StoreUnavailableError("gone")
+
+    host.checkpointer.load = away
+    report = host.engine(settings=ON_DEMAND).sync(ACCOUNT, reconcile=True)
+
+    assert report.streams[0].status is StreamStatus.FAILED
+    assert isinstance(report.error, StoreUnavailableError)
+    assert not passes(host)
 
 
 def test_a_checkpoint_from_before_there_were_reconcile_passes(host, tmp_path, clock):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubspot_sync import SyncSettings
-from hubspot_sync._windows import advance, doubt_left, plan_pass
+from hubspot_sync._windows import advance, after_all_passes, demanded, doubt_left, plan_pass
 from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass, to_milliseconds
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
@@ -116,13 +116,28 @@ def test_a_reconcile_pass_is_due_by_the_settings():
 def test_a_reconcile_pass_on_demand():
     """It can be asked for and kept off, whatever is due, but never cuts in."""
     done = Checkpoint(high_water_mark=NOON, index_floor=NOON)
-    window = plan_pass(done, NOON, SETTINGS, reconcile=False)
+    window = plan_pass(done, NOON, SETTINGS, compared=True)
     cut_off = advance(done, window, (IdRange(after="77"),), SETTINGS)
 
     assert window.mode is Mode.INCREMENTAL
-    assert plan_pass(done, NOON, SETTINGS, reconcile=True).mode is Mode.RECONCILE
-    assert plan_pass(cut_off, NOON, SETTINGS, reconcile=True) == cut_off.reading
-    assert plan_pass(Checkpoint(), NOON, SETTINGS, reconcile=True).mode is Mode.BACKFILL
+    assert plan_pass(demanded(done, NOON), NOON, SETTINGS).mode is Mode.RECONCILE
+    assert plan_pass(demanded(cut_off, NOON), NOON, SETTINGS) == cut_off.reading
+    assert plan_pass(demanded(Checkpoint(), NOON), NOON, SETTINGS).mode is Mode.BACKFILL
+
+
+def test_a_demand_is_met_by_a_pass_that_ends_later():
+    """Wherever HubSpot's clock is found to be then; a later demand is the same until it is met."""
+    moment = timedelta(milliseconds=1)
+    done = Checkpoint(high_water_mark=NOON, index_floor=NOON, reconciled_at=NOON)
+    asked = demanded(done, NOON + moment)
+
+    assert demanded(done, NOON) == done
+    assert demanded(asked, NOON + timedelta(hours=1)) == asked
+    reading = plan_pass(asked, NOON - timedelta(hours=1), SETTINGS, compared=True)
+    assert reading == Pass(mode=Mode.RECONCILE, end=NOON + moment)
+    met = advance(asked, reading, (), SETTINGS)
+    assert plan_pass(met, NOON, SETTINGS).mode is Mode.INCREMENTAL
+    assert after_all_passes([done, Checkpoint(), asked], NOON) == NOON + moment
 
 
 def test_the_window_after_a_reconcile_pass_begins_where_it_began():
@@ -141,7 +156,8 @@ def test_a_clock_that_went_back_lowers_nothing():
     """The mark and the floor stay, and no two passes have the same end."""
     before = Checkpoint(high_water_mark=NOON, index_floor=NOON, reconciled_at=NOON)
 
-    reading = plan_pass(before, NOON - timedelta(hours=1), SETTINGS, reconcile=True)
+    asked = demanded(before, NOON + timedelta(milliseconds=1))
+    reading = plan_pass(asked, NOON - timedelta(hours=1), SETTINGS)
     after = advance(before, reading, (), SETTINGS)
 
     assert to_milliseconds(reading.end) == to_milliseconds(NOON) + 1
@@ -164,7 +180,8 @@ def test_doubt_ends_with_the_first_window_behind_it():
 def test_a_pass_over_all_records_ends_all_doubt():
     """Each is read in the version that it has now."""
     before = Checkpoint(high_water_mark=NOON, reconciled_at=NOON, doubtful_until=NOON)
-    reading = plan_pass(before, NOON + timedelta(hours=1), SETTINGS, reconcile=True)
+    later = NOON + timedelta(hours=1)
+    reading = plan_pass(demanded(before, later), later, SETTINGS)
 
     assert doubt_left(before, reading) == NOON
     assert advance(before, reading, (), SETTINGS).doubtful_until is None

@@ -10,6 +10,7 @@ from attrs import evolve
 from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from hubspot_sync.models import SyncSettings
@@ -24,7 +25,7 @@ def plan_pass(
     server_time: datetime,
     settings: SyncSettings,
     *,
-    reconcile: bool | None = None,
+    compared: bool = False,
 ) -> Pass:
     """The pass to read now: what an earlier run left over, else a new one.
 
@@ -32,13 +33,14 @@ def plan_pass(
         checkpoint: How far the stream is.
         server_time: The present time at HubSpot, asked before anything is read.
         settings: Lookback, settle lag, clock margin, and how often to reconcile.
-        reconcile: Whether to compare all records now; None when the settings say so.
+        compared: Whether this run has compared all records, so that no settings ask for it.
     """
     if checkpoint.reading is not None:
         return checkpoint.reading
     if checkpoint.high_water_mark is None:
         return Pass(mode=Mode.BACKFILL, end=server_time)
-    if _is_due(checkpoint, server_time, settings) if reconcile is None else reconcile:
+    is_due = not compared and _is_due(checkpoint, server_time, settings)
+    if is_due or _lacks(checkpoint, checkpoint.reconcile_since):
         return Pass(mode=Mode.RECONCILE, end=_unused_end(checkpoint, server_time))
     overlap = max(settings.lookback, settings.clock_margin)
     start = checkpoint.high_water_mark - overlap
@@ -47,6 +49,21 @@ def plan_pass(
     # The mark never falls, even when HubSpot's clock is found to be behind what we believed.
     end = max(server_time - settings.settle_lag, checkpoint.high_water_mark)
     return Pass(mode=Mode.INCREMENTAL, start=start, end=end)
+
+
+def demanded(checkpoint: Checkpoint, since: datetime) -> Checkpoint:
+    """*checkpoint* with the demand for a pass over all records that ends at *since* or later.
+
+    As it is, where there was such a pass, or there is another such demand.
+    """
+    if checkpoint.reconcile_since is not None or not _lacks(checkpoint, since):
+        return checkpoint
+    return evolve(checkpoint, reconcile_since=since)
+
+
+def after_all_passes(checkpoints: Iterable[Checkpoint], server_time: datetime) -> datetime:
+    """The present, or a moment after the last pass over all records of any of the streams."""
+    return max(_unused_end(one, server_time) for one in checkpoints)
 
 
 def doubt_left(checkpoint: Checkpoint, reading: Pass) -> datetime | None:
@@ -59,6 +76,12 @@ def doubt_left(checkpoint: Checkpoint, reading: Pass) -> datetime | None:
     return None if is_over else until
 
 
+def _lacks(checkpoint: Checkpoint, since: datetime | None) -> bool:
+    """Whether no pass over all records that is complete ends at *since* or later."""
+    last = checkpoint.reconciled_at
+    return since is not None and (last is None or last < since)
+
+
 def _is_due(checkpoint: Checkpoint, server_time: datetime, settings: SyncSettings) -> bool:
     every, last = settings.reconcile_every, checkpoint.reconciled_at
     return every is not None and (last is None or last + every <= server_time)
@@ -66,8 +89,10 @@ def _is_due(checkpoint: Checkpoint, server_time: datetime, settings: SyncSetting
 
 def _unused_end(checkpoint: Checkpoint, server_time: datetime) -> datetime:
     """The present, or a moment after the last such pass: its end names what a pass delivers."""
-    last = checkpoint.reconciled_at
-    return server_time if last is None else max(server_time, last + _MILLISECOND)
+    last, since = checkpoint.reconciled_at, checkpoint.reconcile_since
+    earliest = server_time if last is None else max(server_time, last + _MILLISECOND)
+    # HubSpot's clock may be found to be behind what it was when somebody asked for the pass.
+    return earliest if since is None else max(earliest, since)
 
 
 def advance(

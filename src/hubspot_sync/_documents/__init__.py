@@ -110,6 +110,7 @@ def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
         "reconciled_at": _optional_text(checkpoint.reconciled_at),
         "reading": None if checkpoint.reading is None else _pass_to_document(checkpoint.reading),
         "doubtful_until": _optional_text(checkpoint.doubtful_until),
+        "reconcile_since": _optional_text(checkpoint.reconcile_since),
     }
 
 
@@ -152,6 +153,7 @@ def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
         reconciled_at=_optional_instant(document.get("reconciled_at", floor)),
         reading=None if reading is None else _pass_from_document(reading),
         doubtful_until=_optional_instant(document.get("doubtful_until")),
+        reconcile_since=_optional_instant(document.get("reconcile_since")),
     )
 
 

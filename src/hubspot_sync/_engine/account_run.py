@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import StopRequested
+from hubspot_sync._engine.demanding import ReconcileDemand
 from hubspot_sync._engine.stream_session import StreamSession
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
@@ -32,6 +33,7 @@ from hubspot_sync.models import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._engine.parts import Parts
@@ -58,7 +60,7 @@ class AccountRun:
         parts: What to work with.
         clock: Measures durations.
         owner: Who takes the leases.
-        reconcile: Whether to compare all records, due or not.
+        reconcile: Whether somebody asks for all records to be compared, due or not.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class AccountRun:
         self._clock = clock
         self._owner = owner
         self._reconcile = reconcile
+        self._since: datetime | None = None
         self._identified = False
 
     def run(self) -> SyncReport:
@@ -111,7 +114,6 @@ class AccountRun:
             wanted=wanted,
             owner=self._owner,
             before_first_write=self._identify,
-            reconcile=self._reconcile,
         )
         started = self._clock.monotonic()
         calls_before = self._parts.source.api_calls()
@@ -132,7 +134,7 @@ class AccountRun:
 
     def _outcome(self, session: StreamSession) -> tuple[StreamStatus, HubSpotSyncError | None]:
         try:
-            session.run()
+            session.run(self._reconcile_since())
         except StopRequested:
             return StreamStatus.STOPPED, None
         except LeaseHeldError as held:
@@ -140,6 +142,16 @@ class AccountRun:
         except HubSpotSyncError as failure:
             return StreamStatus.FAILED, failure
         return StreamStatus.COMPLETED, None
+
+    def _reconcile_since(self) -> datetime | None:
+        """Since when the passes over all records have to end that somebody asks for."""
+        if self._reconcile and self._since is None:
+            streams = [
+                StreamKey(self._account.key, wanted.object_type) for wanted in self._account.streams
+            ]
+            demand = ReconcileDemand(parts=self._parts, streams=streams, owner=self._owner)
+            self._since = demand.make()
+        return self._since
 
     def _identify(self) -> None:
         """Prove once that the credentials open this account, before anything of it is stored."""

@@ -188,10 +188,15 @@ class StreamRun:
     def _reached(self, left: tuple[IdRange, ...]) -> Checkpoint:
         """The checkpoint once all but *left* is in the sink."""
         reached = advance(self._checkpoint, self._reading, left, self._parts.settings)
-        if not self._resumed or left or self._reading.mode is not Mode.INCREMENTAL:
+        if left:
             return reached
-        # What the run before delivered last, and this one did not find, changed once more by now.
-        return evolve(reached, doubtful_until=self._parts.source.server_time())
+        mode = self._reading.mode
+        if self._resumed and mode is Mode.INCREMENTAL:
+            # What the run before delivered last, and this one did not find, changed once more.
+            return evolve(reached, doubtful_until=self._parts.source.server_time())
+        if self._resumed or mode is Mode.RECONCILE:
+            return reached  # it is the next pass that leads up to the present
+        return evolve(reached, reconcile_since=None)
 
     def _known(
         self, records: Sequence[Record]

@@ -12,11 +12,12 @@ from hubspot_sync._engine.leases import held_lease
 from hubspot_sync._engine.redelivery import Redelivery
 from hubspot_sync._engine.refusals import Refusals
 from hubspot_sync._engine.stream_run import StreamRun
-from hubspot_sync._windows import doubt_left, plan_pass
+from hubspot_sync._windows import demanded, doubt_left, plan_pass
 from hubspot_sync.models import Checkpoint, Counts, Mode, RetryCounts, StreamStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from hubspot_sync._engine.parts import Parts
     from hubspot_sync.models import Lease, StreamKey, StreamSettings
@@ -31,7 +32,6 @@ class StreamSession:
         wanted: What to read of each record.
         owner: Who takes the lease.
         before_first_write: Called before anything of a new stream is stored.
-        reconcile: Whether to compare all records, due or not.
 
     Attributes:
         mode: How the first pass finds records; None until that is known.
@@ -45,15 +45,14 @@ class StreamSession:
         wanted: StreamSettings,
         owner: str,
         before_first_write: Callable[[], None],
-        reconcile: bool = False,
     ) -> None:
         self._parts = parts
         self._stream = stream
         self._wanted = wanted
         self._owner = owner
         self._before_first_write = before_first_write
-        # True when it has to be, None when it is due, False once all records were read.
-        self._reconcile: bool | None = reconcile or None
+        self._since: datetime | None = None
+        self._compared = False
         self._refusals = Refusals(parts, stream)
         self._runs: list[StreamRun] = []
         self._redelivery: Redelivery | None = None
@@ -74,14 +73,18 @@ class StreamSession:
         """Where the failures ended that were due."""
         return RetryCounts() if self._redelivery is None else self._redelivery.counts
 
-    def run(self) -> None:
+    def run(self, reconcile_since: datetime | None = None) -> None:
         """Try again what is due, read what an earlier run left over, then up to the present.
+
+        Args:
+            reconcile_since: Since when a pass over all records has to end; None for no matter.
 
         Raises:
             LeaseHeldError: Another worker has the stream.
             HubSpotSyncError: What else ended it.
             StopRequested: The engine was stopped.
         """
+        self._since = reconcile_since
         with held_lease(self._parts, self._stream, self._owner) as lease:
             self._retry(lease)
             while self._pass(lease):
@@ -107,11 +110,13 @@ class StreamSession:
         )
         if checkpoint == Checkpoint():
             self._before_first_write()
+        if self._since is not None:
+            checkpoint = demanded(checkpoint, self._since)
         present = self._parts.source.server_time()
-        reading = plan_pass(checkpoint, present, self._parts.settings, reconcile=self._reconcile)
+        reading = plan_pass(checkpoint, present, self._parts.settings, compared=self._compared)
         resumed = checkpoint.reading is not None
         if reading.mode is not Mode.INCREMENTAL and not resumed:
-            self._reconcile = False
+            self._compared = True
         checkpoint = evolve(
             checkpoint,
             doubtful_until=present if resumed else doubt_left(checkpoint, reading),

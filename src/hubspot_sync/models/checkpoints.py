@@ -85,6 +85,8 @@ class Checkpoint:
             tells of, because a pass was cut off, and which nobody will read again, because the
             objects changed once more. A digest that is as before does not prove then that nothing
             changed. None again for passes that begin behind it.
+        reconcile_since: The earliest end of a pass over all records that somebody asked for. None
+            once such a pass is complete and the stream was brought up to the present after it.
     """
 
     high_water_mark: datetime | None = field(default=None, validator=is_aware)
@@ -92,6 +94,7 @@ class Checkpoint:
     reconciled_at: datetime | None = field(default=None, validator=is_aware)
     reading: Pass | None = None
     doubtful_until: datetime | None = field(default=None, validator=is_aware)
+    reconcile_since: datetime | None = field(default=None, validator=is_aware)
 
 
 @frozen(kw_only=True)

@@ -171,6 +171,7 @@ def progress(mark: datetime | None = MOMENT) -> Checkpoint:
         index_floor=MOMENT,
         reconciled_at=MOMENT + timedelta(milliseconds=7),
         reading=reading,
+        reconcile_since=MOMENT + timedelta(milliseconds=9),
     )
 
 

@@ -1,0 +1,76 @@
+"""A demand to compare all records of an account, kept until each of its streams has met it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from hubspot_sync._engine.leases import held_lease
+from hubspot_sync._windows import after_all_passes, demanded
+from hubspot_sync.errors import LeaseHeldError
+from hubspot_sync.models import Checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from hubspot_sync._engine.parts import Parts
+    from hubspot_sync.models import StreamKey
+
+_logger = logging.getLogger("hubspot_sync")
+
+
+class ReconcileDemand:
+    """Writes into the checkpoints that all records are to be compared.
+
+    So whatever cuts the run off, a later one knows what is left to do, and who asks again before
+    that is done asks for the same.
+
+    Args:
+        parts: What to work with.
+        streams: The streams of the account.
+        owner: Who takes the leases.
+    """
+
+    def __init__(self, *, parts: Parts, streams: Sequence[StreamKey], owner: str) -> None:
+        self._parts = parts
+        self._streams = streams
+        self._owner = owner
+
+    def make(self) -> datetime:
+        """Since when a pass over all records has to end, by HubSpot's time; what is new has none.
+
+        Raises:
+            HubSpotSyncError: A store stayed away, or HubSpot does not say what time it is.
+            StopRequested: The run was stopped.
+        """
+        checkpoints = {stream: self._load(stream) for stream in self._streams}
+        since = min(
+            (one.reconcile_since for one in checkpoints.values() if one.reconcile_since),
+            default=None,
+        )
+        if since is None:
+            since = after_all_passes(checkpoints.values(), self._parts.source.server_time())
+        for stream, checkpoint in checkpoints.items():
+            if self._lacks(checkpoint, since):
+                self._keep(stream, since)
+        return since
+
+    def _keep(self, stream: StreamKey, since: datetime) -> None:
+        try:
+            with held_lease(self._parts, stream, self._owner) as lease:
+                checkpoint = self._load(stream)
+                if self._lacks(checkpoint, since):
+                    self._parts.patience.call(
+                        stream,
+                        lambda: self._parts.checkpointer.commit(lease, demanded(checkpoint, since)),
+                    )
+        except LeaseHeldError:
+            _logger.info("%s: somebody syncs it, so the demand to reconcile waits", stream)
+
+    def _lacks(self, checkpoint: Checkpoint, since: datetime) -> bool:
+        """Whether the demand is to be noted; a new stream is read as a whole in any case."""
+        return checkpoint not in (Checkpoint(), demanded(checkpoint, since))
+
+    def _load(self, stream: StreamKey) -> Checkpoint:
+        return self._parts.patience.call(stream, lambda: self._parts.checkpointer.load(stream))
