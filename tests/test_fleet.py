@@ -423,6 +423,50 @@ def test_an_error_of_the_callback_ends_it(host):
     host.assert_in_step(*keys)
 
 
+class Quitting:
+    """Ends the process from a sink or an observer, at the first of an account's actions."""
+
+    def __init__(self, host, key, error):
+        self.host, self.key, self.error = host, key, error
+        self.claimed = None
+
+    def write(self, actions):
+        if any(one.account == self.key for one in actions):
+            self._quit()
+        return self.host.sink.write(actions)
+
+    def notify(self, event):
+        if isinstance(event, RunStarted) and event.account == self.key:
+            self._quit()
+
+    def _quit(self):
+        self.claimed = self.host.entry(self.key).next_sync_at
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)], ids=["Ctrl-C", "exit"])
+@pytest.mark.parametrize("part", ["sink", "observers"])
+def test_what_ends_the_process_leaves_no_claim(host, part, error):
+    """It is raised as it is, and every account is due for whoever comes next."""
+    keys = add_many(host, domains=2, accounts=4)
+    quitting = Quitting(host, keys[2], error)
+    parts = {part: [host.recorder, quitting] if part == "observers" else quitting}
+
+    with pytest.raises(type(error)) as caught:
+        host.engine(**parts).sync_all(due_only=True, workers=2)
+
+    assert caught.value is error
+    now = host.clock.now()
+    assert quitting.claimed > now
+    assert host.entry(keys[2]).next_sync_at <= now
+    assert not any(thread.name.startswith("hubspot-sync") for thread in threading.enumerate())
+    done = {one.report.account for one in host.recorder.of(AccountFinished) if one.report.completed}
+    rest = host.engine().sync_all(due_only=True, workers=4)
+    assert rest.completed
+    assert {one.account for one in rest.accounts} == set(keys) - done
+    host.assert_in_step(*keys)
+
+
 def test_a_stopped_engine_begins_nothing(host):
     """And says so."""
     add_many(host, domains=1, accounts=2)

@@ -165,6 +165,44 @@ def test_reports_are_given_out_while_more_accounts_come():
     assert max(waiting) <= 2
 
 
+class Interrupted(Briefly):
+    """Turns that last until all is to end, and a signal as often as one is put down unbegun."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+
+    def take(self, ticket, turn):
+        self.begun.append(ticket.key)
+        turn.wait()
+        return super().take(ticket, turn)
+
+    def end(self, ticket):
+        self.ended.append(ticket.key)
+        if ticket.report is None:
+            raise KeyboardInterrupt
+        return ticket.report
+
+
+def test_all_are_put_down_whatever_comes_out_of_it():
+    """Those that wait, those that have their turn, and the threads; what came first is raised."""
+    taking = Interrupted()
+    tickets = [ticket(str(number)) for number in range(1, 4)]
+
+    def supply():
+        yield from tickets[:2]
+        while len(taking.begun) < 2:
+            CLOCK.sleep(0.001)
+        yield tickets[2]  # it waits
+        raise ZeroDivisionError
+
+    crew = Crew(taking=taking, stop=threading.Event(), workers=2)
+    with pytest.raises(ZeroDivisionError), crew:
+        list(crew.work_off(supply()))
+
+    assert {one.key for one in tickets} == set(taking.ended)
+    assert not any(thread.is_alive() for thread in crew._threads)
+
+
 def stream(object_type, status, mode, counts, error=None):
     return StreamReport(
         stream=StreamKey(KEY, object_type),

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class Crew:
     """Some threads that sync accounts until the `with` block ends.
 
+    Whatever ends it, the claims of all accounts are given back first. Only what comes between a
+    claim and its ticket, such as a signal just then, leaves one to end by itself.
+
     Args:
         taking: What an account does in its turn.
         stop: Ends all turns.
@@ -56,7 +59,10 @@ class Crew:
     ) -> None:
         self._halted = True
         for ticket in self._queue.close():
-            self._put_down(ticket)
+            try:
+                self._put_down(ticket)
+            except BaseException as error:  # noqa: BLE001 - something waits, so the block failed
+                self._fail(error)
         for thread in self._threads:
             thread.join()
 
@@ -67,6 +73,8 @@ class Crew:
 
         Raises:
             OAuthAppError: HubSpot does not accept the app, so that no account can go on.
+            BaseException: What came out of a sink or an observer that is no `Exception`, such as
+                `KeyboardInterrupt`; it ends everything.
         """
         dry = False
         while True:
@@ -131,7 +139,11 @@ class Crew:
             passed = self._taking.clock.monotonic() - begun
             return self._halted or (passed >= length and self._queue.others_wait())
 
-        complete = self._taking.take(ticket, Turn(self._stop, over, self._taking.clock))
+        try:
+            complete = self._taking.take(ticket, Turn(self._stop, over, self._taking.clock))
+        except BaseException:
+            self._taking.let_go(ticket)
+            raise
         if not complete and not self._ending and self._queue.put(ticket):
             return
         self._put_down(ticket)

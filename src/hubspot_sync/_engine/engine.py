@@ -224,6 +224,8 @@ class SyncEngine:
             ConfigurationError: The arguments do not fit together, or there is no account store.
             OAuthAppError: HubSpot does not accept the app; no account can go on.
             StoreUnavailableError: The account store stays away.
+            BaseException: What is no `Exception` and came out of a sink or an observer, or a
+                signal, when all accounts are put down and due again.
         """
         self._check_open()
         if accounts is not None:

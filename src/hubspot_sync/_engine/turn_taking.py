@@ -84,6 +84,14 @@ class TurnTaking:
         self.runner.notify(AccountFinished(report=report))
         return report
 
+    def let_go(self, ticket: Ticket) -> None:
+        """Make the account due again: its turn ended with what is no failure of a sync.
+
+        How it went is not written down, since that is not known; what is stored is stored.
+        """
+        if self.books is not None and ticket.claimed_until:
+            self.books.give_back(ticket.key)
+
     def ask_again(self, ticket: Ticket) -> None:
         """Make the account due where another sync was wanted during this one."""
         again, ticket.again = ticket.again, False
