@@ -324,7 +324,7 @@ def test_the_documents_in_mongodb_are_those_on_the_page(emulator, mongodb_uri, m
         engine.sync(account).raise_for_failure()
     with MongoDatabase(mongodb_uri) as stored:
         MongoAccountStore(stored).save(entry(account.key))
-        MongoNonceStore(stored).spend("abc", MOMENT)
+        MongoNonceStore(stored).spend("abc", MOMENT + timedelta(days=36_500))
     database = mongodb_client[parse_uri(mongodb_uri)["database"]]
     fields = {
         name: {field for document in database[name].find() for field in document}
