@@ -1,5 +1,6 @@
 """The benchmarks still run, and both sides of a ratio do the same work; no speed is asked for."""
 
+import pickle
 import sys
 from pathlib import Path
 
@@ -20,6 +21,15 @@ def throughput(monkeypatch):
     del sys.modules["throughput"]
 
 
+@pytest.fixture
+def stages(throughput):
+    """The module, which is a script, too."""
+    import stages
+
+    yield stages
+    del sys.modules["stages"]
+
+
 @pytest.mark.parametrize("workload", ["bare", "engine"])
 def test_a_workload_reads_and_stores_every_contact(
     throughput, workload, mongodb_uri, mongodb_client
@@ -34,3 +44,14 @@ def test_a_workload_reads_and_stores_every_contact(
     assert result["seconds"] > 0
     assert result["cpu_seconds"] > 0
     assert result["peak_megabytes"] > 0
+
+
+def test_the_stages_take_what_hubspot_sends(stages, tmp_path):
+    """The pages hold each contact once, and both sides get to their last stage with them."""
+    definitions, contents = stages.fetched(230)
+    pages = tmp_path / "pages"
+    pages.write_bytes(pickle.dumps((definitions, contents)))
+
+    assert sum(content.count(b'"createdAt"') for content in contents) == 230
+    assert stages.engine(len(stages.ENGINE) - 1, pages) == 230
+    assert stages.bare(len(stages.BARE) - 1, pages) == 230
