@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
+import scripted
 from hubspot_sync import (
     Account,
     ActionKind,
@@ -44,6 +45,7 @@ from hubspot_sync.models import (
     ValueKeptAsText,
 )
 from hubspot_sync.testing import Fault, ManualClock
+from scripted import Setting, record
 from support import ACCOUNT, Host, truth_of
 
 CONTACTS = StreamKey(ACCOUNT.key, "contacts")
@@ -618,6 +620,24 @@ def test_stop_ends_a_run_with_what_was_read(host):
     assert later.api_calls == {}
     assert host.engine().sync(ACCOUNT).completed
     assert_in_step(host)
+
+
+@pytest.mark.parametrize(
+    ("page", "status"), [(2, StreamStatus.STOPPED), (3, StreamStatus.COMPLETED)]
+)
+def test_a_stop_at_the_last_page_leaves_nothing_undone(page, status):
+    """A pass whose end was read is complete; nobody has to read it again."""
+    setting = Setting(
+        [[record("1")], [record("2")], [record("3")]],
+        before_page=lambda number: number == page and engine.stop(),
+    )
+    engine = setting.engine()
+
+    (stream,) = engine.sync(scripted.ACCOUNT).streams
+
+    assert stream.status is status
+    assert stream.counts.delivered == page
+    assert (setting.mark() is None) == (status is StreamStatus.STOPPED)
 
 
 def test_two_threads_share_an_engine(host):

@@ -135,7 +135,8 @@ class StreamRun:
         try:
             for page in self._parts.source.read(self._wanted, self._reading):
                 self._pages.put(page, size=page.size)
-                if self._parts.stop.is_set():
+                # With the last page the pass is complete, whoever wants it to end.
+                if page.ranges and self._parts.stop.is_set():
                     raise StopRequested
         except QueueClosedError:
             pass  # nobody waits for pages any more
