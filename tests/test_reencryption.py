@@ -27,6 +27,8 @@ from support import Host
 
 OLD, NEW = EncryptionKeys.generate_key(), EncryptionKeys.generate_key()
 ACME = Account(account_id="62515", domain_id="acme")
+# Longer than a file system takes, so it does not say either that there is no such file.
+NO_NAME = "x" * 1_000
 
 
 def token(name):
@@ -323,6 +325,8 @@ class TestCommand:
             (["--store", "sqlite:///"], {"HUBSPOT_SYNC_KEY": NEW}, "none that is known"),
             (["--store", "redis://x"], {"HUBSPOT_SYNC_KEY": NEW}, "none that is known"),
             (["--store", "sqlite:///no.db"], {"HUBSPOT_SYNC_KEY": NEW}, "there is no file"),
+            (["--store", f"sqlite:////{NO_NAME}"], {"HUBSPOT_SYNC_KEY": NEW}, "there is no file"),
+            (["--store", f"sqlite:///{NO_NAME}/x"], {"HUBSPOT_SYNC_KEY": NEW}, "there is no file"),
             (["--store", "sqlite:///no.db"], {}, "HUBSPOT_SYNC_KEY is not set"),
             (["--store", "sqlite:///no.db"], {"HUBSPOT_SYNC_KEY": "x"}, "32 bytes"),
         ],

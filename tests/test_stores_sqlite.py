@@ -433,6 +433,10 @@ class TestUrls:
         assert sqlite_path(f"sqlite://{path}") == sqlite_path(f"sqlite:///{path}") == path
         assert sqlite_path(f"sqlite:///.{path}") == Path(*path.parts[1:])
 
+    def test_three_slashes_before_a_folder_that_cannot_be_looked_at(self):
+        """The system refuses to say whether it is there, here because of its name."""
+        assert sqlite_path(f"sqlite:///{'x' * 1_000}/crm.db") == Path("x" * 1_000, "crm.db")
+
     @pytest.mark.parametrize(
         "url",
         [

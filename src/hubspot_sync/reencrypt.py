@@ -82,7 +82,7 @@ def _engine(store: str, keys: EncryptionKeys) -> SyncEngine:
         # Not the store itself: a URI with a slip of the pen may hold a password.
         what = "--store is none that is known" if store else "no store is given"
         raise ConfigurationError(f"{what}; give --store sqlite:///FILE or mongodb://...")
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - raises nothing where it cannot be looked at
         raise ConfigurationError(
             f"there is no file {str(path)!r}; give the database that is in use, with four slashes "
             "where its path is absolute"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -29,4 +30,6 @@ def sqlite_path(url: str) -> Path | None:
     if parts.path.startswith("//"):
         return Path("/", *path.parts[1:])
     relative = parts.path.startswith(("/./", "/../")) or folder == folder.parent
-    return path.relative_to("/") if relative or not folder.is_dir() else path
+    # Not by the folder itself, which raises where the system does not let it be looked at.
+    exists = os.path.isdir(folder)  # noqa: PTH112
+    return path if exists and not relative else path.relative_to("/")
