@@ -138,6 +138,8 @@ class TestRefusals:
         [
             ("GET", "/accounts/acme", None),
             ("GET", f"/accounts/{'1' * 21}", None),
+            ("GET", f"/accounts/0{ACME}", None),
+            ("POST", "/accounts/connect", {"account_id": f"0{ACME}"}),
             ("GET", "/accounts/\u0661", None),
             ("GET", "/accounts?status=happy", None),
             ("GET", f"/accounts/{ACME}/errors?limit=0", None),

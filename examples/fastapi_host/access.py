@@ -63,5 +63,7 @@ async def the_tenant(
 
 
 Tenant = Annotated[Domain, Depends(the_tenant)]
-AccountId = Annotated[str, Path(pattern="^[0-9]{1,20}$", description="HubSpot's id of the account")]
+# As the library takes it: without zeros before it, with which it would be another account's.
+ACCOUNT_ID = "^(0|[1-9][0-9]{0,19})$"
+AccountId = Annotated[str, Path(pattern=ACCOUNT_ID, description="HubSpot's id of the account")]
 ObjectType = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,100}$")]

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 
 from hubspot_sync import HubSpotSyncError
 
-from .access import Tenant, TheHost
+from .access import ACCOUNT_ID, Tenant, TheHost
 from .pages import page
 from .problems import Problem, problem_of
 from .security import INVITATION_LIFETIME, Invitation
@@ -34,7 +34,7 @@ routes = APIRouter(tags=["connecting"])
 class Wish(BaseModel):
     """What to connect: any account, or one that is to be connected again."""
 
-    account_id: Annotated[str, Field(pattern="^[0-9]{1,20}$")] | None = None
+    account_id: Annotated[str, Field(pattern=ACCOUNT_ID)] | None = None
 
 
 @routes.post("/accounts/connect", responses={401: {"model": Problem}, 404: {"model": Problem}})
