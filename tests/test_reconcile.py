@@ -517,6 +517,27 @@ def test_a_stream_that_is_busy_meets_the_demand_later(host):
     assert [one[0] for one in passes(host) if one[1] == "reconcile"] == ["contacts"]
 
 
+@pytest.mark.parametrize("broken", ["companies", "contacts"])
+def test_a_stream_that_cannot_begin_keeps_no_other_from_another_pass(host, broken):
+    """As for want of a scope: who asks again is not told to wait for it, whichever comes first."""
+    host.emulator.faults.add(Fault(route="list", object_type=broken, status=403, times=None))
+    engine = host.engine(settings=ON_DEMAND)
+    whole = "contacts" if broken == "companies" else "companies"
+    for _ in range(3):
+        host.clock.advance(60)
+        host.recorder.events.clear()
+        report = engine.sync(ACCOUNT, reconcile=True)
+        assert report.error is None
+        assert (whole, "reconcile") in [one[:2] for one in passes(host)]
+        engine.sync(ACCOUNT)
+    host.emulator.faults.clear()
+    host.recorder.events.clear()
+
+    engine.sync(ACCOUNT)
+
+    assert [one[0] for one in passes(host) if one[1] == "reconcile"] == [broken]
+
+
 def test_a_demand_that_cannot_be_noted_is_an_error_of_the_stream(host):
     """Without a checkpointer nobody knows what was asked for, so nothing is read."""
     host.recorder.events.clear()

@@ -2,11 +2,19 @@
 
 from datetime import datetime, timedelta, timezone
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hubspot_sync import SyncSettings
-from hubspot_sync._windows import advance, after_all_passes, demanded, doubt_left, plan_pass
+from hubspot_sync._windows import (
+    advance,
+    after_all_passes,
+    demanded,
+    doubt_left,
+    plan_pass,
+    put_off,
+)
 from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass, to_milliseconds
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
@@ -138,6 +146,26 @@ def test_a_demand_is_met_by_a_pass_that_ends_later():
     met = advance(asked, reading, (), SETTINGS)
     assert plan_pass(met, NOON, SETTINGS).mode is Mode.INCREMENTAL
     assert after_all_passes([done, Checkpoint(), asked], NOON) == NOON + moment
+
+
+def test_a_demand_is_put_off_as_long_as_no_pass_has_begun_for_it():
+    """A pass from before it, or over a part of the records, is none."""
+    later = NOON + timedelta(hours=1)
+    done = Checkpoint(high_water_mark=NOON, index_floor=NOON, reconciled_at=NOON)
+    asked = demanded(done, NOON + timedelta(minutes=1))
+    moved = demanded(done, later)
+
+    def cut_off(mode, end, start=None):
+        return evolve(asked, reading=Pass(mode=mode, start=start, end=end))
+
+    assert put_off(done, later) == done
+    assert put_off(asked, later) == moved
+    for old in (cut_off(Mode.INCREMENTAL, later, NOON), cut_off(Mode.RECONCILE, NOON)):
+        assert put_off(old, later) == evolve(moved, reading=old.reading)
+    begun = cut_off(Mode.RECONCILE, later)
+    assert put_off(begun, later) == begun
+    met = evolve(asked, reconciled_at=later)
+    assert put_off(met, later) == met
 
 
 def test_the_window_after_a_reconcile_pass_begins_where_it_began():

@@ -61,6 +61,15 @@ def demanded(checkpoint: Checkpoint, since: datetime) -> Checkpoint:
     return evolve(checkpoint, reconcile_since=since)
 
 
+def put_off(checkpoint: Checkpoint, since: datetime) -> Checkpoint:
+    """*checkpoint* with its demand moved to *since*; as it is, where a pass has begun for it."""
+    before, reading = checkpoint.reconcile_since, checkpoint.reading
+    if before is None or not _lacks(checkpoint, before):
+        return checkpoint
+    begun = reading is not None and reading.mode is not Mode.INCREMENTAL and reading.end >= before
+    return checkpoint if begun else evolve(checkpoint, reconcile_since=since)
+
+
 def after_all_passes(checkpoints: Iterable[Checkpoint], server_time: datetime) -> datetime:
     """The present, or a moment after the last pass over all records of any of the streams."""
     return max(_unused_end(one, server_time) for one in checkpoints)

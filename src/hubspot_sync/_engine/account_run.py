@@ -92,6 +92,7 @@ class AccountRun:
             self._parts.notify(StreamFinished(report=reports[-1]))
             if isinstance(reports[-1].error, _ENDS_THE_RUN):
                 break
+        self._put_off(reports)
         report = self._report(reports, started)
         self._parts.notify(RunFinished(report=report))
         return report
@@ -146,12 +147,24 @@ class AccountRun:
     def _reconcile_since(self) -> datetime | None:
         """Since when the passes over all records have to end that somebody asks for."""
         if self._reconcile and self._since is None:
-            streams = [
-                StreamKey(self._account.key, wanted.object_type) for wanted in self._account.streams
-            ]
-            demand = ReconcileDemand(parts=self._parts, streams=streams, owner=self._owner)
-            self._since = demand.make()
+            self._since = self._demand().make()
         return self._since
+
+    def _put_off(self, reports: list[StreamReport]) -> None:
+        """See that streams which fail by themselves keep no other from being compared again."""
+        failed = [
+            one.stream
+            for one in reports
+            if one.status is StreamStatus.FAILED and not isinstance(one.error, _ENDS_THE_RUN)
+        ]
+        if failed and self._since is not None:
+            self._demand().put_off(failed)
+
+    def _demand(self) -> ReconcileDemand:
+        streams = [
+            StreamKey(self._account.key, wanted.object_type) for wanted in self._account.streams
+        ]
+        return ReconcileDemand(parts=self._parts, streams=streams, owner=self._owner)
 
     def _identify(self) -> None:
         """Prove once that the credentials open this account, before anything of it is stored."""

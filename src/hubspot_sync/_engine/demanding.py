@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.leases import held_lease
-from hubspot_sync._windows import after_all_passes, demanded
-from hubspot_sync.errors import LeaseHeldError
+from hubspot_sync._windows import after_all_passes, demanded, put_off
+from hubspot_sync.errors import HubSpotSyncError, LeaseHeldError
 from hubspot_sync.models import Checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from hubspot_sync._engine.parts import Parts
@@ -44,7 +45,7 @@ class ReconcileDemand:
             HubSpotSyncError: A store stayed away, or HubSpot does not say what time it is.
             StopRequested: The run was stopped.
         """
-        checkpoints = {stream: self._load(stream) for stream in self._streams}
+        checkpoints = self._checkpoints()
         since = min(
             (one.reconcile_since for one in checkpoints.values() if one.reconcile_since),
             default=None,
@@ -53,17 +54,35 @@ class ReconcileDemand:
             since = after_all_passes(checkpoints.values(), self._parts.source.server_time())
         for stream, checkpoint in checkpoints.items():
             if self._lacks(checkpoint, since):
-                self._keep(stream, since)
+                self._change(stream, lambda before: demanded(before, since))
         return since
 
-    def _keep(self, stream: StreamKey, since: datetime) -> None:
+    def put_off(self, failed: Sequence[StreamKey]) -> None:
+        """Move the demand of streams that could not begin their pass behind what the others did.
+
+        As for want of a scope, which may last. Who asks again would ask for the same else, and the
+        others, which are done with that, would be compared no more until then.
+
+        Args:
+            failed: Streams that failed for reasons of their own.
+        """
+        try:
+            present = self._parts.source.server_time()
+            since = after_all_passes(self._checkpoints().values(), present)
+            for stream in failed:
+                self._change(stream, lambda before: put_off(before, since))
+        except (HubSpotSyncError, StopRequested) as error:
+            _logger.info("the demand to reconcile stays as it is: %s", error)
+
+    def _change(self, stream: StreamKey, change: Callable[[Checkpoint], Checkpoint]) -> None:
         try:
             with held_lease(self._parts, stream, self._owner) as lease:
-                checkpoint = self._load(stream)
-                if self._lacks(checkpoint, since):
+                before = self._load(stream)
+                after = change(before)
+                # A new stream is read as a whole in any case.
+                if before not in (Checkpoint(), after):
                     self._parts.patience.call(
-                        stream,
-                        lambda: self._parts.checkpointer.commit(lease, demanded(checkpoint, since)),
+                        stream, lambda: self._parts.checkpointer.commit(lease, after)
                     )
         except LeaseHeldError:
             _logger.info("%s: somebody syncs it, so the demand to reconcile waits", stream)
@@ -71,6 +90,9 @@ class ReconcileDemand:
     def _lacks(self, checkpoint: Checkpoint, since: datetime) -> bool:
         """Whether the demand is to be noted; a new stream is read as a whole in any case."""
         return checkpoint not in (Checkpoint(), demanded(checkpoint, since))
+
+    def _checkpoints(self) -> dict[StreamKey, Checkpoint]:
+        return {stream: self._load(stream) for stream in self._streams}
 
     def _load(self, stream: StreamKey) -> Checkpoint:
         return self._parts.patience.call(stream, lambda: self._parts.checkpointer.load(stream))

@@ -174,7 +174,7 @@ class SyncEngine:
                 over is finished first. It is noted for each stream until all of its records were
                 compared and it is up to date, and whatever ends this run, later ones go on with
                 it. Asking again before that is asking for the same, so a loop of limited runs
-                ends; after it, for another pass.
+                ends; after it, for another pass. A stream that cannot begin holds up no other.
             at_most: End after about this long with all that was read stored and the status
                 "stopped"; the next run goes on from there. Give minutes: what is too short for
                 one page leads nowhere.
