@@ -424,7 +424,7 @@ class TestFollowing:
         last = follow(acme, ACME)[-1][1]
 
         assert last["report"]["completed"]
-        assert last["note"].startswith("HubSpot: ")
+        assert last["note"].startswith("HubSpot, or what is needed to ask it, does not answer")
 
 
 @contextmanager

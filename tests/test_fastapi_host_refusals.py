@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import re
@@ -18,6 +19,7 @@ from fastapi_host import Settings, create_app
 from fastapi_host.__main__ import main
 from fastapi_host.problems import _KINDS, problem_of
 from fastapi_host.security import ApiKey, ApiKeys, Invitation, Invitations, new_api_key
+from fastapi_host.syncs import Syncs
 from fastapi_host.views import report_view
 from hosted import (
     ACME,
@@ -46,7 +48,7 @@ from hubspot_sync import (
     SyncReport,
     errors,
 )
-from hubspot_sync.models import StreamKey, StreamReport
+from hubspot_sync.models import CallRetried, RunStarted, StreamKey, StreamReport
 from hubspot_sync.stores.mongodb._errors import translate
 from hubspot_sync.testing import HubSpotEmulator
 
@@ -236,6 +238,27 @@ class TestRefusals:
         assert (told["companies"], told["contacts"]) == (None, shut.message)
         assert told["deals"] == shown["error"] == problem_of(away).detail
         assert "db-7" not in json.dumps(shown)
+
+    def test_what_disturbs_a_sync_is_told_without_the_host_s_affairs(self):
+        """A call to HubSpot may fail because its access token cannot be had from the database."""
+        key = AccountKey("acme", ACME)
+        away = translate(ServerSelectionTimeoutError(), "MongoDB at db-7.internal:27017")
+        retried = CallRetried(
+            account=key, endpoint="list", attempt=1, wait=timedelta(seconds=2), reason=str(away)
+        )
+
+        async def watch():
+            syncs = Syncs(workers=1, loop=asyncio.get_running_loop())
+            syncs.notify(RunStarted(account=key, object_types=("contacts",)))
+            syncs.notify(retried)
+            await asyncio.sleep(0)
+            await syncs.wait()
+            return syncs.find(key).progress.note
+
+        note = asyncio.run(watch())
+
+        assert note.endswith("trying again in 2.0 s")
+        assert "internal" not in note
 
     @pytest.mark.parametrize(
         "kind",

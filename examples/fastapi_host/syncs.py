@@ -184,8 +184,10 @@ class Syncs:
                 seen = CountsView.model_validate(report.counts)
                 changes = {"status": report.status, "mode": report.mode, "counts": seen}
                 self._show_stream(report.stream.account, report.stream.object_type, **changes)
-            case CallRetried(account=key, reason=reason, wait=wait):
-                self._show_wait(key, f"HubSpot: {reason}", wait.total_seconds())
+            # Not the reason: it may name the host's servers, as when the tokens are out of reach.
+            case CallRetried(account=key, wait=wait):
+                why = "HubSpot, or what is needed to ask it, does not answer as it should"
+                self._show_wait(key, why, wait.total_seconds())
             case StoreRetried(stream=stream, wait=wait):
                 self._show_wait(stream.account, "the database is away", wait.total_seconds())
             case AccountFinished(report=report):
