@@ -117,6 +117,18 @@ class TestConnectingByOAuth:
         assert tenants.domain().sync("62515").completed
         assert len(tenants.sink.actions) == 8
 
+    def test_the_default_scopes_are_all_that_it_takes(self, hubspot_emulator):
+        """An app at HubSpot that has the documented ones and no others."""
+        documented = ["oauth", "crm.objects.companies.read", "crm.objects.contacts.read"]
+        emulator = hubspot_emulator(contacts=5, companies=3, installed=False, app_scopes=documented)
+
+        with closing(Tenants(emulator)) as tenants:
+            entry = tenants.connected()
+
+            assert set(entry.scopes) == set(DEFAULT_SCOPES) == set(documented)
+            assert tenants.domain().sync("62515").completed
+            assert len(tenants.sink.actions) == 8
+
     def test_what_the_host_wishes_is_kept(self, tenants):
         """What to read, how often, and what people call it."""
         entry = tenants.connected(

@@ -27,6 +27,7 @@ from hubspot_sync import (
     errors,
     mongodb_engine,
 )
+from hubspot_sync.models import DEFAULT_SCOPES
 from hubspot_sync.testing import HubSpotEmulator
 
 ROOT = Path(__file__).parent.parent
@@ -372,6 +373,14 @@ def rows_in(page, heading):
     assert table, heading
     rows = table[0].splitlines()[2:]
     return [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+
+
+def test_the_default_scopes_are_those_on_the_page():
+    """What somebody gives their app at HubSpot is what the library asks for."""
+    section = (DOCS / "guides/credentials.md").read_text().split("## Scopes", 1)[1]
+    table = section.split("\n\n", 2)[1]
+
+    assert sorted(re.findall(r"^\| `([a-z.]+)`", table, re.MULTILINE)) == sorted(DEFAULT_SCOPES)
 
 
 def test_the_reference_names_only_what_is_there():

@@ -183,14 +183,13 @@ class StoredCredentials:
     revision: int
 
 
-# What the default streams need, and "oauth", without which no app is installed.
+# What the default streams need, and "oauth", without which no app is installed. An object's scope
+# opens the definitions of its properties too, so "crm.schemas..." is not asked for.
 # https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/scopes
 DEFAULT_SCOPES: Final = (
     "oauth",
     "crm.objects.companies.read",
     "crm.objects.contacts.read",
-    "crm.schemas.companies.read",
-    "crm.schemas.contacts.read",
 )
 
 
@@ -203,9 +202,10 @@ class OAuthApp:
         client_secret: The app's secret; never part of the repr.
         redirect_uri: Where HubSpot sends people back after they consented, word for word as in
             the app's settings; needed only to connect accounts.
-        scopes: What to ask people to consent to; all of it, or the account is not connected.
+        scopes: What to ask people to consent to; all of it, or the account is not connected. Give
+            here what the app's settings at HubSpot name as required, neither more nor less.
         optional_scopes: What to ask for besides, and to do without where an account has not the
-            feature or the person not the right.
+            feature or the person not the right; what the app's settings name as optional.
     """
 
     client_id: str = field(converter=_secret)
