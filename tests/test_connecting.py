@@ -17,6 +17,7 @@ from hubspot_sync import (
     ConsentError,
     EncryptionKeys,
     HubSpotUnavailableError,
+    NotConnectedError,
     OAuthApp,
     OAuthTokens,
     StaticAccessToken,
@@ -488,6 +489,49 @@ class TestOtherCredentials:
 
 class TestDisconnecting:
     """HubSpot is told, and what opened the account is forgotten."""
+
+    def test_it_is_not_resumed_but_connected_again(self, tenants):
+        """Nothing could open it, so it would fail at every sync."""
+        tenants.connected()
+        domain = tenants.domain()
+        before = domain.disconnect("62515")
+
+        for what in (domain.resume, domain.sync):
+            with pytest.raises(
+                NotConnectedError, match=r"disabled \(disconnected\).*connect it again"
+            ):
+                what("62515")
+
+        assert domain.account("62515") == before
+        assert tenants.connected().status is AccountStatus.ACTIVE
+        assert domain.sync("62515").completed
+
+    def test_it_is_not_resumed_while_it_is_disconnected(self, tenants):
+        """Credentials that were there when somebody looked may be gone when the entry is saved."""
+        tenants.connected()
+        domain = tenants.domain()
+        domain.disable("62515")
+        load, rest = tenants.tokens.load, [lambda: domain.disconnect("62515", revoke=False)]
+
+        def load_then_disconnect(account):
+            found = load(account)
+            if rest:
+                rest.pop()()
+            return found
+
+        tenants.tokens.load = load_then_disconnect
+        with pytest.raises(NotConnectedError):
+            domain.resume("62515")
+
+        assert domain.account("62515").reason == "disconnected"
+
+    def test_credentials_that_nobody_here_can_open_are_credentials(self, tenants):
+        """Another process may have the key; the next sync says which is missing here."""
+        tenants.connected()
+        tenants.lose_key()
+        tenants.domain().disable("62515")
+
+        assert tenants.domain().resume("62515").status is AccountStatus.ACTIVE
 
     def test_it_is_revoked_and_forgotten(self, tenants):
         """The entry stays, and says so."""

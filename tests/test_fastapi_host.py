@@ -254,16 +254,28 @@ class TestAccounts:
         assert account["status"] == "needs_reauthorization"
         assert report["error"] in account["reason"]
 
-    def test_a_sync_without_credentials(self, acme):
-        """An account that was disconnected and resumed has to be connected again."""
+    def test_what_was_disconnected_is_not_resumed(self, host, acme):
+        """It has to be connected again, and is active by that."""
         acme.post(f"/accounts/{ACME}/disconnect")
-        acme.post(f"/accounts/{ACME}/resume")
+
+        refused = refusal(acme.post(f"/accounts/{ACME}/resume"), 409)
+        assert "/accounts/connect" in refused["detail"]
+        assert "connect it again" in refusal(acme.post(f"/accounts/{ACME}/sync"), 409)["detail"]
+        assert acme.get(f"/accounts/{ACME}").json()["status"] == "disabled"
+
+        host.connect("acme", ACME)
+        assert sync(acme, ACME)["completed"]
+
+    def test_a_sync_without_credentials(self, acme):
+        """A paused account may be synced, but one that was disconnected before cannot be."""
+        acme.post(f"/accounts/{ACME}/disconnect")
+        acme.post(f"/accounts/{ACME}/pause")
         acme.post(f"/accounts/{ACME}/sync")
 
         kind, last = follow(acme, ACME)[-1]
 
-        assert (kind, last["report"]) == ("ended", None)
-        assert "Connect the account again" in last["problem"]["detail"]
+        assert (kind, last["report"], last["problem"]["status"]) == ("ended", None, 409)
+        assert "Connect it again" in last["problem"]["detail"]
 
     def test_errors_are_listed_and_tried_again(self, settings, emulator):
         """What a rule of the host's refuses waits with its reason until the rule is mended."""

@@ -276,7 +276,8 @@ class TestRefusals:
         problem = problem_of(kind("the words", account="acme/1", **extra))
 
         assert 400 <= problem.status < 600
-        ours = problem.status >= 500 or kind is errors.UnknownAccountError
+        fixed = (errors.UnknownAccountError, errors.NotConnectedError)
+        ours = problem.status >= 500 or kind in fixed
         assert ("the words" in problem.detail) is not (ours or problem.title == "Busy")
         assert ("the words" in caplog.text) is (problem.status >= 500)
 

@@ -25,6 +25,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem},
     409: {"model": Problem},
 }
+_DISABLED = "The account is disabled: connect it again if it was disconnected, or else resume it."
 routes = APIRouter(prefix="/accounts", tags=["accounts"], responses=_REFUSALS)
 
 
@@ -56,7 +57,7 @@ def pause(
 
 @routes.post("/{account_id}/resume")
 def resume(tenant: Tenant, account_id: AccountId) -> AccountView:
-    """Make the account active and due at once."""
+    """Make the account active and due at once; one that was disconnected is connected instead."""
     return AccountView.of(tenant.resume(account_id))
 
 
@@ -88,7 +89,7 @@ async def start_sync(host: TheHost, tenant: Tenant, account_id: AccountId) -> Pr
     """Sync the account now; the answer does not wait for it."""
     entry = await run_in_threadpool(tenant.account, account_id)
     if entry.status is AccountStatus.DISABLED:
-        raise HTTPException(409, "The account is disabled; connect it again or resume it first.")
+        raise HTTPException(409, _DISABLED)
     return host.syncs.start(tenant, account_id).progress
 
 

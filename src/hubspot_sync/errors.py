@@ -3,6 +3,7 @@
 ```
 HubSpotSyncError
 ├─ ConfigurationError (ValueError)      the caller's mistake: change the call or the set-up
+│  ├─ NotConnectedError                 there are no credentials for the account
 │  ├─ OAuthAppError                     HubSpot refuses the app itself: this concerns all accounts
 │  ├─ UnknownAccountError               the domain has no such account
 │  └─ WrongAccountError                 the credentials open another HubSpot account
@@ -96,6 +97,10 @@ def _copied(
 
 class ConfigurationError(HubSpotSyncError, ValueError):
     """The caller's mistake: an argument, a setting or the set-up has to change."""
+
+
+class NotConnectedError(ConfigurationError):
+    """There are no credentials for the account: it was not connected, or was disconnected."""
 
 
 class OAuthAppError(ConfigurationError):

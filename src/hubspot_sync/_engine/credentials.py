@@ -12,6 +12,7 @@ from hubspot_sync._clock import StopRequested
 from hubspot_sync.errors import (
     ConfigurationError,
     InvariantError,
+    NotConnectedError,
     RevisionConflictError,
     StoreUnavailableError,
 )
@@ -58,6 +59,23 @@ class Safe:
         """
         stored = self._patiently(lambda: self.store.load(account))
         return stored.credentials if stored else None
+
+    def require(self, account: AccountKey, why: str) -> None:
+        """Refuse an account that nothing can open; *why* leads the message.
+
+        Raises:
+            NotConnectedError: There are no credentials for it, readable or not.
+        """
+        try:
+            found = self.find(account)
+        except UNREADABLE:
+            return  # there are some, and whoever has the key can use them
+        if found is None:
+            raise NotConnectedError(
+                f"{why}, and there are no credentials for it; connect it again, by OAuth "
+                "(Domain.authorization_url) or with Domain.connect",
+                account=str(account),
+            )
 
     def replace(self, account: AccountKey, credentials: Credentials) -> None:
         """Keep *credentials* for *account*, whatever was stored, and whoever can open it.

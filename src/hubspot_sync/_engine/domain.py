@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, field, frozen
 
 from hubspot_sync._engine.account_access import AccountAccess
-from hubspot_sync._engine.entries import altered, with_account, with_status
+from hubspot_sync._engine.entries import altered, status_in_words, with_account, with_status
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import (
     Account,
@@ -109,8 +109,21 @@ class Domain(AccountAccess):
         return self._set(account_id, AccountStatus.PAUSED, reason)
 
     def resume(self, account_id: str) -> AccountEntry:
-        """Make the account active and due at once; one that is active stays as it is."""
-        return self._set(account_id, AccountStatus.ACTIVE, None)
+        """Make the account active and due at once; one that is active stays as it is.
+
+        Raises:
+            NotConnectedError: It was disconnected, or never connected; connect it instead, which
+                makes it active by itself.
+        """
+        now = self._clock.now()
+
+        def change(entry: AccountEntry) -> AccountEntry:
+            # Asked at each try: whoever disconnects it meanwhile changes the entry.
+            if entry.status is not AccountStatus.ACTIVE:
+                self._safe.require(entry.key, f"the account is {status_in_words(entry)}")
+            return with_status(entry, AccountStatus.ACTIVE, None, now)
+
+        return self._directory.change(self._key(account_id), change)
 
     def disable(self, account_id: str, *, reason: str | None = None) -> AccountEntry:
         """Do not sync the account at all, not even when asked to, until `resume`.
@@ -141,14 +154,14 @@ class Domain(AccountAccess):
         needs to be authorised anew, and if HubSpot lets it in, it is active again.
 
         Raises:
-            ConfigurationError: The account is disabled, or there are no credentials for it.
+            ConfigurationError: The account is disabled.
+            NotConnectedError: There are no credentials for it.
         """
         entry = self.account(account_id)
         if entry.status is AccountStatus.DISABLED:
-            why = f" ({entry.reason})" if entry.reason else ""
-            raise ConfigurationError(
-                f"the account is disabled{why}; call resume first", account=str(entry.key)
-            )
+            disabled = f"the account is {status_in_words(entry)}"
+            self._safe.require(entry.key, disabled)
+            raise ConfigurationError(f"{disabled}; call resume first", account=str(entry.key))
         return self._engine.sync(entry.account, reconcile=reconcile, at_most=at_most)
 
     def sync_all(

@@ -183,8 +183,8 @@ class SyncEngine:
             What was read and what became of it, per stream.
 
         Raises:
-            ConfigurationError: There are no credentials for the account, or *at_most* is not above
-                zero; nothing was done.
+            NotConnectedError: There are no credentials for the account; nothing was done.
+            ConfigurationError: *at_most* is not above zero; nothing was done.
             StoreUnavailableError: The token store stays away; nothing was done.
         """
         self._check_open()

@@ -31,6 +31,12 @@ def with_status(
     )
 
 
+def status_in_words(entry: AccountEntry) -> str:
+    """The status of the entry and why it has it, for people."""
+    status = entry.status.value
+    return f"{status} ({entry.reason})" if entry.reason else status
+
+
 def with_account(entry: AccountEntry, account: Account, now: datetime) -> AccountEntry:
     """The entry with other settings: due at once for other streams, else by the new rhythm."""
     due, last, before = entry.next_sync_at, entry.last_sync, entry.account

@@ -75,7 +75,7 @@ class Runner:
             reconcile: Whether to compare all records, due or not.
 
         Raises:
-            ConfigurationError: There are no credentials for the account; nothing was done.
+            NotConnectedError: There are no credentials for the account; nothing was done.
             StoreUnavailableError: The token store stays away; nothing was done.
         """
         source = self._opened(account, stop)

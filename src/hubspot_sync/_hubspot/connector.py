@@ -21,7 +21,7 @@ from hubspot_sync._hubspot.token_endpoint import TokenEndpoint, token_window
 from hubspot_sync._hubspot.transport import Transport
 from hubspot_sync._ratelimit import DailyPot, LimiterShelf, RateLimiter, RollingWindow
 from hubspot_sync._retry import Retrier, RetryPolicy
-from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.errors import ConfigurationError, NotConnectedError
 from hubspot_sync.models import CallRetried, StaticAccessToken
 
 if TYPE_CHECKING:
@@ -76,9 +76,10 @@ class HubSpotConnector:
         """Open *account*; nothing is sent yet."""
         stored = self._tokens.load(account.key)
         if stored is None:
-            raise ConfigurationError(
-                f"there are no credentials for account {account.key}; give them with "
-                "engine.connect(account, StaticAccessToken(access_token=...)) first",
+            raise NotConnectedError(
+                f"there are no credentials for account {account.key}; connect it by OAuth "
+                "(Domain.authorization_url) or with Domain.connect, or give OAuthTokens(...) or "
+                "StaticAccessToken(...) to engine.connect(account, ...)",
                 account=str(account.key),
             )
         policy = RetryPolicy(max_tries=self._settings.max_tries, max_wait=self._settings.max_wait)

@@ -79,7 +79,8 @@ class SourceFactory(Protocol):
         """Open *account*; every wait of the source ends when *stop* is set.
 
         Raises:
-            ConfigurationError: There are no credentials for the account, or none that open.
+            NotConnectedError: There are no credentials for the account.
+            ConfigurationError: There are none that open.
         """
 
 
