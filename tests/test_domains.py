@@ -381,6 +381,22 @@ def test_domains_that_look_alike_are_not(engine, acme, domain_id):
     assert acme.account("62515").revision == 1
 
 
+def test_credentials_alone_are_not_an_account(engine, host, caplog):
+    """Whoever only gave these learns it: once, and not when there are accounts."""
+    engine.connect(ACCOUNT, StaticAccessToken(access_token=host.emulator.access_token))
+    domain = engine.for_domain("acme")
+
+    assert engine.sync_all().accounts == engine.sync_all(due_only=True).accounts == ()
+
+    assert caplog.text.count("the account store has no accounts") == 1
+    with pytest.raises(UnknownAccountError, match=r"for_domain\(...\).connect .* \.add"):
+        domain.sync("62515")
+    domain.add("62515")
+    caplog.clear()
+    assert host.engine(accounts=engine._books().directory.store).sync_all().completed
+    assert "no accounts" not in caplog.text
+
+
 def test_one_account_of_two_domains_is_two_accounts(engine, acme, host):
     """Each has its own entry, credentials and content."""
     globex = engine.for_domain("globex")

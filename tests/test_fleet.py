@@ -19,6 +19,7 @@ from hubspot_sync import (
     InvariantError,
     LeaseHeldError,
     MissingScopeError,
+    NotConnectedError,
     OAuthApp,
     OAuthAppError,
     RateLimitedError,
@@ -81,7 +82,7 @@ def test_each_account_ends_with_its_own_result(host):
         "2002": MissingScopeError,
         "2003": HubSpotUnavailableError,
         "2004": RateLimitedError,
-        "2005": ConfigurationError,
+        "2005": NotConnectedError,
     }
     host.assert_in_step(*healthy)
     assert not report.completed

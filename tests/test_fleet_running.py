@@ -189,6 +189,16 @@ def test_an_account_store_that_is_away_is_waited_for(host, caplog):
     host.assert_in_step(AccountKey("acme", "100"))
 
 
+def test_a_store_without_accounts_is_told_of_once(host, caplog):
+    """And what comes later is synced all the same."""
+    with running(host.engine()):
+        until(lambda: "the account store has no accounts" in caplog.text)
+        host.add("acme", "100", contacts=5)
+        until(lambda: host.recorder.of(AccountFinished))
+
+    assert caplog.text.count("the account store has no accounts") == 1
+
+
 def test_an_app_that_hubspot_does_not_accept_ends_it(host):
     """Waiting would not help."""
     host.oauth_app = OAuthApp(client_id=host.emulator.client_id, client_secret="wrong")

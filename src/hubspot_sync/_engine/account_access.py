@@ -104,7 +104,9 @@ class AccountAccess:
     ) -> AccountEntry:
         """Connect the account that *credentials* open, with or without OAuth; it is due at once.
 
-        HubSpot is asked which one that is. All else is as in `finish_authorization`.
+        HubSpot is asked which one that is; its credentials are stored, and the account is put into
+        the account store, for `sync`, `sync_all` and `SyncEngine.run`. All else is as in
+        `finish_authorization`.
 
         Args:
             credentials: A static access token, or OAuth tokens that the host got itself.

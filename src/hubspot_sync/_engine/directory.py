@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from hubspot_sync._clock import StopRequested
 from hubspot_sync.errors import (
@@ -30,6 +32,7 @@ T = TypeVar("T")
 _PAGE: Final = 200
 # Each round somebody wins, so it takes as many who race before one of them gives up.
 _SAVE_TRIES: Final = 50
+_logger = logging.getLogger("hubspot_sync")
 
 
 @frozen(kw_only=True)
@@ -48,6 +51,7 @@ class Directory:
     store: AccountStore
     retrier: Retrier
     notify: Callable[[Event], None]
+    _looked: threading.Event = field(factory=threading.Event, init=False, repr=False, eq=False)
 
     def find(self, key: AccountKey) -> AccountEntry | None:
         """The entry of an account, or None."""
@@ -62,7 +66,8 @@ class Directory:
         found = self.find(key)
         if found is None:
             raise UnknownAccountError(
-                f"domain {key.domain_id!r} has no account {key.account_id}; connect it first",
+                f"domain {key.domain_id!r} has no account {key.account_id}; connect it first with "
+                "for_domain(...).connect or .authorization_url, or add it with .add",
                 account=str(key),
             )
         return found
@@ -82,6 +87,18 @@ class Directory:
         while page := self._domains(after):
             yield from page
             after = page[-1]
+
+    def warn_if_empty(self) -> None:
+        """Log, once, that no accounts are kept, for hosts that only gave credentials."""
+        if self._looked.is_set():
+            return
+        if next(self.domains(), None) is None:
+            _logger.warning(
+                "the account store has no accounts, so there is nothing to sync; "
+                "for_domain(...).connect or .add puts one in, SyncEngine.connect stores "
+                "credentials only"
+            )
+        self._looked.set()
 
     def due(self, now: datetime, *, limit: int, domain_id: str | None) -> Sequence[AccountEntry]:
         """Some accounts that are due, domains in turn; see `AccountStore.due`."""

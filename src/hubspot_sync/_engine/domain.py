@@ -63,6 +63,8 @@ class Domain(AccountAccess):
     ) -> AccountEntry:
         """Keep an account that the domain does not have yet; it is due at once.
 
+        Without credentials, which `SyncEngine.connect` stores; `connect` does both.
+
         Args:
             account_id: HubSpot's id of the account, digits as text.
             streams: What to read of it; see `Account`.

@@ -144,7 +144,10 @@ class SyncEngine:
     def connect(self, account: Account, credentials: Credentials) -> None:
         """Store the credentials that open *account*, in place of any that were stored.
 
-        Nothing is sent to HubSpot; the first `sync` proves that they open this very account.
+        That is all: for hosts that keep their accounts themselves and call `sync(account)`. What
+        `run`, `sync_all` and `Domain` are to work with has to be in the account store too, where
+        `for_domain(...).connect` or `.add` puts it. Nothing is sent to HubSpot; the first `sync`
+        proves that they open this very account.
 
         Raises:
             StoreUnavailableError: The token store is away.
@@ -208,7 +211,8 @@ class SyncEngine:
         Domains take turns, and so do accounts: while others wait, an account is worked on for
         `SyncSettings.turn` at a time, and those that need several turns get half of the workers
         at most. So a first load of millions of records keeps nobody waiting until its end. What
-        goes wrong with an account is in its report and touches no other.
+        goes wrong with an account is in its report and touches no other. While the account store
+        has no accounts at all, nothing is synced, and a warning is logged once.
 
         Args:
             domain_id: Only the accounts of this tenant.
@@ -235,6 +239,7 @@ class SyncEngine:
         if domain_id is not None:
             domain_id = self.for_domain(domain_id).domain_id
         books = self._books()
+        books.directory.warn_if_empty()
         supply = (
             due(books, domain_id, limit=workers) if due_only else listed(books.directory, domain_id)
         )
@@ -243,9 +248,10 @@ class SyncEngine:
     def run(self, *, workers: int = 8, poll_every: timedelta = timedelta(seconds=10)) -> None:
         """Sync accounts whenever they are due, until `stop()`; for hosts without a scheduler.
 
-        As `sync_all(due_only=True)`, for ever. Several processes may do it on one account store.
-        Observers are told of each account that is done (`AccountFinished`). While the account
-        store is away it waits.
+        As `sync_all(due_only=True)`, for ever. Accounts come from the account store, where
+        `for_domain(...).connect` or `.add` puts them; while it has none, a warning is logged once.
+        Several processes may do it on one account store. Observers are told of each account that
+        is done (`AccountFinished`). While the account store is away it waits.
 
         Args:
             workers: How many accounts are worked on at once.

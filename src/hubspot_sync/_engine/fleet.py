@@ -77,6 +77,7 @@ class Fleet:
     def _for_ever(self, books: Bookkeeping, poll_every: timedelta) -> Iterator[Ticket]:
         while True:
             try:
+                books.directory.warn_if_empty()
                 yield from due(books, None, limit=self.workers)
             except StoreUnavailableError as error:
                 _logger.warning("not known what is due, looking again: %s", error)
