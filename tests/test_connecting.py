@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -31,7 +32,7 @@ from hubspot_sync.models import DEFAULT_SCOPES, AccountKey
 from hubspot_sync.stores.memory import MemoryAccountStore, MemoryNonceStore
 from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteTokenStore
 from hubspot_sync.testing import Fault
-from support import Host
+from support import ACCOUNT, Host
 
 CONTACTS_ONLY = (StreamSettings(object_type="contacts"),)
 DEALS = StreamSettings(object_type="deals")
@@ -478,6 +479,18 @@ class TestOtherCredentials:
         assert set(entry.scopes) == set(DEFAULT_SCOPES)
         assert entry.name == "account-62515.example.com"
         assert tenants.domain().sync("62515").completed
+
+    @pytest.mark.parametrize("wrong", ["canary-pat-na1", None, {"access_token": "canary-pat-na1"}])
+    def test_what_are_no_credentials(self, tenants, wrong):
+        """Are refused at once, by a domain and by the engine, and not shown."""
+        for connect in (tenants.domain().connect, partial(tenants.engine().connect, ACCOUNT)):
+            with pytest.raises(
+                ConfigurationError, match=r"StaticAccessToken\(.*OAuthTokens\("
+            ) as told:
+                connect(wrong)
+            assert "canary" not in str(told.value)
+
+        assert tenants.kept() == (None, None)
 
     def test_oauth_tokens_that_open_nothing(self, tenants):
         """Are refused, with nothing stored."""

@@ -119,7 +119,7 @@ class AccountAccess:
         Raises:
             AuthorizationRevokedError: HubSpot does not accept the credentials.
             ConfigurationError: HubSpot does not say which account they open, or they are OAuth
-                tokens and the engine has no OAuth app.
+                tokens and the engine has no OAuth app, or mere text.
             WrongAccountError: They open another account; nothing was stored.
             RetryableError: HubSpot or a store is away.
         """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
+from hubspot_sync._engine.arguments import check_credentials
 from hubspot_sync._engine.credentials import UNREADABLE
 from hubspot_sync._engine.entries import altered, opened, with_status
 from hubspot_sync.errors import (
@@ -124,6 +125,7 @@ class Connecting:
     ) -> AccountEntry:
         """Connect the account that *credentials* open."""
         grant = None
+        check_credentials(credentials)
         if isinstance(credentials, StaticAccessToken):
             found = self._opened_by(credentials, account_id)
         else:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import SystemClock
-from hubspot_sync._engine.arguments import check_duration, check_number
+from hubspot_sync._engine.arguments import check_credentials, check_duration, check_number
 from hubspot_sync._engine.bookkeeping import Bookkeeping
 from hubspot_sync._engine.connecting import Connecting
 from hubspot_sync._engine.credentials import Safe
@@ -150,9 +150,11 @@ class SyncEngine:
         proves that they open this very account.
 
         Raises:
+            ConfigurationError: *credentials* are none, such as a token as mere text.
             StoreUnavailableError: The token store is away.
         """
         self._check_open()
+        check_credentials(credentials)
         self._safe.replace(account.key, credentials)
 
     def sync(
