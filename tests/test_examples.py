@@ -625,7 +625,7 @@ def refused(account, monkeypatch, capsys):
         ({"burst_limit": "many"}, "--burst-limit"),
         ({"burst_limit": "0"}, "burst_limit"),
         ({"search_limit": "-1"}, "search_limit"),
-        ({"base_url": "api.hubapi.com"}, "the URL"),
+        ({"base_url": "api.hubapi.com"}, "base_url is 'api.hubapi.com'; give a URL"),
         ({"no_such_option": "1"}, "--no-such-option"),
     ],
 )

@@ -81,13 +81,57 @@ def test_secrets_are_no_part_of_a_repr():
     assert "canary" not in repr(values)
 
 
-@pytest.mark.parametrize("secret", ["", "  ", "line\nbreak"])
-def test_credentials_that_cannot_be_sent_are_refused(secret):
-    """A broken header would fail much later, and less clearly."""
-    with pytest.raises(ConfigurationError) as caught:
-        StaticAccessToken(access_token=secret)
+@pytest.mark.parametrize(
+    ("secret", "says"),
+    [
+        ("", "empty"),
+        ("  ", "empty"),
+        ("canary\nbreak", "cannot be sent"),
+        (None, "no text"),
+        (b"canary", "no text"),
+        ("Bearer canary", "begins with 'Bearer '"),
+        (" bearer  canary", "begins with 'Bearer '"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "attribute"),
+    [
+        (StaticAccessToken, "access_token"),
+        (OAuthTokens, "refresh_token"),
+        (OAuthApp, "client_id"),
+        (OAuthApp, "client_secret"),
+    ],
+)
+def test_credentials_that_cannot_be_sent_are_refused(kind, attribute, secret, says):
+    """A broken header would fail much later, and less clearly; what is told is which it is."""
+    others = {"client_id": "app", "client_secret": "b"} if kind is OAuthApp else {}
 
-    assert not secret.strip() or secret not in str(caught.value)
+    with pytest.raises(
+        ConfigurationError, match=rf"{kind.__name__}\.{attribute}.*{says}"
+    ) as caught:
+        kind(**{**others, attribute: secret})
+
+    assert "canary" not in str(caught.value)
+
+
+def test_spaces_around_a_credential_are_no_part_of_it():
+    """They come along when it is copied."""
+    assert StaticAccessToken(access_token=" pat-na1\n").access_token == "pat-na1"
+
+
+@pytest.mark.parametrize("wrong", ["nope", "app.example.com/hubspot", "", 8000, "ftp://x/"])
+def test_a_redirect_uri_is_a_url(wrong):
+    """HubSpot would show an error to the person, and nobody would come back."""
+    with pytest.raises(ConfigurationError, match=r"OAuthApp\.redirect_uri is .* give a URL"):
+        OAuthApp(client_id="app", client_secret="b", redirect_uri=wrong)
+
+
+@pytest.mark.parametrize("right", ["https://a.example/hubspot/", "http://localhost:8000/a?b=c"])
+def test_a_redirect_uri_is_sent_word_for_word(right):
+    """HubSpot compares it with the one in the app's settings."""
+    app = OAuthApp(client_id="app", client_secret="b", redirect_uri=right)
+
+    assert app.redirect_uri == right
 
 
 @pytest.mark.parametrize(
@@ -173,13 +217,14 @@ def test_a_backfill_has_no_start():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"base_url": "api.hubapi.com"}, "URL 'api.hubapi.com'"),
-        ({"base_url": "ftp://x"}, "URL 'ftp://x'"),
-        ({"base_url": 8080}, "URL 8080"),
-        ({"base_url": None}, "URL None"),
-        ({"consent_url": b"http://x"}, "URL b'http://x'"),
-        ({"base_url": "http://127.0.0.1:port"}, "URL 'http://127.0.0.1:port'"),
-        ({"api_version": "2024-01"}, "API version '2024-01'"),
+        ({"base_url": "api.hubapi.com"}, "Settings.base_url is 'api.hubapi.com'; give a URL"),
+        ({"base_url": "ftp://x"}, "base_url is 'ftp://x'"),
+        ({"base_url": "http://x/?a=b"}, r"base_url is 'http://x/\?a=b'"),
+        ({"base_url": 8080}, "base_url is 8080"),
+        ({"base_url": None}, "base_url is None"),
+        ({"consent_url": b"http://x"}, "consent_url is b'http://x'"),
+        ({"base_url": "http://127.0.0.1:port"}, "base_url is 'http://127.0.0.1:port'"),
+        ({"api_version": "2024-01"}, "Settings.api_version is '2024-01'; give one of 2025-09"),
         ({"burst_limit": 0}, "burst_limit is 0"),
         ({"max_tries": 0}, "max_tries is 0"),
         ({"read_timeout": timedelta(0)}, "read_timeout"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from hubspot_sync.errors import ConfigurationError
 
@@ -67,6 +68,48 @@ def is_digits(instance: Any, attribute: Attribute[Any], value: object) -> None:
             f"{type(instance).__name__}.{attribute.name} is {value!r}; give a HubSpot id as text, "
             'such as "62515"'
         )
+
+
+def stripped(value: str) -> str:
+    """Convert text that was copied with spaces around it; what is no text stays as it is."""
+    return value.strip() if isinstance(value, str) else value
+
+
+def is_credential(instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate what is sent as a credential; the message names it and does not repeat it."""
+    name = f"{type(instance).__name__}.{attribute.name}"
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ConfigurationError(
+            f"{name} is empty, is no text, or has characters that cannot be sent; copy it anew "
+            "from HubSpot"
+        )
+    if value.lower().split(maxsplit=1)[0] == "bearer":
+        raise ConfigurationError(f"{name} begins with 'Bearer '; give what comes after it alone")
+
+
+def is_url(*, such_as: str, query: bool = True) -> Callable[..., None]:
+    """Validate an address of the web, with a query or not; *such_as* is one that would do."""
+
+    def check(instance: Any, attribute: Attribute[Any], value: object) -> None:
+        if not _is_url(value, query=query):
+            raise ConfigurationError(
+                f"{type(instance).__name__}.{attribute.name} is {value!r}; give a URL, such as "
+                f"{such_as!r}"
+            )
+
+    return check
+
+
+def _is_url(value: object, *, query: bool) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        usable = parts.port != 0  # asking for the port is what checks it
+    except ValueError:
+        return False
+    known = parts.scheme in ("http", "https") and bool(parts.hostname)
+    return usable and known and (query or not parts.query)
 
 
 def is_positive(instance: Any, attribute: Attribute[Any], value: object) -> None:

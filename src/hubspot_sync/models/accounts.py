@@ -11,11 +11,15 @@ from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import (
     is_aware,
     is_choice,
+    is_credential,
     is_digits,
     is_positive_duration,
     is_text_key,
+    is_url,
     names,
     optional_names,
+    or_none,
+    stripped,
 )
 from hubspot_sync.models.object_types import canonical_object_type
 
@@ -128,14 +132,6 @@ class Account:
         return AccountKey(self.domain_id, self.account_id)
 
 
-def _secret(value: str) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
-        raise ConfigurationError(
-            "a credential is empty or has characters that cannot be sent; copy it anew from HubSpot"
-        )
-    return value.strip()
-
-
 @frozen(kw_only=True)
 class StaticAccessToken:
     """A credential that does not expire: a private app's access token or a service key.
@@ -144,7 +140,7 @@ class StaticAccessToken:
         access_token: The secret; never part of the repr.
     """
 
-    access_token: str = field(repr=False, converter=_secret)
+    access_token: str = field(repr=False, converter=stripped, validator=is_credential)
 
 
 @frozen(kw_only=True)
@@ -160,7 +156,7 @@ class OAuthTokens:
             is at it. A worker that died loses it by then.
     """
 
-    refresh_token: str = field(repr=False, converter=_secret)
+    refresh_token: str = field(repr=False, converter=stripped, validator=is_credential)
     access_token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = field(default=None, validator=is_aware)
     issued_at: datetime | None = field(default=None, validator=is_aware)
@@ -208,9 +204,11 @@ class OAuthApp:
             feature or the person not the right; what the app's settings name as optional.
     """
 
-    client_id: str = field(converter=_secret)
-    client_secret: str = field(repr=False, converter=_secret)
-    redirect_uri: str | None = None
+    client_id: str = field(converter=stripped, validator=is_credential)
+    client_secret: str = field(repr=False, converter=stripped, validator=is_credential)
+    redirect_uri: str | None = field(
+        default=None, validator=or_none(is_url(such_as="https://host.example/hubspot/callback"))
+    )
     scopes: tuple[str, ...] = field(default=DEFAULT_SCOPES, converter=names)
     optional_scopes: tuple[str, ...] = field(default=(), converter=names)
 

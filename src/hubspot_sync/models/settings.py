@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal, get_args
-from urllib.parse import urlsplit
+from typing import Final, Literal, get_args
 
 from attrs import field, frozen
 
@@ -16,29 +15,27 @@ from hubspot_sync.models._checks import (
     is_positive,
     is_positive_duration,
     is_share,
+    is_url,
     or_none,
 )
 
 ApiVersion = Literal["2025-09", "2026-03", "2026-09", "v3"]
 
 
+_API: Final = "https://api.hubapi.com"
+_CONSENT: Final = "https://app.hubspot.com/oauth/authorize"
+
+
 def _known_version(_instance: object, _attribute: object, value: str) -> None:
     known = get_args(ApiVersion)
     if value not in known:
-        raise ConfigurationError(f"API version {value!r} is not one of {', '.join(known)}")
-
-
-def _url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        usable = parts.port != 0  # asking for the port is what checks it
-    except (ValueError, TypeError, AttributeError):  # as of a number
-        usable = False
-    if not usable or parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
         raise ConfigurationError(
-            f"the URL {value!r} is not one; give something like 'https://api.hubapi.com'"
+            f"HubSpotSettings.api_version is {value!r}; give one of {', '.join(known)}"
         )
-    return value.rstrip("/")
+
+
+def _without_slash(value: str) -> str:
+    return value.rstrip("/") if isinstance(value, str) else value
 
 
 @frozen(kw_only=True)
@@ -72,8 +69,12 @@ class HubSpotSettings:
             more, the run ends and says when to come back.
     """
 
-    base_url: str = field(default="https://api.hubapi.com", converter=_url)
-    consent_url: str = field(default="https://app.hubspot.com/oauth/authorize", converter=_url)
+    base_url: str = field(
+        default=_API, converter=_without_slash, validator=is_url(such_as=_API, query=False)
+    )
+    consent_url: str = field(
+        default=_CONSENT, converter=_without_slash, validator=is_url(such_as=_CONSENT, query=False)
+    )
     api_version: ApiVersion = field(default="2026-03", validator=_known_version)
     burst_limit: int | None = field(default=110, validator=or_none(is_positive))
     search_limit: int | None = field(default=5, validator=or_none(is_positive))
