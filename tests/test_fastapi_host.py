@@ -106,7 +106,8 @@ class TestConnecting:
         page = host.connect("acme", ACME, allow=False)
 
         assert page.status_code == 400
-        assert "did not consent" in page.text
+        assert "You did not agree at HubSpot" in page.text
+        assert "again from your application" in page.text
         with host.client("acme") as client:
             assert client.get("/accounts").json() == []
 
@@ -122,7 +123,7 @@ class TestConnecting:
             assert "no invitation" in browser.get(back).text
             again = httpx.get(back, cookies=cookies)
             assert again.status_code == 400
-            assert "used before" in again.text
+            assert "You came back from HubSpot this way before" in again.text
 
     def test_a_callback_of_another_tenant(self, host):
         """Is refused, and stays good for the browser that it belongs to."""
@@ -139,7 +140,7 @@ class TestConnecting:
             refused = victim.get(back)
 
             assert refused.status_code == 400
-            assert "another domain" in refused.text
+            assert "asked for by somebody else" in refused.text
             assert acme.get("/accounts").json() == globex.get("/accounts").json() == []
             assert attacker.get(back).status_code == 200
             assert [one["account_id"] for one in globex.get("/accounts").json()] == [GLOBEX]
@@ -171,6 +172,7 @@ class TestConnecting:
             refused = browser.get(host.consent(browser, link, GLOBEX))
 
         assert refused.status_code == 409
+        assert f"You chose another HubSpot account than {ACME}" in refused.text
         assert [one["account_id"] for one in acme.get("/accounts").json()] == [ACME]
         refusal(acme.post("/accounts/connect", json={"account_id": GLOBEX}), 404)
         refusal(acme.post("/accounts/connect", json={"account_id": "x"}), 422)

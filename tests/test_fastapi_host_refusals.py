@@ -17,6 +17,7 @@ from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 import fastapi_host.settings
 from fastapi_host import Settings, create_app
 from fastapi_host.__main__ import main
+from fastapi_host.pages import not_connected
 from fastapi_host.problems import _KINDS, problem_of
 from fastapi_host.security import ApiKey, ApiKeys, Invitation, Invitations, new_api_key
 from fastapi_host.syncs import Syncs
@@ -280,6 +281,21 @@ class TestRefusals:
         ours = problem.status >= 500 or kind in fixed
         assert ("the words" in problem.detail) is not (ours or problem.title == "Busy")
         assert ("the words" in caplog.text) is (problem.status >= 500)
+
+    @pytest.mark.parametrize(
+        "reason", ["denied", "altered", "expired", "used", "other_domain", "code", "a later one"]
+    )
+    def test_who_consents_is_spoken_to(self, reason):
+        """The library speaks of them to the host; the page does not repeat that."""
+        refusal = errors.ConsentError("send the person to HubSpot again", reason=reason)
+
+        shown = not_connected(refusal, None)
+
+        assert shown.status_code == 400
+        text = shown.body.decode()
+        assert re.search(r"\byou\b", text, re.IGNORECASE)
+        assert "start again from" in text.lower()
+        assert "person" not in text
 
     def test_no_kind_hides_another(self):
         """The first class that fits counts, so a narrow one comes before a wide one."""

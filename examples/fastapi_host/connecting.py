@@ -20,8 +20,8 @@ from pydantic import BaseModel, Field
 from hubspot_sync import HubSpotSyncError
 
 from .access import ACCOUNT_ID, Tenant, TheHost
-from .pages import page
-from .problems import Problem, problem_of
+from .pages import not_connected, page
+from .problems import Problem
 from .security import INVITATION_LIFETIME, Invitation
 from .settings import CALLBACK_PATH
 from .views import ConnectLink
@@ -58,7 +58,7 @@ def invite(host: TheHost, sealed: str) -> HTMLResponse:
     try:
         url = domain.authorization_url(invitation.account_id)
     except HubSpotSyncError as refusal:
-        return _not_connected(refusal)
+        return not_connected(refusal, invitation.account_id)
     answer = page(
         "Connect your HubSpot account",
         f"What it holds will be copied to {invitation.domain_id}. "
@@ -94,12 +94,7 @@ def finish(
     try:
         entry = domain.finish_authorization(state=state, code=code, error=error)
     except HubSpotSyncError as refusal:
-        return _not_connected(refusal)
+        return not_connected(refusal, invitation.account_id)
     answer = page("Connected", f"{entry.name} is connected to {domain.domain_id}.")
     answer.delete_cookie(_COOKIE, path=CALLBACK_PATH)
     return answer
-
-
-def _not_connected(refusal: HubSpotSyncError) -> HTMLResponse:
-    problem = problem_of(refusal)
-    return page("Not connected", problem.detail, status=problem.status)
