@@ -367,6 +367,12 @@ class TestAccounts:
             with host.client("acme") as client:
                 assert sync(client, ACME)["completed"]
 
+    def test_a_scheme_in_capitals(self, settings, mongodb_uri):
+        """The scheme of a URI is the same in capitals."""
+        capitals = mongodb_uri.replace("mongodb://", "MongoDB://")
+        with evolve(settings, store=capitals).open_engine([]) as engine:
+            assert not engine.sync_all("acme").accounts
+
 
 def state_of(client, account_id):
     return client.get(f"/accounts/{account_id}/sync").json()["state"]

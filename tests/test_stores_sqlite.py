@@ -246,7 +246,31 @@ class TestOpening:
         with pytest.raises(StoreUnavailableError, match="was closed"):
             SqliteCheckpointer(database).load(STREAM)
 
-    @pytest.mark.parametrize("path", ["", "a\0b", b"bytes"])
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "mongodb://u:geheim@127.0.0.1/x",
+            "MongoDB+SRV://u:geheim@127.0.0.1/x",
+            " 'mongodb://u:geheim@127.0.0.1/x'",
+            "mongodb://u:geheim@127.0.0.1/\0x",
+            b"mongodb://u:geheim@127.0.0.1/x",
+            Path("mongodb://u:geheim@127.0.0.1/x"),
+            "sqlite:///geheim.db",
+        ],
+    )
+    def test_a_url(self, url):
+        """A URL is no path, and its password stays out of the message."""
+        with pytest.raises(ConfigurationError, match=r"URL|bytes") as caught:
+            SqliteDatabase(url)
+
+        assert "geheim" not in str(caught.value)
+
+    def test_a_colon_is_no_url(self, tmp_path):
+        """A file may have a colon in its name."""
+        with SqliteDatabase(tmp_path / "crm:2.db"):
+            assert (tmp_path / "crm:2.db").exists()
+
+    @pytest.mark.parametrize("path", ["", "a\0b", b"bytes", None, 5, {"path": "crm.db"}])
     def test_no_path(self, path):
         """What is no path is a configuration error."""
         with pytest.raises(ConfigurationError, match="is not a path"):

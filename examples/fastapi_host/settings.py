@@ -107,9 +107,11 @@ class Settings:
 
     def open_engine(self, observers: Sequence[Observer]) -> SyncEngine:
         """The engine that all of the host shares; close it at the end."""
-        open_store = mongodb_engine if self.store.startswith(_MONGODB) else embedded_engine
+        scheme, separator, rest = self.store.partition("://")
+        store = scheme.lower() + separator + rest if separator else self.store
+        open_store = mongodb_engine if store.startswith(_MONGODB) else embedded_engine
         return open_store(
-            self.store,
+            store,
             cipher=EncryptionKeys(*self.encryption_keys),
             oauth_app=OAuthApp(
                 client_id=self.client_id,

@@ -67,8 +67,8 @@ def embedded_engine(
         clock: Time, waiting and randomness; the system's by default.
 
     Raises:
-        ConfigurationError: The file cannot be opened or written, is no SQLite database, or was
-            made by a newer version.
+        ConfigurationError: *path* is a URL, the file cannot be opened or written, is no SQLite
+            database, or was made by a newer version.
     """
     from hubspot_sync.stores.sqlite import (  # noqa: PLC0415
         SqliteAccountStore,

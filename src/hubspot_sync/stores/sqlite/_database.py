@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _MEMORY: Final = ":memory:"
+# One slash, since that is what `Path` leaves of two. One letter is a drive.
+_URL: Final = re.compile(r"[\s'\"]*[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 
 class SqliteDatabase:
@@ -34,15 +37,15 @@ class SqliteDatabase:
         busy_timeout: How long a call waits for another process that writes.
 
     Raises:
-        ConfigurationError: The file cannot be created, read or written, is no SQLite database,
-            or was made by a newer version of this library.
+        ConfigurationError: *path* is a URL, the file cannot be created, read or written, is no
+            SQLite database, or was made by a newer version of this library.
         StoreUnavailableError: It is locked, or the disk is full.
     """
 
     def __init__(
         self, path: str | os.PathLike[str], *, busy_timeout: timedelta = timedelta(seconds=10)
     ) -> None:
-        self._path = _checked(os.fspath(path))
+        self._path = _checked(path)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         with mapped(self._path):
@@ -127,8 +130,22 @@ class SqliteDatabase:
         return self._connection
 
 
-def _checked(path: str) -> str:
-    if not isinstance(path, str) or not path or "\0" in path:
+def _checked(given: str | os.PathLike[str]) -> str:
+    try:
+        path = os.fspath(given)
+    except TypeError:
+        path = None
+    if not isinstance(path, str):
+        raise ConfigurationError(
+            f"a {type(given).__name__} is not a path for an SQLite file; give text or a Path"
+        )
+    if _URL.match(path):  # which may hold a password, so it is not repeated
+        raise ConfigurationError(
+            "this is a URL, not the path of an SQLite file; give a path (of a URL such as "
+            "sqlite:///crm.db the part behind the third slash, or what sqlite_path makes of it), "
+            "or use mongodb_engine for MongoDB"
+        )
+    if not path or "\0" in path:
         raise ConfigurationError(f"{path!r} is not a path for an SQLite file; give text")
     if path != _MEMORY and not Path(path).absolute().parent.is_dir():
         raise ConfigurationError(
