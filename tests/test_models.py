@@ -28,12 +28,14 @@ from hubspot_sync.models import (
     Counts,
     Mode,
     Pass,
+    StreamKey,
     canonical_object_type,
     cursor_field,
     from_milliseconds,
     singular_name,
     to_milliseconds,
 )
+from hubspot_sync.models.object_types import OBJECT_TYPE_IDS
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 
@@ -135,11 +137,45 @@ def test_a_redirect_uri_is_sent_word_for_word(right):
 
 
 @pytest.mark.parametrize(
-    ("given_name", "canonical"), [("0-1", "contacts"), ("0-2", "companies"), ("2-77", "2-77")]
+    ("given_name", "canonical"),
+    [
+        ("0-1", "contacts"),
+        ("0-2", "companies"),
+        ("2-77", "2-77"),
+        ("Company", "companies"),
+        ("LINE_ITEM", "line_items"),
+        ("p123_Contact", "p123_Contact"),
+        ("Subscription", "Subscription"),
+    ],
 )
 def test_object_types_go_by_their_name(given_name, canonical):
     """One stream has one name, whether it was given by name or by id."""
     assert canonical == canonical_object_type(given_name)
+
+
+@given(st.sampled_from(sorted(OBJECT_TYPE_IDS.items())), st.data())
+def test_two_spellings_of_a_standard_type_are_one_stream(standard, data):
+    """Id, singular, plural, capitals: however an account names its contacts, it has them once."""
+    object_type_id, plural = standard
+    singular = singular_name(plural).replace(" ", "_")
+    spellings = st.sampled_from([object_type_id, plural, singular]).flatmap(_in_any_case)
+    one, other = data.draw(spellings), data.draw(spellings)
+    account = AccountKey("acme", "62515")
+
+    assert StreamKey(account, one) == StreamKey(account, other) == StreamKey(account, plural)
+    with pytest.raises(ConfigurationError, match="each object type once"):
+        Account(
+            account_id="62515",
+            streams=[StreamSettings(object_type=one), StreamSettings(object_type=other)],
+        )
+    assert StreamSettings(object_type="deals", associations=[one, other]).associations == (plural,)
+
+
+def _in_any_case(name):
+    """The name with any of its letters in capitals."""
+    return st.tuples(
+        *(st.sampled_from(sorted({letter.lower(), letter.upper()})) for letter in name)
+    ).map("".join)
 
 
 @pytest.mark.parametrize("name", ["", "con tacts", "contacts:x", "../contacts", None])

@@ -61,7 +61,7 @@ class StreamKey:
 
 
 def _object_types(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(canonical_object_type(value) for value in names(values))
+    return tuple(dict.fromkeys(canonical_object_type(value) for value in names(values)))
 
 
 @frozen(kw_only=True)
@@ -74,7 +74,8 @@ class StreamSettings:
     when the stream is read. The record's id, create date and modified date come always.
 
     Attributes:
-        object_type: Name or id of the object type; an id is turned into its name.
+        object_type: Name or id of the object type; an id, a singular or capitals are turned into
+            the name, see `canonical_object_type`.
         properties: Names and patterns of the properties to ask for; None asks for all.
         associations: Object types whose associated ids come with each record.
         exclude: Names and patterns of the properties not to ask for, whatever *properties* says.

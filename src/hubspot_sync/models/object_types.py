@@ -25,6 +25,15 @@ OBJECT_TYPE_IDS: Final = {
     "0-136": "leads",
 }
 _IRREGULAR_SINGULARS: Final = {"companies": "Company", "taxes": "Tax"}
+# However one of these is spelled, it means the same objects, so it has to be the same stream.
+_SPELLINGS: Final = {
+    **OBJECT_TYPE_IDS,
+    **{name: name for name in OBJECT_TYPE_IDS.values()},
+    **{
+        _IRREGULAR_SINGULARS.get(name, name.removesuffix("s")).lower(): name
+        for name in OBJECT_TYPE_IDS.values()
+    },
+}
 _CUSTOM_PREFIX: Final = re.compile(r"^p\d*_")
 _TYPE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
@@ -32,8 +41,10 @@ _TYPE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 def canonical_object_type(name: str) -> str:
     """The name that this library uses for an object type given by name or by id.
 
+    HubSpot's own types may be in the singular and in capitals, too; other names stay as they are.
+
     Args:
-        name: "contacts", "0-1", "2-3465404" (a custom type), "p62515_pets"...
+        name: "contacts", "Contact", "0-1", "2-3465404" (a custom type), "p62515_pets"...
 
     Raises:
         ConfigurationError: It cannot be the name of an object type.
@@ -43,7 +54,7 @@ def canonical_object_type(name: str) -> str:
             f"{name!r} is not a HubSpot object type; give a name such as 'contacts' or an id such "
             "as '0-1' or '2-3465404'"
         )
-    return OBJECT_TYPE_IDS.get(name, name)
+    return _SPELLINGS.get(name.lower(), name)
 
 
 def singular_name(object_type: str) -> str:
