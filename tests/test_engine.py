@@ -20,6 +20,7 @@ from hubspot_sync import (
     AuthorizationRevokedError,
     ConfigurationError,
     HubSpotUnavailableError,
+    InvariantError,
     LeaseHeldError,
     LeaseLostError,
     MissingScopeError,
@@ -44,6 +45,7 @@ from hubspot_sync.models import (
     StreamStarted,
     ValueKeptAsText,
 )
+from hubspot_sync.stores.memory import MemoryCheckpointer
 from hubspot_sync.testing import Fault, ManualClock
 from scripted import Setting, record
 from support import ACCOUNT, Host, truth_of
@@ -752,18 +754,103 @@ def test_two_domains_with_the_same_account_do_not_meet(host):
     }
 
 
-def test_an_unforeseen_error_of_the_hosts_sink_reaches_the_host(host):
-    """As it is; the lease is given back, and nothing of the batch is committed."""
+class Buggy:
+    """A sink that gives or raises what a sink may not."""
 
-    class Buggy:
-        def write(self, actions):
-            raise KeyError("bug of the host's")
+    def __init__(self, outcome):
+        self.outcome = outcome
 
-    with pytest.raises(KeyError, match="bug of the host's"):
-        host.engine(sink=Buggy()).sync(ACCOUNT)
+    def write(self, actions):
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
 
-    assert host.engine().sync(ACCOUNT).completed
+
+def test_an_unforeseen_error_of_the_hosts_sink_is_in_the_report(host, caplog):
+    """With the sink's name; the lease is given back, and nothing of the batch is committed."""
+    bug = KeyError("jane@example.com")
+
+    report = host.engine(sink=Buggy(bug)).sync(ACCOUNT)
+
+    assert isinstance(report.error, InvariantError)
+    assert report.error.__cause__ is bug
+    assert "Buggy.write failed with KeyError (test_engine.py, line " in str(report.error)
+    assert "jane" not in str(report.error)
+    assert report.error.stream == "companies"
+    assert "Traceback" in caplog.text
+    assert_told_of_the_end(host, StreamStatus.FAILED)
+    assert host.engine().sync(ACCOUNT).counts.delivered == 570
     assert_in_step(host)
+
+
+@pytest.mark.parametrize("answer", [None, True, [], {"repeated": set()}], ids=repr)
+def test_a_sink_that_gives_no_answer(host, answer):
+    """The report names the sink and what it has to return; nothing is committed."""
+    report = host.engine(sink=Buggy(answer)).sync(ACCOUNT)
+
+    assert isinstance(report.error, InvariantError)
+    expected = (
+        f"Buggy.write gave a {type(answer).__name__}; mend it so that it returns a SinkAnswer"
+    )
+    assert expected in str(report.error)
+    assert host.engine().sync(ACCOUNT).counts.delivered == 570
+
+
+@pytest.mark.parametrize("answer", [None, 1], ids=repr)
+def test_a_sink_that_does_not_say_whether_it_committed(host, answer):
+    """True or False, and nothing else, tells what the checkpoint is."""
+    sink = Buggy(SinkAnswer())
+    sink.write_and_commit = lambda *_: answer
+
+    report = host.engine(sink=sink).sync(ACCOUNT)
+
+    assert "Buggy.write_and_commit gave a" in str(report.error)
+    assert host.engine().sync(ACCOUNT).counts.delivered == 570
+
+
+def test_what_ends_the_process_is_raised_when_the_end_was_told(host):
+    """It is no failure of the sync, and leaves as it is."""
+    with pytest.raises(KeyboardInterrupt):
+        host.engine(sink=Buggy(KeyboardInterrupt())).sync(ACCOUNT)
+
+    assert_told_of_the_end(host, StreamStatus.STOPPED)
+    assert host.engine().sync(ACCOUNT).counts.delivered == 570
+
+
+def test_an_unforeseen_error_of_a_store_is_in_the_report(host, caplog):
+    """With the line that raised it."""
+
+    class Forgetful(MemoryCheckpointer):
+        def recall(self, stream, object_ids):
+            raise LookupError("jane@example.com")
+
+    report = host.engine(checkpointer=Forgetful()).sync(ACCOUNT)
+
+    assert isinstance(report.error, InvariantError)
+    assert "failed with LookupError (test_engine.py, line " in str(report.error)
+    assert "Traceback" in caplog.text
+    assert_told_of_the_end(host, StreamStatus.FAILED)
+
+
+def test_an_unforeseen_error_before_the_run(host):
+    """There is nothing to report, so it is raised, as ours."""
+
+    def broken(account, **_):
+        raise LookupError("geheim")
+
+    with pytest.raises(InvariantError, match="opening the account failed with LookupErr") as caught:
+        host.engine(open_source=broken).sync(ACCOUNT)
+
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert "geheim" not in str(caught.value)
+
+
+def assert_told_of_the_end(host, status):
+    """One stream began, and observers know how it and the run ended."""
+    kinds = [type(event) for event in host.recorder.events]
+    assert kinds == [RunStarted, StreamStarted, StreamFinished, RunFinished]
+    assert host.recorder.events[2].report.status is status
+    assert not host.recorder.events[3].report.completed
 
 
 def test_a_run_tells_its_observers_what_happens(host):

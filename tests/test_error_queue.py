@@ -376,6 +376,23 @@ def test_a_redrive_says_what_ended_it():
     assert list(setting.queued) == ["2"]
 
 
+def test_a_redrive_says_which_sink_failed_unexpectedly():
+    """What it may not raise is in the report, and nothing is lost."""
+
+    class Buggy:
+        def write(self, actions):
+            raise KeyError("jane@example.com")
+
+    setting = Setting([THREE])
+    setting.sync(sink=setting.refusing("2"))
+
+    report = setting.engine(sink=Buggy()).redrive(ACCOUNT)
+
+    assert isinstance(report.streams[0].error, InvariantError)
+    assert "Buggy.write failed with KeyError" in str(report.streams[0].error)
+    assert list(setting.queued) == ["2"]
+
+
 class Gone:
     """An error queue that cannot say what it has for a number of times."""
 

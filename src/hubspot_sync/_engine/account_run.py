@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.demanding import ReconcileDemand
 from hubspot_sync._engine.stream_session import StreamSession
+from hubspot_sync._engine.unforeseen import unforeseen
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     HubSpotSyncError,
@@ -79,9 +80,15 @@ class AccountRun:
         self._reconcile = reconcile
         self._since: datetime | None = None
         self._identified = False
+        self._interrupted: BaseException | None = None
 
     def run(self) -> SyncReport:
-        """Run all streams and report."""
+        """Run all streams and report.
+
+        Raises:
+            BaseException: What is no `Exception`, such as `KeyboardInterrupt` out of a sink, as it
+                is, when observers were told of the end.
+        """
         started = self._clock.monotonic()
         streams = self._account.streams
         object_types = tuple(wanted.object_type for wanted in streams)
@@ -90,11 +97,13 @@ class AccountRun:
         for wanted in streams:
             reports.append(self._stream(wanted))
             self._parts.notify(StreamFinished(report=reports[-1]))
-            if isinstance(reports[-1].error, _ENDS_THE_RUN):
+            if isinstance(reports[-1].error, _ENDS_THE_RUN) or self._interrupted:
                 break
         self._put_off(reports)
         report = self._report(reports, started)
         self._parts.notify(RunFinished(report=report))
+        if self._interrupted is not None:
+            raise self._interrupted
         return report
 
     def _report(self, reports: list[StreamReport], started: float) -> SyncReport:
@@ -108,7 +117,7 @@ class AccountRun:
         )
 
     def _stream(self, wanted: StreamSettings) -> StreamReport:
-        """Run one stream; only what nobody could foresee leaves as an exception."""
+        """Run one stream, and report whatever ended it."""
         session = StreamSession(
             parts=self._parts,
             stream=StreamKey(self._account.key, wanted.object_type),
@@ -142,6 +151,11 @@ class AccountRun:
             return StreamStatus.BUSY, held
         except HubSpotSyncError as failure:
             return StreamStatus.FAILED, failure
+        except Exception as error:  # noqa: BLE001 - it is logged, and in the report
+            return StreamStatus.FAILED, unforeseen(error, session.stream, "the sync")
+        except BaseException as error:  # noqa: BLE001 - raised by `run`
+            self._interrupted = error
+            return StreamStatus.STOPPED, None
         return StreamStatus.COMPLETED, None
 
     def _reconcile_since(self) -> datetime | None:

@@ -191,6 +191,9 @@ class SyncEngine:
             NotConnectedError: There are no credentials for the account; nothing was done.
             ConfigurationError: *at_most* is not above zero; nothing was done.
             StoreUnavailableError: The token store stays away; nothing was done.
+            InvariantError: The token store raised what it may not; nothing was done.
+            BaseException: What is no `Exception` and came out of a sink or an observer, such as
+                `KeyboardInterrupt`, when observers were told of the end.
         """
         self._check_open()
         started_at = self._clock.now()

@@ -11,6 +11,7 @@ from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.leases import held_lease
 from hubspot_sync._engine.redelivery import Redelivery
 from hubspot_sync._engine.refusals import Refusals
+from hubspot_sync._engine.unforeseen import unforeseen
 from hubspot_sync.errors import HubSpotSyncError, LeaseHeldError
 from hubspot_sync.models import RedriveReport, RetryCounts, StreamKey, StreamRedrive, StreamStatus
 
@@ -74,6 +75,8 @@ class AccountRedrive:
             return StreamStatus.BUSY, held
         except HubSpotSyncError as failure:
             return StreamStatus.FAILED, failure
+        except Exception as error:  # noqa: BLE001 - it is logged, and in the report
+            return StreamStatus.FAILED, unforeseen(error, stream, "the redrive")
         return StreamStatus.COMPLETED, None
 
     def _redrive(self, stream: StreamKey, counts: list[RetryCounts]) -> None:

@@ -11,9 +11,10 @@ from hubspot_sync._engine.account_run import AccountRun
 from hubspot_sync._engine.parts import Parts, StoringParts
 from hubspot_sync._engine.patience import Patience
 from hubspot_sync._engine.redriving import AccountRedrive
+from hubspot_sync._engine.unforeseen import unforeseen
 from hubspot_sync._ownership import new_owner_name
 from hubspot_sync._retry import Retrier, RetryPolicy
-from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
 
 if TYPE_CHECKING:
     import threading
@@ -77,6 +78,7 @@ class Runner:
         Raises:
             NotConnectedError: There are no credentials for the account; nothing was done.
             StoreUnavailableError: The token store stays away; nothing was done.
+            InvariantError: What opens the account raised what it may not; nothing was done.
         """
         source = self._opened(account, stop)
         parts = Parts(source=source, **self._storing(stop))
@@ -124,11 +126,18 @@ class Runner:
 
     def _opened(self, account: Account, stop: threading.Event) -> Source:
         """The account, opened; a token store that is away is waited for."""
-        return self._patience(stop).begin(
-            account.key,
-            "the token store",
-            lambda: self.open_source(account, stop=stop, notify=self.notify),
-        )
+        try:
+            return self._patience(stop).begin(
+                account.key,
+                "the token store",
+                lambda: self.open_source(account, stop=stop, notify=self.notify),
+            )
+        except HubSpotSyncError:
+            raise
+        except Exception as error:
+            raise unforeseen(error, account.key, "opening the account").locate(
+                account=str(account.key)
+            ) from error
 
     def _patience(self, stop: threading.Event) -> Patience:
         return Patience(retrier=self.store_retrier(stop), notify=self.notify)

@@ -34,6 +34,7 @@ class StreamSession:
         before_first_write: Called before anything of a new stream is stored.
 
     Attributes:
+        stream: The stream.
         mode: How the first pass finds records; None until that is known.
     """
 
@@ -47,7 +48,7 @@ class StreamSession:
         before_first_write: Callable[[], None],
     ) -> None:
         self._parts = parts
-        self._stream = stream
+        self.stream = stream
         self._wanted = wanted
         self._owner = owner
         self._before_first_write = before_first_write
@@ -85,7 +86,7 @@ class StreamSession:
             StopRequested: The engine was stopped.
         """
         self._since = reconcile_since
-        with held_lease(self._parts, self._stream, self._owner) as lease:
+        with held_lease(self._parts, self.stream, self._owner) as lease:
             self._retry(lease)
             while self._pass(lease):
                 pass
@@ -106,7 +107,7 @@ class StreamSession:
         if self._parts.stop.is_set():
             raise StopRequested
         checkpoint = self._parts.patience.call(
-            self._stream, lambda: self._parts.checkpointer.load(self._stream)
+            self.stream, lambda: self._parts.checkpointer.load(self.stream)
         )
         if checkpoint == Checkpoint():
             self._before_first_write()
@@ -123,7 +124,7 @@ class StreamSession:
         )
         self.mode = self.mode or reading.mode
         self._parts.notify(
-            StreamStarted(stream=self._stream, mode=reading.mode, reading=reading, resumed=resumed)
+            StreamStarted(stream=self.stream, mode=reading.mode, reading=reading, resumed=resumed)
         )
         run = StreamRun(
             parts=self._parts,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
 from hubspot_sync._engine.joining import joined
-from hubspot_sync.errors import HubSpotSyncError, InvariantError, OAuthAppError
+from hubspot_sync._engine.unforeseen import unforeseen
+from hubspot_sync.errors import HubSpotSyncError, OAuthAppError
 from hubspot_sync.models import AccountFinished, AccountStatus, StreamStatus, SyncReport
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.runner import Runner
     from hubspot_sync._engine.turns import Ticket, Turn
     from hubspot_sync.models import Account
-
-_logger = logging.getLogger("hubspot_sync")
 
 
 @frozen(kw_only=True)
@@ -55,16 +53,9 @@ class TurnTaking:
             report = self.runner.sync(_rest(ticket), turn)
         except HubSpotSyncError as error:
             report = self._failed(ticket, error)
-        except Exception as error:
-            _logger.exception("%s: the sync failed unexpectedly", ticket.key)
-            report = self._failed(
-                ticket,
-                InvariantError(
-                    f"the sync failed with {type(error).__name__}, which no part of it may raise; "
-                    "the log has the traceback",
-                    account=str(ticket.key),
-                ),
-            )
+        except Exception as error:  # noqa: BLE001 - it is logged, and in the report
+            ours = unforeseen(error, ticket.key, "the sync").locate(account=str(ticket.key))
+            report = self._failed(ticket, ours)
         # A turn that was too short for a single page must not be followed by more of the same.
         ticket.patience = 1 if report.counts.read else ticket.patience * 2
         ticket.report = report if ticket.report is None else joined(ticket.report, report)

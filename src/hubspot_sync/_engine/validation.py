@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-from traceback import extract_tb
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from hubspot_sync._engine.unforeseen import place_of
 from hubspot_sync.errors import ActionRejectedError
 
 if TYPE_CHECKING:
@@ -72,11 +71,8 @@ def _asked(validator: Validator, action: Action) -> Refusal | None:
 
 def _failed(validator: Validator, error: Exception) -> str:
     """Which line failed and how, without the error's text, because that can hold values."""
-    place = extract_tb(error.__traceback__)[-1]
-    file = PurePath(place.filename).name
     return (
-        f"the validator {_name(validator)} failed with {type(error).__name__} "
-        f"({file}, line {place.lineno})"
+        f"the validator {_name(validator)} failed with {type(error).__name__} ({place_of(error)})"
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve, frozen
 
+from hubspot_sync._engine.unforeseen import answer_of
 from hubspot_sync._engine.validation import Refusal, validated
 from hubspot_sync.errors import ActionRejectedError, InvariantError
-from hubspot_sync.models import ActionKind
+from hubspot_sync.models import ActionKind, SinkAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
         Checkpoint,
         Fingerprint,
         Lease,
-        SinkAnswer,
         StreamKey,
     )
 
     _InOneStep = Callable[[Lease, Sequence[Action], Checkpoint, Sequence[Fingerprint]], bool]
+
+T = TypeVar("T")
 
 
 @frozen(kw_only=True)
@@ -68,6 +70,7 @@ class SinkWriter:
 
         Raises:
             ActionRejectedError: The sink refused the batch, and there is no error queue.
+            InvariantError: The sink raised or answered what it may not.
             StoreUnavailableError: The sink stayed away.
             StopRequested: The run was stopped while the sink was away.
         """
@@ -93,22 +96,27 @@ class SinkWriter:
         validators = self._parts.validators
         if together is None or not actions or (validators and validated(actions, validators)[1]):
             return False
-        return self._parts.patience.call(
-            self._stream, lambda: together(lease, actions, checkpoint, fingerprints)
+        return self._ask(
+            "write_and_commit", lambda: together(lease, actions, checkpoint, fingerprints), bool
         )
 
     def _store(self, actions: Sequence[Action]) -> Written:
         if not actions:
             return Written()
         try:
-            answer = self._parts.patience.call(
-                self._stream, lambda: self._parts.sink.write(actions)
-            )
+            answer = self._ask("write", lambda: self._parts.sink.write(actions), SinkAnswer)
         except ActionRejectedError as error:
             if self._parts.error_queue is None:
                 raise
             return self._apart(actions, error)
         return self._sorted(actions, answer)
+
+    def _ask(self, method: str, call: Callable[[], T], kind: type[T]) -> T:
+        """What the sink's *method* gives, when the sink is not away any more."""
+        sink, stream = self._parts.sink, self._stream
+        return self._parts.patience.call(
+            stream, lambda: answer_of(sink, method, call, kind, stream)
+        )
 
     def _apart(self, actions: Sequence[Action], error: ActionRejectedError) -> Written:
         """The sink does not say which it refuses: halve until those are alone."""

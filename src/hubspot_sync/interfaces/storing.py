@@ -48,6 +48,10 @@ class ActionSink(Protocol):
             ActionRejectedError: The sink can not take the batch as it is, because of some action
                 in it; nothing was stored. With an error queue the engine gives the batch in
                 parts then, until the refused actions are found.
+
+        Any other `Exception`, and what is no `SinkAnswer` to these actions, is a mistake of the
+        sink's: nothing of the batch is committed, and the run ends with an `InvariantError` that
+        names the sink.
         """
 
 
