@@ -796,6 +796,26 @@ def test_a_sink_that_gives_no_answer(host, answer):
     assert host.engine().sync(ACCOUNT).counts.delivered == 570
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"repeated": {"another"}},
+        {"already_created": ["another"]},
+        {"partly_repeated": {"another"}},
+        {"refused": {"another": "no"}},
+    ],
+    ids=lambda answer: next(iter(answer)),
+)
+def test_a_sink_that_answers_about_something_else(host, answer):
+    """It is not believed, since the counts would be wrong."""
+    report = host.engine(sink=Buggy(SinkAnswer(**answer))).sync(ACCOUNT)
+
+    assert isinstance(report.error, InvariantError)
+    assert "Buggy.write answered about 1 actions that it was not given" in str(report.error)
+    assert report.counts.repeated == report.counts.delivered == 0
+    assert host.engine().sync(ACCOUNT).counts.delivered == 570
+
+
 @pytest.mark.parametrize("answer", [None, 1], ids=repr)
 def test_a_sink_that_does_not_say_whether_it_committed(host, answer):
     """True or False, and nothing else, tells what the checkpoint is."""

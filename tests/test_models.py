@@ -16,6 +16,7 @@ from hubspot_sync import (
     InvariantError,
     OAuthApp,
     OAuthTokens,
+    SinkAnswer,
     StaticAccessToken,
     StreamSettings,
     SyncSettings,
@@ -176,6 +177,21 @@ def _in_any_case(name):
     return st.tuples(
         *(st.sampled_from(sorted({letter.lower(), letter.upper()})) for letter in name)
     ).map("".join)
+
+
+@pytest.mark.parametrize("field", ["repeated", "already_created", "partly_repeated"])
+@pytest.mark.parametrize("ids", ["acme:62515:contacts:1:2", None, 5])
+def test_an_answer_names_actions_in_a_set(field, ids):
+    """The letters of a text are no ids."""
+    with pytest.raises(ConfigurationError, match="ids of actions in a set"):
+        SinkAnswer(**{field: ids})
+
+
+@pytest.mark.parametrize("refused", [["1"], None, {"1": None}, {"1": ValueError("no")}])
+def test_an_answer_has_reasons(refused):
+    """They are stored and logged, so they are text."""
+    with pytest.raises(ConfigurationError, match="reasons, as text"):
+        SinkAnswer(refused=refused)
 
 
 @pytest.mark.parametrize("name", ["", "con tacts", "contacts:x", "../contacts", None])

@@ -130,13 +130,12 @@ class SinkWriter:
         held = answer.repeated | answer.partly_repeated
         if not (answer.refused or answer.already_created or held):
             return Written(delivered=len(actions))
+        self._check(actions, held.union(answer.refused, answer.already_created))
         refusals = tuple(
             Refusal(action=action, reason=answer.refused[action.action_id])
             for action in actions
             if action.action_id in answer.refused
         )
-        if len(refusals) < len(answer.refused):
-            raise InvariantError("the sink refused actions that it was not given")
         named = answer.already_created - answer.refused.keys()
         again = [action for action in actions if action.action_id in named]
         repeated = len(answer.repeated - answer.refused.keys() - answer.already_created)
@@ -147,6 +146,16 @@ class SinkWriter:
             refusals=refusals,
         )
         return known + self._store([as_update(_created(action)) for action in again])
+
+    def _check(self, actions: Sequence[Action], named: frozenset[str]) -> None:
+        """Refuse an answer about other actions, by which the counts would be wrong."""
+        strange = named.difference(action.action_id for action in actions)
+        if strange:
+            name = type(self._parts.sink).__qualname__
+            raise InvariantError(
+                f"{name}.write answered about {len(strange)} actions that it was not given; mend "
+                "it so that its SinkAnswer has ids of the batch only, and run again"
+            )
 
 
 def as_update(action: Action) -> Action:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import from_milliseconds
 from hubspot_sync.models.object_types import singular_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from hubspot_sync.models.accounts import AccountKey
@@ -80,21 +81,41 @@ class Action:
         return from_milliseconds(self.version)
 
 
+def _ids(values: Iterable[str]) -> frozenset[str]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ConfigurationError(
+            f"a SinkAnswer takes ids of actions in a set, not a {type(values).__name__}"
+        )
+    return frozenset(values)
+
+
+def _are_reasons(_instance: object, _attribute: object, refused: Mapping[str, str]) -> None:
+    if not isinstance(refused, Mapping) or not all(
+        isinstance(reason, str) for reason in refused.values()
+    ):
+        raise ConfigurationError(
+            "SinkAnswer.refused takes reasons, as text, by the ids of the actions"
+        )
+
+
 @frozen(kw_only=True)
 class SinkAnswer:
     """What a sink did with a batch; an action that is named nowhere here was accepted.
 
     Attributes:
-        repeated: Ids of actions that the sink held already; nothing was stored again.
+        repeated: Ids of actions of the batch that the sink held already; nothing was stored again.
         already_created: Ids of creations not stored because the sink holds a creation of the
             same object with another version; the engine sends them again as updates.
         refused: Reasons by id of the actions that the sink can never take as they are.
         partly_repeated: Ids of actions that were accepted although a part of the sink held them
             already, and may have them with other values; for a sink that feeds several. It says
             nothing about what became of them, so it makes no two answers different.
+
+    Raises:
+        ConfigurationError: It is made of something else.
     """
 
-    repeated: frozenset[str] = frozenset()
-    already_created: frozenset[str] = frozenset()
-    refused: Mapping[str, str] = field(factory=dict)
-    partly_repeated: frozenset[str] = field(default=frozenset(), eq=False)
+    repeated: frozenset[str] = field(default=frozenset(), converter=_ids)
+    already_created: frozenset[str] = field(default=frozenset(), converter=_ids)
+    refused: Mapping[str, str] = field(factory=dict, validator=_are_reasons)
+    partly_repeated: frozenset[str] = field(default=frozenset(), converter=_ids, eq=False)
