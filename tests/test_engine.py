@@ -30,6 +30,7 @@ from hubspot_sync import (
     StoreUnavailableError,
     StreamSettings,
     StreamStatus,
+    SyncEngine,
     SyncSettings,
     WrongAccountError,
 )
@@ -886,21 +887,14 @@ def test_a_run_tells_its_observers_what_happens(host):
     assert contacts[-1] == 450
 
 
-def test_the_engine_closes_what_was_opened_for_it_once():
+def test_the_engine_closes_what_was_opened_for_it_once(host):
     """And nothing else."""
     closed = []
-
-    class Nothing:
-        """Never called."""
-
-    from hubspot_sync import SyncEngine
-
-    nothing = Nothing()
     with SyncEngine(
-        open_source=nothing,
-        tokens=nothing,
-        sink=nothing,
-        checkpointer=nothing,
+        open_source=host.source_factory(),
+        tokens=host.tokens,
+        sink=host.sink,
+        checkpointer=host.checkpointer,
         on_close=lambda: closed.append(1),
     ) as engine:
         pass

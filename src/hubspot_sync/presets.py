@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from hubspot_sync._clock import SystemClock
 from hubspot_sync._engine import SyncEngine
+from hubspot_sync._engine.arguments import check_kind, check_part, checked_parts
 from hubspot_sync._events import LoggingObserver
 from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
-from hubspot_sync.models import HubSpotSettings
+from hubspot_sync.models import HubSpotSettings, OAuthApp, SyncSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
         TokenStore,
         Validator,
     )
-    from hubspot_sync.models import OAuthApp, SyncSettings
 
 
 def embedded_engine(
@@ -68,7 +68,7 @@ def embedded_engine(
 
     Raises:
         ConfigurationError: *path* is a URL, the file cannot be opened or written, is no SQLite
-            database, or was made by a newer version.
+            database, or was made by a newer version; or another argument is something else.
     """
     from hubspot_sync.stores.sqlite import (  # noqa: PLC0415
         SqliteAccountStore,
@@ -81,14 +81,18 @@ def embedded_engine(
     )
 
     clock = clock or SystemClock()
+    _check_parts(sink=sink, accounts=accounts, error_queue=error_queue)
+    _check_values(oauth_app=oauth_app, hubspot=hubspot, settings=settings)
+    validators = checked_parts("validators", validators, "__call__")
+    observers = checked_parts("observers", observers, "notify")
     database = SqliteDatabase(path)
     return _engine(
         tokens=SqliteTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
-        sink=sink or SqliteActionSink(database, clock=clock),
+        sink=sink if sink is not None else SqliteActionSink(database, clock=clock),
         checkpointer=SqliteCheckpointer(database, clock=clock),
-        accounts=accounts or SqliteAccountStore(database),
+        accounts=accounts if accounts is not None else SqliteAccountStore(database),
         nonces=SqliteNonceStore(database, clock=clock),
-        error_queue=error_queue or SqliteErrorQueue(database),
+        error_queue=error_queue if error_queue is not None else SqliteErrorQueue(database),
         validators=validators,
         oauth_app=oauth_app,
         hubspot=hubspot,
@@ -138,7 +142,7 @@ def mongodb_engine(
     Raises:
         ConfigurationError: The connection string is wrong, access is refused, the database was
             made by a newer version, or transactions are asked for and it has none, or *sink*
-            knows of none.
+            knows of none; or another argument is something else.
         StoreUnavailableError: MongoDB cannot be reached.
     """
     from hubspot_sync.stores.mongodb import (  # noqa: PLC0415
@@ -153,6 +157,10 @@ def mongodb_engine(
     )
 
     clock = clock or SystemClock()
+    _check_parts(sink=sink, accounts=accounts, error_queue=error_queue)
+    _check_values(oauth_app=oauth_app, hubspot=hubspot, settings=settings)
+    validators = checked_parts("validators", validators, "__call__")
+    observers = checked_parts("observers", observers, "notify")
     if transactions and sink is not None and not hasattr(sink, "write_and_commit"):
         raise ConfigurationError(
             "this sink knows of no transactions; leave it out, or give a MongoAtomicSink"
@@ -167,11 +175,15 @@ def mongodb_engine(
         raise
     return _engine(
         tokens=MongoTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
-        sink=sink or (MongoAtomicSink if transactions else MongoActionSink)(database, clock=clock),
+        sink=(
+            sink
+            if sink is not None
+            else (MongoAtomicSink if transactions else MongoActionSink)(database, clock=clock)
+        ),
         checkpointer=MongoCheckpointer(database),
-        accounts=accounts or MongoAccountStore(database),
+        accounts=accounts if accounts is not None else MongoAccountStore(database),
         nonces=MongoNonceStore(database),
-        error_queue=error_queue or MongoErrorQueue(database),
+        error_queue=error_queue if error_queue is not None else MongoErrorQueue(database),
         validators=validators,
         oauth_app=oauth_app,
         hubspot=hubspot,
@@ -196,9 +208,13 @@ def hubspot_source_factory(
         oauth_app: The OAuth app, for accounts connected by OAuth.
         hubspot: How to talk to HubSpot.
         clock: Time, waiting and randomness; the system's by default.
+
+    Raises:
+        ConfigurationError: *oauth_app* or *hubspot* is something else.
     """
     from hubspot_sync._hubspot.connector import HubSpotConnector  # noqa: PLC0415
 
+    _check_values(oauth_app=oauth_app, hubspot=hubspot)
     return HubSpotConnector(
         settings=hubspot or HubSpotSettings(),
         tokens=tokens,
@@ -221,12 +237,16 @@ def hubspot_connecting(
         oauth_app: The OAuth app; without one, static access tokens only can be connected.
         hubspot: How to talk to HubSpot.
         clock: Time, waiting and randomness; the system's by default.
+
+    Raises:
+        ConfigurationError: *oauth_app* or *hubspot* is something else.
     """
     from hubspot_sync._consent import ConsentDesk  # noqa: PLC0415
     from hubspot_sync._engine.connecting import ConnectingParts  # noqa: PLC0415
     from hubspot_sync._hubspot.oauth import HubSpotOAuth  # noqa: PLC0415
     from hubspot_sync._hubspot.probing import HubSpotProbe  # noqa: PLC0415
 
+    _check_values(oauth_app=oauth_app, hubspot=hubspot)
     hubspot, clock = hubspot or HubSpotSettings(), clock or SystemClock()
     probe = HubSpotProbe(settings=hubspot, clock=clock)
     if oauth_app is None:
@@ -270,6 +290,27 @@ def _engine(
         clock=clock,
         on_close=on_close,
     )
+
+
+def _check_parts(
+    *, sink: ActionSink | None, accounts: AccountStore | None, error_queue: ErrorQueue | None
+) -> None:
+    """Refuse what cannot be such a part, before anything is opened."""
+    check_part("sink", sink, "write", optional=True)
+    check_part("accounts", accounts, "due", optional=True)
+    check_part("error_queue", error_queue, "put", optional=True)
+
+
+def _check_values(
+    *,
+    oauth_app: OAuthApp | None,
+    hubspot: HubSpotSettings | None,
+    settings: SyncSettings | None = None,
+) -> None:
+    """Refuse what is something else, before anything is opened."""
+    check_kind("oauth_app", oauth_app, OAuthApp, optional=True)
+    check_kind("hubspot", hubspot, HubSpotSettings, optional=True)
+    check_kind("settings", settings, SyncSettings, optional=True)
 
 
 def _memory_token_store() -> TokenStore:

@@ -8,7 +8,15 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import SystemClock
-from hubspot_sync._engine.arguments import check_credentials, check_duration, check_number
+from hubspot_sync._engine.arguments import (
+    check_credentials,
+    check_duration,
+    check_kind,
+    check_number,
+    check_part,
+    checked_accounts,
+    checked_parts,
+)
 from hubspot_sync._engine.bookkeeping import Bookkeeping
 from hubspot_sync._engine.connecting import Connecting
 from hubspot_sync._engine.credentials import Safe
@@ -20,7 +28,7 @@ from hubspot_sync._engine.runner import Runner
 from hubspot_sync._engine.turns import Turn
 from hubspot_sync._events import Broadcaster
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models import FailureSelection, SyncSettings
+from hubspot_sync.models import Account, FailureSelection, SyncSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,7 +49,6 @@ if TYPE_CHECKING:
         Validator,
     )
     from hubspot_sync.models import (
-        Account,
         AccountEntry,
         Credentials,
         FleetReport,
@@ -74,6 +81,9 @@ class SyncEngine:
         settings: How the engine works.
         clock: Time, waiting and randomness; the system's by default.
         on_close: Called once by `close`, to close what was opened for this engine.
+
+    Raises:
+        ConfigurationError: An argument is something else, by its class or for want of a method.
     """
 
     def __init__(
@@ -92,18 +102,23 @@ class SyncEngine:
         clock: Clock | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
+        check_part("sink", sink, "write")
+        check_part("checkpointer", checkpointer, "commit")
+        check_part("accounts", accounts, "due", optional=True)
+        check_part("error_queue", error_queue, "put", optional=True)
+        check_kind("settings", settings, SyncSettings, optional=True)
         self._connecting = connecting
         self._clock = clock or SystemClock()
         self._on_close = on_close
         self._stop = threading.Event()
         self._closed = False
-        notify = Broadcaster(observers).notify
+        notify = Broadcaster(checked_parts("observers", observers, "notify")).notify
         self._runner = Runner(
             open_source=open_source,
             sink=sink,
             checkpointer=checkpointer,
             error_queue=error_queue,
-            validators=tuple(validators),
+            validators=checked_parts("validators", validators, "__call__"),
             settings=settings or SyncSettings(),
             clock=self._clock,
             notify=notify,
@@ -150,10 +165,12 @@ class SyncEngine:
         proves that they open this very account.
 
         Raises:
-            ConfigurationError: *credentials* are none, such as a token as mere text.
+            ConfigurationError: *account* is no `Account`, or *credentials* are none, such as a
+                token as mere text.
             StoreUnavailableError: The token store is away.
         """
         self._check_open()
+        check_kind("account", account, Account)
         check_credentials(credentials)
         self._safe.replace(account.key, credentials)
 
@@ -189,13 +206,15 @@ class SyncEngine:
 
         Raises:
             NotConnectedError: There are no credentials for the account; nothing was done.
-            ConfigurationError: *at_most* is not above zero; nothing was done.
+            ConfigurationError: *account* is no `Account`, or *at_most* is not above zero; nothing
+                was done.
             StoreUnavailableError: The token store stays away; nothing was done.
             InvariantError: The token store raised what it may not; nothing was done.
             BaseException: What is no `Exception` and came out of a sink or an observer, such as
                 `KeyboardInterrupt`, when observers were told of the end.
         """
         self._check_open()
+        check_kind("account", account, Account)
         started_at = self._clock.now()
         report = self._runner.sync(account, self._until(at_most), reconcile=reconcile)
         if self._bookkeeping is not None:
@@ -240,7 +259,7 @@ class SyncEngine:
         if accounts is not None:
             if domain_id is not None or due_only:
                 raise ConfigurationError("give either accounts, or domain_id and due_only")
-            return self._fleet(workers).sync(given(accounts), on_report)
+            return self._fleet(workers).sync(given(checked_accounts(accounts)), on_report)
         if domain_id is not None:
             domain_id = self.for_domain(domain_id).domain_id
         books = self._books()
@@ -321,11 +340,12 @@ class SyncEngine:
             What became of them, per stream.
 
         Raises:
-            ConfigurationError: The engine has no error queue.
+            ConfigurationError: The engine has no error queue, or *account* is no `Account`.
             StoreUnavailableError: The error queue stays away; nothing was done. What goes away
                 later on is in the report.
         """
         self._check_open()
+        check_kind("account", account, Account)
         selection = FailureSelection(
             account=account.key,
             object_type=object_type,

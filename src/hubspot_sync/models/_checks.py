@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from hubspot_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from attrs import Attribute
 
@@ -35,7 +36,15 @@ def optional_names(values: Iterable[str] | None) -> tuple[str, ...] | None:
         raise ConfigurationError(
             f"a list of names was expected, not the single text {values!r}; write ({values!r},)"
         )
-    return None if values is None else tuple(dict.fromkeys(values))
+    if values is None:
+        return None
+    if not isinstance(values, Iterable):
+        raise ConfigurationError(f"a list of names was expected, not {values!r}")
+    given = tuple(values)
+    for name in given:
+        if not isinstance(name, str):
+            raise ConfigurationError(f"a list of names was expected, and {name!r} is none")
+    return tuple(dict.fromkeys(given))
 
 
 def names(values: Iterable[str] | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,6 @@ from hubspot_sync.models._checks import (
 from hubspot_sync.models.object_types import canonical_object_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
 
@@ -100,7 +100,17 @@ DEFAULT_STREAMS: Final = (
 
 
 def _streams(values: Iterable[StreamSettings]) -> tuple[StreamSettings, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ConfigurationError(
+            f"Account.streams is {values!r}; give a list of StreamSettings, also of one, or leave "
+            "it out for companies and contacts"
+        )
     streams = tuple(values)
+    for stream in streams:
+        if not isinstance(stream, StreamSettings):
+            raise ConfigurationError(
+                f"Account.streams has {stream!r}; give StreamSettings(object_type=...)"
+            )
     object_types = [stream.object_type for stream in streams]
     if not object_types or len(set(object_types)) != len(object_types):
         raise ConfigurationError(

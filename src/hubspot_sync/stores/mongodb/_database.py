@@ -46,6 +46,11 @@ class MongoDatabase:
     """
 
     def __init__(self, client: MongoClient[Any] | str, *, name: str | None = None) -> None:
+        if not isinstance(client, str) and not callable(getattr(client, "get_database", None)):
+            raise ConfigurationError(
+                f"a {type(client).__name__} is no MongoDB; give a connection string or a "
+                "MongoClient"
+            )
         self._owns_client = isinstance(client, str)
         self._client: MongoClient[Any] = _opened(client) if isinstance(client, str) else client
         with mapped("the MongoDB database"):
