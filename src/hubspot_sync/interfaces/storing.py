@@ -190,7 +190,8 @@ class ErrorQueueAdmin(Protocol):
     def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
         """Delete all that is kept of these objects, and say of how many there was something.
 
-        For requests to forget a person; the same for the sink is the host's to do.
+        For requests to forget a person; the same for the sink is the host's to do. The object
+        type may be in any spelling, and one id be given alone, as in a `FailureSelection`.
 
         - Absent and twice: nothing is left to delete. Empty: no ids delete nothing.
         """

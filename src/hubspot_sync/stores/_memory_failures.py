@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from hubspot_sync.models import FailureSelection
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from hubspot_sync.models import AccountKey, Failure, FailureSelection, StreamKey
+    from hubspot_sync.models import AccountKey, Failure, StreamKey
 
     Place = tuple[AccountKey, str, str]
 
@@ -88,7 +90,11 @@ class MemoryErrorQueue:
 
     def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
         """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
-        return self._forget((account, object_type, object_id) for object_id in object_ids)
+        selection = FailureSelection(
+            account=account, object_type=object_type, object_ids=object_ids
+        )
+        wanted = selection.object_ids or ()
+        return self._forget((account, selection.object_type or "", one) for one in wanted)
 
     def _fitting(self, selection: FailureSelection) -> list[Failure]:
         with self._lock:

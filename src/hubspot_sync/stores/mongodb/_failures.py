@@ -126,7 +126,7 @@ class MongoErrorQueue:
             account=account, object_type=object_type, object_ids=object_ids
         )
         stream = StreamKey(account, object_type)
-        keys = [_key(stream, object_id) for object_id in object_ids]
+        keys = [_key(stream, object_id) for object_id in selection.object_ids or ()]
         erased = self.drop(selection)
         # Also what a crash has left behind of one that is gone already.
         self._parts.forget(dict.fromkeys(keys, _LARGEST_INTEGER))

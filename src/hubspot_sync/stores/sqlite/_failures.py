@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hubspot_sync._documents import instant_from_text, instant_to_text
 from hubspot_sync._payloads import action_from_text, action_to_text
-from hubspot_sync.models import Failure
+from hubspot_sync.models import Failure, FailureSelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from hubspot_sync.models import AccountKey, FailureSelection, StreamKey
+    from hubspot_sync.models import AccountKey, StreamKey
     from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
     Row = tuple[Any, ...]
@@ -120,7 +120,16 @@ class SqliteErrorQueue:
 
     def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
         """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
-        wanted = (account.domain_id, account.account_id, object_type, _listed(object_ids))
+        selection = FailureSelection(
+            account=account, object_type=object_type, object_ids=object_ids
+        )
+        object_ids = selection.object_ids or ()
+        wanted = (
+            account.domain_id,
+            account.account_id,
+            selection.object_type,
+            _listed(object_ids),
+        )
         with self._database.writing() as connection:
             return connection.execute(_ERASE, wanted).rowcount
 

@@ -166,6 +166,16 @@ class OperatingCases:
         assert store.count(FailureSelection(account=NEIGHBOUR)) == {"contacts": 1}
 
     @pytest.mark.usefixtures("_admin")
+    @pytest.mark.parametrize("object_type", ["contacts", "0-1", "Contact"])
+    def test_an_object_is_erased_however_it_is_named(self, store: Any, object_type: str) -> None:
+        """What somebody wants forgotten does not stay because of a spelling."""
+        store.put([failure(object_id) for object_id in ("1", "2", "12")])
+
+        assert store.erase(ACCOUNT, object_type, "12") == 1
+
+        assert places(walk(store)) == ["contacts 1", "contacts 2"]
+
+    @pytest.mark.usefixtures("_admin")
     def test_a_dropped_object_can_come_again(self, store: Any) -> None:
         """In whatever version."""
         store.put([failure(version=VERSION)])
