@@ -231,4 +231,4 @@ class RevisionConflictError(SupersededError):
 
 
 class InvariantError(HubSpotSyncError):
-    """A promise inside the library or its store does not hold; please report it."""
+    """A promise does not hold: of a part of the host's, which it names then, or one of ours."""
