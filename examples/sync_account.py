@@ -7,6 +7,10 @@ HUBSPOT_ACCESS_TOKEN (a private app's access token or a service key), or HUBSPOT
 HUBSPOT_CLIENT_SECRET and HUBSPOT_REFRESH_TOKEN (OAuth) with HUBSPOT_SYNC_KEY, the key that
 encrypts the tokens in the store.
 
+An access token of the environment always counts. OAuth tokens that are stored for the account come
+first, because HubSpot may have changed the refresh token since; those of the environment are stored
+when there are none, and when HubSpot does not accept the stored ones, or they open another account.
+
 Exit status: 0 when every stream completed, 1 when not, 2 for bad arguments.
 """
 
@@ -18,11 +22,13 @@ import logging
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync import (
     Account,
+    AuthorizationRevokedError,
     ConfigurationError,
     EncryptionKeys,
     HubSpotSettings,
@@ -31,21 +37,26 @@ from hubspot_sync import (
     OAuthTokens,
     StaticAccessToken,
     StreamSettings,
+    WrongAccountError,
     embedded_engine,
     mongodb_engine,
 )
-from hubspot_sync.stores.sqlite import sqlite_path
+from hubspot_sync.stores.mongodb import MongoDatabase, MongoTokenStore
+from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteTokenStore, sqlite_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hubspot_sync import SyncEngine, SyncReport
+    from hubspot_sync.interfaces import TokenStore
 
 BAD_ARGUMENTS: Final = 2
 MONGODB: Final = ("mongodb://", "mongodb+srv://")
 # Contacts come with the companies that they are associated with.
 ASSOCIATIONS: Final = {"contacts": ("companies",)}
 OAUTH_VARIABLES: Final = ("HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_REFRESH_TOKEN")
+
+log = logging.getLogger("hubspot_sync.sync_account")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,8 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with open_engine() as engine:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: engine.stop())
-            engine.connect(account, credentials)
-            report = engine.sync(account, reconcile=options.reconcile)
+            report = synced(engine, account, credentials, options)
     except HubSpotSyncError as error:
         return complain(error, status=1)
     return tell(report, as_json=options.json)
@@ -165,6 +175,44 @@ def engine_for(
         f"--store begins {options.store[:9]!r}..., but has to be mongodb://host/database or "
         "sqlite:///path/file.db"
     )
+
+
+def synced(
+    engine: SyncEngine,
+    account: Account,
+    credentials: StaticAccessToken | OAuthTokens,
+    options: argparse.Namespace,
+) -> SyncReport:
+    """Sync *account* with the credentials that count, and say how it went."""
+    if isinstance(credentials, OAuthTokens):
+        stored = stored_tokens(account, options.store, cipher_from(os.environ))
+        if stored is not None:
+            report = engine.sync(account, reconcile=options.reconcile)
+            refused = isinstance(report.error, (AuthorizationRevokedError, WrongAccountError))
+            if not refused or stored.refresh_token == credentials.refresh_token:
+                return report
+            log.info("%s: taking the environment's tokens, not the stored ones", account.key)
+    engine.connect(account, credentials)
+    return engine.sync(account, reconcile=options.reconcile)
+
+
+def stored_tokens(account: Account, store: str, cipher: EncryptionKeys) -> OAuthTokens | None:
+    """The OAuth tokens of *account* in *store*, or None."""
+    with token_store(store, cipher) as tokens:
+        found = tokens.load(account.key)
+    return found.credentials if found and isinstance(found.credentials, OAuthTokens) else None
+
+
+@contextmanager
+def token_store(store: str, cipher: EncryptionKeys) -> Iterator[TokenStore]:
+    """Where the engine for *store* keeps credentials."""
+    path = sqlite_path(store)
+    if path is None:
+        with MongoDatabase(store) as mongodb:
+            yield MongoTokenStore(mongodb, cipher)
+    else:
+        with SqliteDatabase(path) as sqlite:
+            yield SqliteTokenStore(sqlite, cipher)
 
 
 def cipher_from(environment: Mapping[str, str]) -> EncryptionKeys:

@@ -357,6 +357,51 @@ def test_oauth_tokens_are_stored_encrypted(account, store):
     assert account.sync(store, environment=account.oauth)["streams"]["contacts"]["delivered"] == 0
 
 
+def test_a_refresh_token_that_hubspot_changed_is_kept(hubspot_emulator, store):
+    """The environment still has the first one, which HubSpot does not accept any more."""
+    account = Account(hubspot_emulator(rotate_refresh_tokens=True, access_token_lifetime=1.0))
+    environment = account.oauth
+    for _ in range(3):
+        account.sync(store, environment=environment)
+
+    assert account.emulator.refresh_token != environment["HUBSPOT_REFRESH_TOKEN"]
+    assert account.emulator.calls.count("oauth") >= 3
+
+
+def test_stored_tokens_that_are_refused_give_way(account, store):
+    """A new refresh token in the environment is all that it takes."""
+    revoked = account.oauth | {"HUBSPOT_REFRESH_TOKEN": "na1-revoked"}
+    for _ in range(2):
+        assert "connected anew" in one_failure(account.run(store, environment=revoked))
+    # The same token twice is no reason to try twice.
+    assert account.emulator.calls.count("oauth") == 2
+
+    account.sync(store, environment=account.oauth)
+
+    assert_holds_the_account(actions_in(store), account.emulator)
+
+
+def test_stored_tokens_of_another_account_give_way(account, store):
+    """A slip with the account is put right in the environment alone."""
+    other = account.emulator.add_account(contacts=1, companies=1)
+    slip = account.oauth | {"HUBSPOT_REFRESH_TOKEN": other.refresh_token}
+    assert other.account_id in one_failure(account.run(store, environment=slip))
+
+    account.sync(store, environment=account.oauth)
+
+    assert_holds_the_account(actions_in(store), account.emulator)
+
+
+def test_stored_tokens_under_another_key_are_left_alone(account, store):
+    """They may be newer than those of the environment, so they are not overwritten unread."""
+    account.sync(store, environment=account.oauth)
+
+    other = account.oauth | {"HUBSPOT_SYNC_KEY": EncryptionKeys.generate_key()}
+    assert "encryption key" in refusal(account.run(store, environment=other), 1)
+
+    account.sync(store, environment=account.oauth)
+
+
 def credentials_in(store):
     if store.startswith("sqlite"):
         path = Path(store.removeprefix("sqlite://"))
