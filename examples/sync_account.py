@@ -123,6 +123,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def account_from(options: argparse.Namespace) -> Account:
     """The account that the command line describes."""
     properties = names_in(options.properties) if options.properties is not None else None
+    if properties == ():
+        raise ConfigurationError("--properties names none; leave it out to ask for all")
     object_types = names_in(options.objects)
     streams = [
         StreamSettings(

@@ -9,7 +9,7 @@ from hubspot_sync._hubspot.answers import account_details
 from hubspot_sync._hubspot.associations import read_batches
 from hubspot_sync._hubspot.client import Call
 from hubspot_sync._hubspot.listing import Listing, OrderNotKeptError
-from hubspot_sync._hubspot.properties import choose_properties, read_definitions
+from hubspot_sync._hubspot.properties import choose_properties, found_nowhere, read_definitions
 from hubspot_sync._hubspot.searching import Searching
 from hubspot_sync._hubspot.subject import Subject
 from hubspot_sync._hubspot.values import conversion_for
@@ -69,6 +69,7 @@ class HubSpotSource:
         self._paths = paths
         self._definitions = definitions
         self._server_clock = server_clock
+        self._defined: dict[str, tuple[StreamSettings, tuple[PropertyDefinition, ...]]] = {}
 
     def identify(self) -> AccountDetails:
         """Ask HubSpot which account the credentials open."""
@@ -91,6 +92,7 @@ class HubSpotSource:
     def read(self, settings: StreamSettings, reading: Pass) -> Iterator[Page]:
         """Read what is left of *reading*, page by page."""
         definitions = self._define(settings.object_type)
+        self._check_names(settings, definitions)
         subject = Subject(
             client=self._client,
             paths=self._paths,
@@ -119,6 +121,29 @@ class HubSpotSource:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _check_names(
+        self, settings: StreamSettings, definitions: tuple[PropertyDefinition, ...]
+    ) -> None:
+        """Warn, when all streams are known, of names that none has: a slip of the pen maybe.
+
+        Only of streams that are to leave out what they lack, and with no call that is not made
+        anyway.
+        """
+        sharing = [one.object_type for one in self._account.streams if one.ignore_missing]
+        if settings.object_type not in sharing or settings.object_type in self._defined:
+            return
+        self._defined[settings.object_type] = settings, definitions
+        if len(self._defined) < len(sharing):
+            return
+        unknown = found_nowhere(list(self._defined.values()))
+        if unknown:
+            _logger.warning(
+                "%s: %s have no property %s; left out",
+                self._account.key,
+                " and ".join(sharing),
+                ", ".join(unknown),
+            )
 
     def _define(self, object_type: str) -> tuple[PropertyDefinition, ...]:
         held = self._definitions.get(self._account.key, object_type)
