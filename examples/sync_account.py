@@ -11,7 +11,9 @@ An access token of the environment always counts. OAuth tokens that are stored f
 first, because HubSpot may have changed the refresh token since; those of the environment are stored
 when there are none, and when HubSpot does not accept the stored ones, or they open another account.
 
-Exit status: 0 when every stream completed, 1 when not, 2 for bad arguments.
+Exit status: 0 when every stream completed, 1 when not or when the store cannot be used, 2 when the
+command line or the environment is wrong by itself. With 2, and where the store cannot be used, the
+run did not begin: there is no report then, only a line on standard error.
 """
 
 from __future__ import annotations
@@ -174,7 +176,10 @@ def engine_for(
     if path is not None:
         return partial(embedded_engine, path, cipher=cipher, oauth_app=app, hubspot=hubspot)
     raise ConfigurationError(
-        f"--store begins {options.store[:9]!r}..., but has to be mongodb://host/database or "
+        "--store names no file that stays; give sqlite:///crm.db for a file in the current folder, "
+        "or sqlite:////var/lib/crm.db, with four slashes, for an absolute path"
+        if options.store.lower().startswith("sqlite:")
+        else f"--store begins {options.store[:9]!r}..., but has to be mongodb://host/database or "
         "sqlite:///path/file.db"
     )
 

@@ -705,6 +705,7 @@ def test_malformed_arguments(refused, tmp_path, options, says):
         ("sqlite://", 2),
         ("sqlite:///", 2),
         ("sqlite://crm.db", 2),
+        ("sqlite:///:memory:", 2),
         ("mongodb://", 1),
         ("mongodb://127.0.0.1:port/crm", 1),
     ],
@@ -716,6 +717,15 @@ def test_a_malformed_store(refused, url, status):
     assert status == ended
     assert len(lines) == 1
     assert lines[0].startswith("sync_account: ")
+
+
+@pytest.mark.parametrize("url", ["sqlite:///", "sqlite:///:memory:"])
+def test_a_store_without_a_file(refused, url):
+    """The line says how a file is named."""
+    _, lines = refused(url)
+
+    assert "sqlite:///crm.db" in lines[0]
+    assert "four slashes" in lines[0]
 
 
 @pytest.mark.parametrize(

@@ -322,11 +322,9 @@ class TestCommand:
         ("arguments", "environment", "said"),
         [
             ([], {"HUBSPOT_SYNC_KEY": NEW}, "no store is given"),
-            (["--store", "sqlite:///"], {"HUBSPOT_SYNC_KEY": NEW}, "none that is known"),
+            (["--store", "sqlite:///"], {"HUBSPOT_SYNC_KEY": NEW}, "no file that stays"),
+            (["--store", "sqlite:///:memory:"], {"HUBSPOT_SYNC_KEY": NEW}, "no file that stays"),
             (["--store", "redis://x"], {"HUBSPOT_SYNC_KEY": NEW}, "none that is known"),
-            (["--store", "sqlite:///no.db"], {"HUBSPOT_SYNC_KEY": NEW}, "there is no file"),
-            (["--store", f"sqlite:////{NO_NAME}"], {"HUBSPOT_SYNC_KEY": NEW}, "there is no file"),
-            (["--store", f"sqlite:///{NO_NAME}/x"], {"HUBSPOT_SYNC_KEY": NEW}, "there is no file"),
             (["--store", "sqlite:///no.db"], {}, "HUBSPOT_SYNC_KEY is not set"),
             (["--store", "sqlite:///no.db"], {"HUBSPOT_SYNC_KEY": "x"}, "32 bytes"),
         ],
@@ -336,5 +334,24 @@ class TestCommand:
         done = self.run(*arguments, **environment)
 
         assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        ("store", "said"),
+        [
+            ("sqlite:///no.db", "there is no file"),
+            (f"sqlite:////{NO_NAME}", "there is no file"),
+            (f"sqlite:///{NO_NAME}/x", "there is no file"),
+            ("sqlite:////no/such/folder/crm.db", "there is no file"),
+            (f"sqlite:///{__file__}", "not an SQLite database"),
+            ("mongodb://", "MongoDB URI"),
+        ],
+    )
+    def test_a_store_that_cannot_be_used(self, store, said):
+        """Exit status 1, as `sync_account` has it, and one line."""
+        done = self.run("--store", store, HUBSPOT_SYNC_KEY=NEW)
+
+        assert (done.returncode, done.stdout) == (1, "")
         assert said in done.stderr
         assert done.stderr.count("\n") == 1

@@ -474,6 +474,9 @@ class TestUrls:
             "sqlite:///",
             "sqlite://crm.db",
             "sqlite:crm.db",
+            "sqlite:///:memory:",
+            "sqlite:///./:memory:",
+            "sqlite:///%3Amemory%3A",
         ],
     )
     def test_no_file(self, url):

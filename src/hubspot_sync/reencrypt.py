@@ -5,7 +5,8 @@ still open what they sealed, are in HUBSPOT_SYNC_OLD_KEYS, with spaces between. 
 environment, because arguments show in the list of processes; the store may, in HUBSPOT_SYNC_STORE.
 Syncs may run meanwhile.
 
-Exit status: 0 when all is sealed anew, 1 when some is not, 2 for bad arguments.
+Exit status: 0 when all is sealed anew, 1 when some is not or when the store cannot be used, 2 when
+the command line or the environment is wrong by itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import os
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync._encryption import EncryptionKeys
@@ -22,7 +24,8 @@ from hubspot_sync.presets import embedded_engine, mongodb_engine
 from hubspot_sync.stores.sqlite import sqlite_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from hubspot_sync._engine import SyncEngine
     from hubspot_sync.models import ReencryptionReport
@@ -37,21 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         keys = _keys(os.environ)
-        engine = _engine(options.store or os.environ.get("HUBSPOT_SYNC_STORE", ""), keys)
+        open_engine = _opening(options.store or os.environ.get("HUBSPOT_SYNC_STORE", ""), keys)
     except ConfigurationError as error:
-        sys.stderr.write(f"reencrypt: {error}\n")
-        return _BAD_ARGUMENTS
-    except HubSpotSyncError as error:
-        sys.stderr.write(f"reencrypt: {error}\n")
-        return _FAILED
-    with engine:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: engine.stop())
-        try:
+        return _complain(error, status=_BAD_ARGUMENTS)
+    try:
+        with open_engine() as engine:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: engine.stop())
             return _tell(engine.reencrypt(), keys)
-        except HubSpotSyncError as error:
-            sys.stderr.write(f"reencrypt: {error}\n")
-            return _FAILED
+    except HubSpotSyncError as error:
+        return _complain(error, status=_FAILED)
+
+
+def _complain(error: HubSpotSyncError, *, status: int) -> int:
+    sys.stderr.write(f"reencrypt: {error}\n")
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,14 +77,23 @@ def _keys(environment: Mapping[str, str]) -> EncryptionKeys:
     return EncryptionKeys(primary, *environment.get("HUBSPOT_SYNC_OLD_KEYS", "").split())
 
 
-def _engine(store: str, keys: EncryptionKeys) -> SyncEngine:
+def _opening(store: str, keys: EncryptionKeys) -> Callable[[], SyncEngine]:
+    """What opens the engine for *store*."""
     if store.startswith(_MONGODB):
-        return mongodb_engine(store, cipher=keys)
+        return partial(mongodb_engine, store, cipher=keys)
     path = sqlite_path(store)
-    if path is None:
-        # Not the store itself: a URI with a slip of the pen may hold a password.
-        what = "--store is none that is known" if store else "no store is given"
-        raise ConfigurationError(f"{what}; give --store sqlite:///FILE or mongodb://...")
+    if path is not None:
+        return partial(_opened, path, keys)
+    # Not the store itself: a URI with a slip of the pen may hold a password.
+    what = "no store is given"
+    if store:
+        what = "--store is none that is known"
+    if store.lower().startswith("sqlite:"):
+        what = "--store names no file that stays"
+    raise ConfigurationError(f"{what}; give --store sqlite:///FILE or mongodb://...")
+
+
+def _opened(path: Path, keys: EncryptionKeys) -> SyncEngine:
     if not os.path.exists(path):  # noqa: PTH110 - raises nothing where it cannot be looked at
         raise ConfigurationError(
             f"there is no file {str(path)!r}; give the database that is in use, with four slashes "

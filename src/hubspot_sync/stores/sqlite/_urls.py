@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Final
 from urllib.parse import unquote, urlsplit
+
+_MEMORY: Final = ":memory:"
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -14,7 +17,8 @@ def sqlite_path(url: str) -> Path | None:
     With four slashes the path is absolute: `sqlite:////var/lib/crm.db`. With three it is, too,
     where its folder exists (the root folder apart); otherwise, and where it begins with a dot for a
     folder, it is relative to the current one: `sqlite:///crm.db`, `sqlite:///../crm.db`. Signs
-    that a URL does not take are percent-encoded.
+    that a URL does not take are percent-encoded. `:memory:` means none, because all that a command
+    did would be gone at its end.
 
     Args:
         url: What was given; not necessarily a URL at all.
@@ -29,6 +33,8 @@ def sqlite_path(url: str) -> Path | None:
     folder = path.parent
     if parts.path.startswith("//"):
         return Path("/", *path.parts[1:])
+    if path.name == _MEMORY:
+        return None
     relative = parts.path.startswith(("/./", "/../")) or folder == folder.parent
     # Not by the folder itself, which raises where the system does not let it be looked at.
     exists = os.path.isdir(folder)  # noqa: PTH112
