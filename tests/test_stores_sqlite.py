@@ -333,6 +333,30 @@ class TestOpening:
             finally:
                 Path(folder).chmod(stat.S_IRWXU)
 
+    def test_a_file_that_was_read_only(self):
+        """The failed try leaves nothing behind that is read-only still."""
+        with _without_privileges(), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "sync.db")
+            SqliteDatabase(path).close()
+            path.chmod(stat.S_IRUSR)
+            with pytest.raises(ConfigurationError, match="-shm"):
+                SqliteDatabase(path)
+            assert [one.name for one in Path(folder).iterdir()] == ["sync.db"]
+            path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+            SqliteDatabase(path).close()
+
+    def test_a_read_only_companion(self):
+        """Somebody else's try may have left one; the message says that it counts too."""
+        with _without_privileges(), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "sync.db")
+            SqliteDatabase(path).close()
+            companion = Path(folder, "sync.db-shm")
+            companion.touch(stat.S_IRUSR)
+
+            with pytest.raises(ConfigurationError, match=r"read-only; make it, .* -shm"):
+                SqliteDatabase(path)
+
     def test_many_processes_open_a_new_file(self, path):
         """Processes that create the same file at the same moment all succeed."""
         code = "import sys; from hubspot_sync.stores.sqlite import SqliteDatabase as D; "

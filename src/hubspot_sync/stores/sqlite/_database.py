@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.errors import ConfigurationError, StoreUnavailableError
 from hubspot_sync.stores.sqlite import _schema
-from hubspot_sync.stores.sqlite._errors import mapped
+from hubspot_sync.stores.sqlite._errors import mapped, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,4 +151,15 @@ def _checked(given: str | os.PathLike[str]) -> str:
         raise ConfigurationError(
             f"the folder of the SQLite file {path} does not exist; create it, or give another path"
         )
+    if path != _MEMORY:
+        _check_writable(path)
     return path
+
+
+def _check_writable(path: str) -> None:
+    """Refuse a read-only file unopened: SQLite would leave a -shm behind with the same mode."""
+    effective = os.access in os.supports_effective_ids
+    for part in (path, f"{path}-wal", f"{path}-shm"):
+        # Not by opening it, because closing it again would drop the locks of other connections.
+        if Path(part).is_file() and not os.access(part, os.W_OK, effective_ids=effective):
+            raise read_only(path)

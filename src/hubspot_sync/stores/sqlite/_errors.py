@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FOREIGN: Final = "holds tables of something else; give hubspot-sync a file of its own"
+_READ_ONLY: Final = (
+    "is read-only; make it, what is beside it with -wal and -shm at the end, and the folder "
+    "writable, or give another path"
+)
 
 # By SQLite's own messages, because Python 3.10 does not give out its error codes;
 # https://www.sqlite.org/rescode.html
@@ -26,11 +30,7 @@ _BY_MESSAGE: Final[tuple[tuple[str, type[HubSpotSyncError], str], ...]] = (
         ConfigurationError,
         "cannot be opened; is the path a file in a folder that may be written?",
     ),
-    (
-        "readonly database",
-        ConfigurationError,
-        "is read-only; make the file and its folder writable, or give another path",
-    ),
+    ("readonly database", ConfigurationError, _READ_ONLY),
     ("not a database", ConfigurationError, "is not an SQLite database; give another path"),
     ("already exists", ConfigurationError, _FOREIGN),
     ("no such column", ConfigurationError, _FOREIGN),
@@ -39,6 +39,11 @@ _BY_MESSAGE: Final[tuple[tuple[str, type[HubSpotSyncError], str], ...]] = (
     ("full", StoreUnavailableError, "cannot grow, the disk is full; make room and run again"),
     ("locked", StoreUnavailableError, "is locked by another process; run again later"),
 )
+
+
+def read_only(path: str) -> ConfigurationError:
+    """The error for a file at *path* that may not be written."""
+    return ConfigurationError(f"the SQLite file {path} {_READ_ONLY}")
 
 
 @contextmanager
