@@ -29,6 +29,7 @@ from hubspot_sync import (
 )
 from hubspot_sync.models import DEFAULT_SCOPES
 from hubspot_sync.testing import HubSpotEmulator
+from hubspot_sync.testing.emulator import __main__ as emulator_command
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -36,6 +37,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"
 # What the shell snippets show; the emulator accepts just these.
 SHOWN_TOKEN = "pat-na1-11111111-2222-3333-4444-555555555555"
 SHOWN_MONGODB = "mongodb://127.0.0.1:27017/crm"
+# Where they say that the emulator's own command serves, with its own credentials.
+SHOWN_EMULATOR = "http://127.0.0.1:9100"
 SYNC_ACCOUNT = "python examples/sync_account.py"
 CONTACTS = 60
 
@@ -88,6 +91,14 @@ def emulator():
     """One account for all snippets."""
     with HubSpotEmulator(contacts=CONTACTS, companies=20, access_token=SHOWN_TOKEN) as emulator:
         yield emulator
+
+
+@pytest.fixture(scope="module")
+def plain_emulator():
+    """What `python -m hubspot_sync.testing.emulator` serves."""
+    options = emulator_command._parser().parse_args(["--contacts", "5"])
+    with emulator_command._emulator(options) as plain:
+        yield plain
 
 
 @pytest.fixture
@@ -151,12 +162,15 @@ def run_tests(path):
         if any(SYNC_ACCOUNT in snippet.text for snippet in snippets(page, "sh"))
     ],
 )
-def test_shell_snippets_run(page, place, emulator):
+def test_shell_snippets_run(page, place, emulator, plain_emulator):
     """Commands that sync an account do so, with the emulator in place of HubSpot."""
     commands = [s.text for s in snippets(page, "sh") if SYNC_ACCOUNT in s.text]
     (place / "examples").symlink_to(ROOT / "examples")
     for text in commands:
-        there = text.replace(SYNC_ACCOUNT, f"{SYNC_ACCOUNT} --base-url {emulator.base_url}")
+        if SHOWN_EMULATOR in text:
+            there = text.replace(SHOWN_EMULATOR, plain_emulator.base_url)
+        else:
+            there = text.replace(SYNC_ACCOUNT, f"{SYNC_ACCOUNT} --base-url {emulator.base_url}")
         there = there.replace(SHOWN_MONGODB, f"'{os.environ.get('MONGODB_URI')}'")
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         done = subprocess.run(

@@ -230,6 +230,18 @@ def test_unknown_object_type(caller: Caller):
     assert "category" not in reply.json
 
 
+@pytest.mark.parametrize("name", ["deals", "0-3", "tickets"])
+def test_an_object_type_of_hubspot_that_was_not_added(empty: Caller, name):
+    """HubSpot has it, so 400 would be a guess."""
+    reply = empty.get(f"/crm/v3/objects/{name}")
+    assert reply.status == 501
+    assert "add_object_type" in reply.json["message"]
+
+    empty.emulator.add_object_type(name)
+
+    assert empty.get(f"/crm/v3/objects/{name}").status == 200
+
+
 def test_custom_object_type(empty: Caller):
     """HubSpot 10: custom types by `2-<n>`, `p<portal>_<name>` and `p_<name>`."""
     name = empty.emulator.add_object_type("pets", type_id="2-77")

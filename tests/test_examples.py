@@ -563,6 +563,25 @@ def test_an_unreachable_base_url(account, tmp_path):
     assert time.monotonic() - began < 10  # noqa: TID251
 
 
+def test_a_base_url_with_something_behind_it(account, tmp_path):
+    """Every path is unknown there, so the line names the place."""
+    base_url = f"{account.emulator.base_url}/foo"
+
+    line = one_failure(
+        account.run(f"sqlite:///{tmp_path}/crm.db", base_url=base_url, objects="contacts")
+    )
+
+    assert f"is base_url right, {base_url}?" in line
+
+
+def test_an_object_type_that_the_emulator_has_not(account, tmp_path):
+    """It is HubSpot's, so the emulator says that the lack is its own."""
+    line = one_failure(account.run(f"sqlite:///{tmp_path}/crm.db", objects="deals"))
+
+    assert "emulator" in line
+    assert "add_object_type" in line
+
+
 def test_an_unreachable_mongodb(account):
     """It gives up after the time that the connection string allows."""
     uri = f"mongodb://127.0.0.1:{free_port()}/crm?serverSelectionTimeoutMS=500"

@@ -239,7 +239,7 @@ def test_an_access_token_that_is_not_whole_is_told_from_an_expired_one(host, emu
     assert "20336" not in str(caught.value)
 
 
-@pytest.mark.parametrize("status", [522, 525, 526, 530])
+@pytest.mark.parametrize("status", [501, 522, 525, 526, 530])
 def test_what_hubspot_asks_to_report_is_tried_a_few_times_only(host, emulator, status):
     """More tries would not mend it."""
     source = host.source()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
+_NOT_FOUND: Final = 404
 _TOO_LONG: Final = 414
 _LOCKED: Final = 423
 _TOO_MANY: Final = 429
@@ -38,8 +39,9 @@ _MOVING: Final = 477
 _SERVER_ERROR: Final = 500
 # What Cloudflare answers when it cannot find out from the access token where to go.
 _LOST: Final = 530
-# HubSpot asks to report these instead of repeating them for long.
-_FEW_TRIES: Final = {522: 3, 525: 3, 526: 3, _LOST: 3}
+# HubSpot asks to report these instead of repeating them for long; and who answers 501 knows no such
+# thing, and hardly will in a moment.
+_FEW_TRIES: Final = {501: 3, 522: 3, 525: 3, 526: 3, _LOST: 3}
 # "expired 20336 day(s) ago" is the time since 1970: the access token could not be decoded.
 _EXPIRED_LONG_AGO: Final = re.compile(r"expired \d{5,} day")
 # HubSpot holds an object's lock for about two seconds.
@@ -67,16 +69,20 @@ def error_for(answer: Answer, doing: str) -> HubSpotSyncError:
         return _forbidden(body, doing, context)
     if answer.status in (_LOCKED, _MOVING) or answer.status >= _SERVER_ERROR:
         return _unavailable(answer, body, doing, context)
-    advice = (
-        "it is too long, ask for fewer properties"
-        if answer.status == _TOO_LONG
-        else "check the object type and the stream's settings, else report it"
-    )
     return RequestRefusedError(
-        f"HubSpot refused a request while {doing}: {_message(body)}; {advice}",
+        f"HubSpot refused a request while {doing}: {_message(body)}; {_advice(answer)}",
         category=_text(body, "category") or None,
         **context,
     )
+
+
+def _advice(answer: Answer) -> str:
+    if answer.status == _TOO_LONG:
+        return "it is too long, ask for fewer properties"
+    usual = "check the object type and the stream's settings, else report it"
+    if answer.status == _NOT_FOUND and answer.base_url is not None:
+        return f"is base_url right, {answer.base_url}? If so, {usual}"
+    return usual
 
 
 def tries_for_status(status: int | None) -> int | None:

@@ -11,11 +11,10 @@ from attrs import evolve, field, frozen
 from hubspot_sync._hubspot.deadline import pools_with_deadline
 from hubspot_sync._hubspot.decoding import loads
 from hubspot_sync.errors import ConfigurationError, HubSpotUnavailableError
+from hubspot_sync.models import HubSpotSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from hubspot_sync.models import HubSpotSettings
 
 _CONNECTIONS: Final = 16
 _OK: Final = range(200, 300)
@@ -31,11 +30,13 @@ class Answer:
         status: The HTTP status.
         headers: The headers, names in any case.
         content: The body as it came.
+        base_url: For a refusal, where it came from if that is not HubSpot's own address.
     """
 
     status: int
     headers: Mapping[str, str]
     content: bytes = field(repr=False)
+    base_url: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -79,6 +80,8 @@ class Transport:
         )
         self._client.user_agent = "hubspot-sync"
         self._api_exception: type[Exception] = ApiException
+        own = settings.base_url == HubSpotSettings().base_url
+        self._elsewhere = None if own else settings.base_url
         self._place = urlsplit(settings.base_url).netloc
         self._timeout = (
             settings.connect_timeout.total_seconds(),
@@ -123,7 +126,7 @@ class Transport:
         if answer.ok:
             return answer
         secrets = [value for name, value in form or () if name in _SECRETS_IN_FORMS]
-        return _without(answer, [*secrets, access_token or ""])
+        return evolve(_without(answer, [*secrets, access_token or ""]), base_url=self._elsewhere)
 
     def _answer(self, path: str, method: str, **parts: Any) -> Answer:
         """The answer as it came, whatever its status."""

@@ -12,6 +12,7 @@ from hubspot_sync.testing.emulator._failures import (
 )
 from hubspot_sync.testing.emulator._instants import to_iso
 from hubspot_sync.testing.emulator._spoiled_batches import BatchSpoiler
+from hubspot_sync.testing.emulator._types import standard_type
 from hubspot_sync.testing.emulator._views import Renderer
 from hubspot_sync.testing.emulator._wire import Answer, Request, answer, integer
 
@@ -32,12 +33,15 @@ def object_type(portal: Portal, name: str) -> ObjectType:
     """The object type that a path names.
 
     Raises:
-        RefusalError: There is none; HubSpot answers 400.
+        RefusalError: There is none; HubSpot answers 400. For one of HubSpot's own that was not
+            added to the emulator, 501.
     """
     kind = portal.types.find(name)
-    if kind is None:
-        raise unknown_object_type(name)
-    return kind
+    if kind is not None:
+        return kind
+    if standard_type(name) is not None:
+        raise unsupported(f"the object type {name} unless add_object_type adds it")
+    raise unknown_object_type(name)
 
 
 def page_size(request: Request, default: int, highest: int) -> int:
