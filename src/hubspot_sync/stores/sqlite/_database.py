@@ -161,5 +161,6 @@ def _check_writable(path: str) -> None:
     effective = os.access in os.supports_effective_ids
     for part in (path, f"{path}-wal", f"{path}-shm"):
         # Not by opening it, because closing it again would drop the locks of other connections.
-        if Path(part).is_file() and not os.access(part, os.W_OK, effective_ids=effective):
+        exists = os.path.isfile(part)  # noqa: PTH113 - raises nothing where it cannot be looked at
+        if exists and not os.access(part, os.W_OK, effective_ids=effective):
             raise read_only(path)
