@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PORT ?= 8000
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -30,8 +31,8 @@ $(VENV)/dev: pyproject.toml $(VENV)/demo
 demo: $(VENV)/demo ## Sync an emulated HubSpot account into SQLite, twice, and show what happened
 	@$(BIN)/python examples/quickstart.py
 
-host: $(VENV)/host ## Serve the FastAPI example, with an emulator in place of HubSpot
-	@cd examples && ../$(BIN)/python -m fastapi_host demo
+host: $(VENV)/host ## Serve the FastAPI example, with an emulator in place of HubSpot (PORT=8000)
+	@cd examples && ../$(BIN)/python -m fastapi_host --port $(PORT) demo
 
 test: $(VENV)/dev ## Run the tests on this Python, MongoDB included, in up to four processes
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import re
+import socket
 import threading
 import time
 from datetime import timedelta
@@ -152,6 +153,9 @@ class TestRefusals:
             ("POST", f"/accounts/{ACME}/errors/redrive", {"object_ids": "x"}),
             ("POST", f"/accounts/{ACME}/errors/redrive", {"object_type": "con tacts"}),
             ("POST", f"/accounts/{ACME}/errors/redrive", ["hush-hush"]),
+            ("POST", f"/accounts/{ACME}/errors/redrive", {"object_id": ["hush-hush"]}),
+            ("POST", f"/accounts/{ACME}/pause", {"why": "hush-hush"}),
+            ("POST", "/accounts/connect", {"account": ACME}),
         ],
     )
     def test_bad_input(self, standing, method, path, body):
@@ -416,7 +420,9 @@ class TestSettings:
         ("name", "value"),
         [(name, "") for name in ENVIRON]
         + [("HOST_WORKERS", "0"), ("HOST_WORKERS", "x"), ("HOST_API_KEYS", "acme:hush")]
-        + [("HUBSPOT_SYNC_KEY", "hush"), ("HUBSPOT_BASE_URL", "hubapi")],
+        + [("HUBSPOT_SYNC_KEY", "hush"), ("HUBSPOT_BASE_URL", "hubapi")]
+        + [("HOST_SYNC_DUE", "nope"), ("HOST_PUBLIC_URL", "localhost")]
+        + [("HOST_PUBLIC_URL", "http://["), ("HOST_PUBLIC_URL", "https://a.example/?b=c")],
     )
     def test_what_is_missing_or_wrong(self, name, value):
         """The message says so in one line."""
@@ -437,3 +443,24 @@ class TestSettings:
         assert main(["key", "acme"]) == 0
         api_key, kept = re.findall(r": +(\S+)$", capsys.readouterr().out, re.MULTILINE)
         assert ApiKeys([ApiKey.parse(kept)]).domain_of(api_key) == "acme"
+
+    @pytest.mark.parametrize("domain", ["", "a b", "a\tb", "x" * 201])
+    def test_a_key_that_could_not_work_is_not_made(self, capsys, domain):
+        """`HOST_API_KEYS` is a list with spaces between."""
+        assert main(["key", domain]) == 2
+
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert "no spaces" in output.err
+
+    def test_a_port_that_is_taken(self, capsys):
+        """One line, and nothing about what to type."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+
+            assert main(["--port", str(port), "demo"]) == 2
+
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert f"127.0.0.1:{port}" in output.err
+        assert "--port" in output.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -24,23 +25,46 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; gives the exit status."""
     options = _parser().parse_args(arguments)
-    if options.command == "key":
-        api_key = new_api_key()
-        print(f"for the client, once:   {api_key}")
-        print(f"for HOST_API_KEYS:      {ApiKey.of(options.domain, api_key)}")
-        return 0
-    logging.basicConfig(level=logging.INFO, format="%(levelname)-8s %(message)s")
-    if options.command == "demo":
-        demo(options.port)
-        return 0
     try:
-        app = create_app(Settings.from_environment(os.environ))
+        if options.command == "key":
+            _make_key(options.domain)
+        else:
+            _serve(options)
     except ConfigurationError as error:
         print(f"fastapi_host: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def _make_key(domain_id: str) -> None:
+    api_key = new_api_key()
+    kept = ApiKey.of(domain_id, api_key)
+    print(f"for the client, once:   {api_key}")
+    print(f"for HOST_API_KEYS:      {kept}")
+
+
+def _serve(options: argparse.Namespace) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)-8s %(message)s")
+    if options.command == "demo":
+        _check_free("127.0.0.1", options.port)
+        demo(options.port)
+        return
+    app = create_app(Settings.from_environment(os.environ))
+    _check_free(options.host, options.port)
     # Without the access log: addresses hold invitations and what HubSpot sent.
     uvicorn.run(app, host=options.host, port=options.port, access_log=False)
-    return 0
+
+
+def _check_free(host: str, port: int) -> None:
+    """Say in one line, before anything else is said, that nothing can be served there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigurationError(
+            f"cannot listen at {host}:{port} ({error}); give another --port, "
+            "or with make: make host PORT=8001"
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

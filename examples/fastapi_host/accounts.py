@@ -11,14 +11,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, HTTPException, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel
 
 from hubspot_sync import AccountStatus, UnknownAccountError
 
 from .access import AccountId, Host, ObjectType, Tenant, TheHost
 from .problems import Problem, note_down
 from .syncs import LiveSync
-from .views import AccountView, FailureView, Progress, report_view
+from .views import AccountView, FailureView, Progress, Wanted, report_view
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem},
@@ -41,7 +40,7 @@ def show_account(tenant: Tenant, account_id: AccountId) -> AccountView:
     return AccountView.of(tenant.account(account_id))
 
 
-class Pause(BaseModel):
+class Pause(Wanted):
     """Why an account is paused."""
 
     reason: str | None = None
@@ -133,7 +132,7 @@ def list_errors(
     return [FailureView.of(failure) for failure in islice(failures, limit)]
 
 
-class Redrive(BaseModel):
+class Redrive(Wanted):
     """Which refused actions are tried again; all of them by default."""
 
     object_type: ObjectType | None = None

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Cookie
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from hubspot_sync import HubSpotSyncError
 
@@ -24,14 +24,14 @@ from .pages import not_connected, page
 from .problems import Problem
 from .security import INVITATION_LIFETIME, Invitation
 from .settings import CALLBACK_PATH
-from .views import ConnectLink
+from .views import ConnectLink, Wanted
 
 _COOKIE = "hubspot_invitation"
 _SECONDS = int(INVITATION_LIFETIME.total_seconds())
 routes = APIRouter(tags=["connecting"])
 
 
-class Wish(BaseModel):
+class Wish(Wanted):
     """What to connect: any account, or one that is to be connected again."""
 
     account_id: Annotated[str, Field(pattern=ACCOUNT_ID)] | None = None

@@ -19,6 +19,7 @@ Connect an account: ask for a link, and open it in a browser.
 
   curl -X POST -H 'X-API-Key: {acme}' {url}/accounts/connect
 
+Choose account 62515 there, which has 20,000 contacts (62516 is a small one, with 500).
 Then look, sync, and follow:
 
   curl -H 'X-API-Key: {acme}' {url}/accounts

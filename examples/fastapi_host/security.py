@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DIGEST_SIZE: Final = 32
+_LONGEST_DOMAIN: Final = 200
 _PURPOSE: Final = b"fastapi_host invitation 1"
 INVITATION_LIFETIME: Final = timedelta(minutes=10)
 
@@ -34,6 +35,15 @@ def _digest(api_key: str) -> bytes:
     return hashlib.sha256(api_key.encode("utf-8", "surrogatepass")).digest()
 
 
+def _is_domain(_instance: object, _attribute: object, domain_id: str) -> None:
+    """Refuse what cannot be a tenant, or cannot be read again from a list with spaces between."""
+    readable = domain_id.isprintable() and " " not in domain_id
+    if not readable or not 1 <= len(domain_id) <= _LONGEST_DOMAIN:
+        raise ConfigurationError(
+            f"the domain of an API key has 1 to {_LONGEST_DOMAIN} characters and no spaces"
+        )
+
+
 @frozen
 class ApiKey:
     """What the host keeps of a key.
@@ -43,12 +53,16 @@ class ApiKey:
         digest: SHA-256 of it; the key itself is the client's alone.
     """
 
-    domain_id: str
+    domain_id: str = field(validator=_is_domain)
     digest: bytes = field(repr=False)
 
     @classmethod
     def of(cls, domain_id: str, api_key: str) -> ApiKey:
-        """What is kept of *api_key*."""
+        """What is kept of *api_key*.
+
+        Raises:
+            ConfigurationError: *domain_id* cannot be written into the settings.
+        """
         return cls(domain_id, _digest(api_key))
 
     @classmethod
@@ -63,7 +77,7 @@ class ApiKey:
             key = cls(domain_id, bytes.fromhex(digest))
         except ValueError:
             key = cls(domain_id, b"")
-        if not domain_id or len(key.digest) != _DIGEST_SIZE:
+        if len(key.digest) != _DIGEST_SIZE:
             raise ConfigurationError(
                 "an API key in the settings has to be domain:digest, with 64 hexadecimal digits; "
                 "python -m fastapi_host key DOMAIN makes one"

@@ -6,7 +6,7 @@
 | `HOST_STORE` | path of an SQLite file, or a `mongodb://` URI; `hubspot.db` by default |
 | `HOST_PUBLIC_URL` | where browsers find the host; `http://localhost:8000` by default |
 | `HOST_WORKERS` | how many syncs at once; 8 by default |
-| `HOST_SYNC_DUE` | `no` leaves accounts alone until somebody asks |
+| `HOST_SYNC_DUE` | `yes`, which is the default, or `no`: leave accounts alone until somebody asks |
 | `HUBSPOT_CLIENT_ID`, `HUBSPOT_CLIENT_SECRET` | the HubSpot app |
 | `HUBSPOT_SYNC_KEY` | the key that encrypts stored tokens; older ones behind it, with spaces |
 | `HUBSPOT_BASE_URL`, `HUBSPOT_CONSENT_URL` | an emulator's, in place of HubSpot's |
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -45,6 +46,17 @@ _NEEDED: Final = ("HOST_API_KEYS", "HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET",
 def _are_keys(_instance: object, _attribute: object, keys: tuple[str, ...]) -> None:
     """Refuse keys that are none before anything is served."""
     EncryptionKeys(*keys)
+
+
+def _address(public_url: str) -> str:
+    """Where browsers find the host, without a slash at the end."""
+    try:
+        parts = urlsplit(public_url)
+    except ValueError:  # as of http://[
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigurationError("HOST_PUBLIC_URL has to be like https://host.example")
+    return public_url.rstrip("/")
 
 
 @frozen(kw_only=True)
@@ -90,15 +102,18 @@ class Settings:
         workers = variables.get("HOST_WORKERS", "8")
         if not workers.isdecimal() or int(workers) < 1:
             raise ConfigurationError("HOST_WORKERS has to be a number from 1 on")
+        sync_due = variables.get("HOST_SYNC_DUE", "yes")
+        if sync_due not in ("yes", "no"):
+            raise ConfigurationError("HOST_SYNC_DUE has to be yes or no")
         return cls(
             api_keys=tuple(map(ApiKey.parse, variables["HOST_API_KEYS"].split())),
             client_id=variables["HUBSPOT_CLIENT_ID"],
             client_secret=variables["HUBSPOT_CLIENT_SECRET"],
             encryption_keys=tuple(variables["HUBSPOT_SYNC_KEY"].split()),
             store=variables.get("HOST_STORE", "hubspot.db"),
-            public_url=variables.get("HOST_PUBLIC_URL", "http://localhost:8000").rstrip("/"),
+            public_url=_address(variables.get("HOST_PUBLIC_URL", "http://localhost:8000")),
             workers=int(workers),
-            sync_due=variables.get("HOST_SYNC_DUE", "yes") != "no",
+            sync_due=sync_due == "yes",
             hubspot=HubSpotSettings(
                 base_url=variables.get("HUBSPOT_BASE_URL", _HUBSPOT.base_url),
                 consent_url=variables.get("HUBSPOT_CONSENT_URL", _HUBSPOT.consent_url),

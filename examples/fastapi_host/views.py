@@ -1,4 +1,4 @@
-"""What the host answers with: the library's values in the shapes of its API."""
+"""What the host takes and answers with: the library's values in the shapes of its API."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -22,6 +22,10 @@ class View(BaseModel):
     """Made from a library's value by the names of its attributes."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class Wanted(BaseModel, extra="forbid"):
+    """What a client sends; a field that is none may be a slip of the pen, so it is refused."""
 
 
 class CountsView(View):
