@@ -7,15 +7,13 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.demanding import ReconcileDemand
+from hubspot_sync._engine.outcomes import outcome_of
 from hubspot_sync._engine.stream_session import StreamSession
-from hubspot_sync._engine.unforeseen import unforeseen
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     HubSpotSyncError,
     InvariantError,
-    LeaseHeldError,
     MissingScopeError,
     OAuthAppError,
     RequestRefusedError,
@@ -128,10 +126,8 @@ class AccountRun:
         started = self._clock.monotonic()
         calls_before = self._parts.source.api_calls()
         status, error = self._outcome(session)
-        if error is not None:
-            error.locate(account=str(self._account.key), stream=wanted.object_type)
         return StreamReport(
-            stream=StreamKey(self._account.key, wanted.object_type),
+            stream=session.stream,
             status=status,
             mode=session.mode,
             counts=session.counts,
@@ -144,19 +140,12 @@ class AccountRun:
 
     def _outcome(self, session: StreamSession) -> tuple[StreamStatus, HubSpotSyncError | None]:
         try:
-            session.run(self._reconcile_since())
-        except StopRequested:
-            return StreamStatus.STOPPED, None
-        except LeaseHeldError as held:
-            return StreamStatus.BUSY, held
-        except HubSpotSyncError as failure:
-            return StreamStatus.FAILED, failure
-        except Exception as error:  # noqa: BLE001 - it is logged, and in the report
-            return StreamStatus.FAILED, unforeseen(error, session.stream, "the sync")
+            return outcome_of(
+                lambda: session.run(self._reconcile_since()), session.stream, "the sync"
+            )
         except BaseException as error:  # noqa: BLE001 - raised by `run`
             self._interrupted = error
             return StreamStatus.STOPPED, None
-        return StreamStatus.COMPLETED, None
 
     def _reconcile_since(self) -> datetime | None:
         """Since when the passes over all records have to end that somebody asks for."""

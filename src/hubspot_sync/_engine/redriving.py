@@ -9,11 +9,10 @@ from attrs import evolve
 
 from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.leases import held_lease
+from hubspot_sync._engine.outcomes import outcome_of
 from hubspot_sync._engine.redelivery import Redelivery
 from hubspot_sync._engine.refusals import Refusals
-from hubspot_sync._engine.unforeseen import unforeseen
-from hubspot_sync.errors import HubSpotSyncError, LeaseHeldError
-from hubspot_sync.models import RedriveReport, RetryCounts, StreamKey, StreamRedrive, StreamStatus
+from hubspot_sync.models import RedriveReport, RetryCounts, StreamKey, StreamRedrive
 
 if TYPE_CHECKING:
     from hubspot_sync._engine.parts import StoringParts
@@ -58,26 +57,9 @@ class AccountRedrive:
 
     def _stream(self, stream: StreamKey) -> StreamRedrive:
         counts: list[RetryCounts] = []
-        status, error = self._outcome(stream, counts)
-        if error is not None:
-            error.locate(account=str(stream.account), stream=stream.object_type)
+        status, error = outcome_of(lambda: self._redrive(stream, counts), stream, "the redrive")
         total = sum(counts, start=RetryCounts())
         return StreamRedrive(stream=stream, status=status, counts=total, error=error)
-
-    def _outcome(
-        self, stream: StreamKey, counts: list[RetryCounts]
-    ) -> tuple[StreamStatus, HubSpotSyncError | None]:
-        try:
-            self._redrive(stream, counts)
-        except StopRequested:
-            return StreamStatus.STOPPED, None
-        except LeaseHeldError as held:
-            return StreamStatus.BUSY, held
-        except HubSpotSyncError as failure:
-            return StreamStatus.FAILED, failure
-        except Exception as error:  # noqa: BLE001 - it is logged, and in the report
-            return StreamStatus.FAILED, unforeseen(error, stream, "the redrive")
-        return StreamStatus.COMPLETED, None
 
     def _redrive(self, stream: StreamKey, counts: list[RetryCounts]) -> None:
         if self._parts.stop.is_set():
