@@ -28,6 +28,7 @@ from hubspot_sync.models import (
     FailureSelection,
     IdRange,
     Page,
+    PropertySet,
     Record,
     from_milliseconds,
 )
@@ -57,6 +58,13 @@ class Records:
     def server_time(self):
         """The host's."""
         return SystemClock().now()
+
+    def label(self, object_type):
+        """HubSpot's own types have none."""
+
+    def properties(self, settings, last):
+        """Always the same."""
+        return PropertySet(digest="all", defined=3, defined_at=from_milliseconds(0))
 
     def read(self, _, reading):
         """All of them, in pages of HubSpot's size."""

@@ -90,6 +90,7 @@ def total(pipeline: str, stage: int, pages: Path) -> int:
 def engine(stage: int, pages: Path) -> int:
     """The engine's stages, batch by batch; how many documents came out of the last one."""
     from hubspot_sync import _processing
+    from hubspot_sync._hubspot.associations import InlineKeys
     from hubspot_sync._hubspot.decoding import loads
     from hubspot_sync._hubspot.properties import _definition
     from hubspot_sync._hubspot.rows import to_records
@@ -99,6 +100,7 @@ def engine(stage: int, pages: Path) -> int:
 
     definitions, contents = pickle.loads(pages.read_bytes())
     convert = conversion_for([_definition(row) for row in json.loads(definitions)["results"]])
+    keys = InlineKeys({"companies": ("companies",)})
     account, now = AccountKey("default", workloads.ACCOUNT_ID), datetime.now(timezone.utc)
     made = 0
     for batch in batches(contents) if stage else ():
@@ -106,7 +108,7 @@ def engine(stage: int, pages: Path) -> int:
         for content in batch:
             rows = loads(content)["results"]
             if stage >= ENGINE.index("records"):
-                records += to_records(rows, "contacts", convert, ("companies",))[0]
+                records += to_records(rows, "contacts", convert, keys.on_page(rows))[0]
         if stage >= ENGINE.index("actions"):
             outcome = _processing.to_actions(account, records, {}, deliver_unchanged=False)
             if stage >= ENGINE.index("BSON documents"):

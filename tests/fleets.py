@@ -21,6 +21,7 @@ from hubspot_sync.models import (
     AccountKey,
     IdRange,
     Page,
+    PropertySet,
     Record,
     from_milliseconds,
 )
@@ -152,6 +153,13 @@ class EndlessSource:
     def server_time(self) -> Any:
         """The clock's."""
         return self._clock.now()
+
+    def label(self, object_type: Any) -> None:
+        """HubSpot's own types have none."""
+
+    def properties(self, settings: Any, last: Any) -> PropertySet:
+        """Always the same."""
+        return PropertySet(digest="all", defined=3, defined_at=from_milliseconds(0))
 
     def read(self, settings: Any, reading: Any) -> Iterator[Page]:
         """One record a page, in ascending order of ids, from where the last run ended."""

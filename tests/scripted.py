@@ -22,6 +22,7 @@ from hubspot_sync.models import (
     AccountDetails,
     IdRange,
     Page,
+    PropertySet,
     Record,
     SkippedRow,
     StreamKey,
@@ -102,6 +103,13 @@ class ScriptedSource:
     def server_time(self) -> Any:
         """The clock's, a minute later than at the time before."""
         return self._clock.advance(timedelta(minutes=1))
+
+    def label(self, object_type: Any) -> None:
+        """HubSpot's own types have none."""
+
+    def properties(self, settings: Any, last: Any) -> PropertySet:
+        """Always the same."""
+        return PropertySet(digest="all", defined=3, defined_at=from_milliseconds(CREATED))
 
     def read(self, settings: Any, reading: Any) -> Iterator[Page]:
         """The pages of the next pass, from where the last run ended."""

@@ -181,9 +181,9 @@ def test_associations(emulator, clock, hostility):
     contacts = list(emulator.records("contacts"))
     source = Host(emulator, clock).source()
 
-    there = source.associations("contacts", "companies", contacts)
+    there = source.associations("contacts", "companies", contacts).found
     companies = list(emulator.records("companies"))
-    back = source.associations("companies", "contacts", companies)
+    back = source.associations("companies", "contacts", companies).found
 
     for found, truth, other in (
         (there, emulator.records("contacts"), "companies"),

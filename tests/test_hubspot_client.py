@@ -275,7 +275,7 @@ def test_a_bad_paging_value_is_refused(host):
     )
 
     with pytest.raises(RequestRefusedError, match="listing contacts") as caught:
-        host.source()._client.call(refused)
+        host.source()._client.call(refused, dict)
 
     assert caught.value.category == "VALIDATION_ERROR"
     assert caught.value.status == 400
@@ -293,7 +293,7 @@ def test_a_search_beyond_the_ten_thousandth_row_is_refused(host):
     )
 
     with pytest.raises(RequestRefusedError) as caught:
-        host.source()._client.call(beyond)
+        host.source()._client.call(beyond, dict)
 
     assert caught.value.category == "VALIDATION_ERROR"
     assert host.clock.waits == ()
@@ -311,7 +311,7 @@ def test_a_url_that_is_too_long_says_what_to_do(host):
     )
 
     with pytest.raises(RequestRefusedError, match="fewer properties") as caught:
-        host.source()._client.call(long)
+        host.source()._client.call(long, dict)
 
     assert caught.value.status == 414
 
@@ -330,7 +330,7 @@ def test_a_partial_answer_is_an_answer(host):
         doing="reading contacts",
     )
 
-    body = host.source()._client.call(reading).body
+    body = host.source()._client.call(reading, dict).content
 
     assert len(body["results"]) == 1
     assert body["errors"][0]["category"] == "OBJECT_NOT_FOUND"

@@ -50,7 +50,8 @@ def search(client):
             path="/crm/v3/objects/contacts/search",
             body={"limit": 1},
             doing="searching",
-        )
+        ),
+        dict,
     )
 
 
@@ -63,7 +64,8 @@ def listing(client):
             path="/crm/v3/objects/contacts",
             query=[("limit", "1")],
             doing="listing",
-        )
+        ),
+        dict,
     )
 
 

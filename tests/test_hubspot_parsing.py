@@ -6,8 +6,14 @@ from datetime import datetime, timezone
 import pytest
 
 from hubspot_sync import HubSpotUnavailableError
-from hubspot_sync._hubspot.answers import next_after, rows_of
-from hubspot_sync._hubspot.associations import read_inline
+from hubspot_sync._hubspot.answers import (
+    batch_answer,
+    list_answer,
+    next_after,
+    search_answer,
+    shaped,
+)
+from hubspot_sync._hubspot.associations import InlineKeys, read_inline
 from hubspot_sync._hubspot.decoding import loads
 from hubspot_sync._hubspot.rows import to_records
 from hubspot_sync._hubspot.server_clock import ServerClock
@@ -73,7 +79,10 @@ def test_the_cursor_field_dates_a_record(convert):
     ("change", "reason"),
     [
         ({"id": "x1"}, "its id is no number"),
-        ({"createdAt": None}, "it has no date of creation or change"),
+        (
+            {"createdAt": None, "updatedAt": None, "properties": {}},
+            "it has no date of creation or change",
+        ),
         ({"createdAt": "yesterday"}, "its date of creation or change cannot be read"),
         ({"createdAt": "999999999999999"}, "its date of creation or change cannot be read"),
         (
@@ -92,9 +101,34 @@ def test_rows_that_are_no_records_are_named(change, reason):
     assert skipped.object_id == {**ROW, **change}["id"]
 
 
+CREATED, UPDATED = to_instant(ROW["createdAt"]), to_instant(ROW["updatedAt"])
+
+
+@pytest.mark.parametrize(
+    ("change", "created", "modified"),
+    [
+        ({"createdAt": None}, UPDATED, UPDATED),
+        ({"updatedAt": None}, CREATED, CREATED),
+        ({}, CREATED, UPDATED),
+    ],
+)
+@pytest.mark.parametrize("leave_out", [False, True])
+def test_a_record_that_lacks_a_date_is_dated_by_the_other(change, created, modified, leave_out):
+    """It is a record all the same."""
+    row = {**ROW, "properties": {"email": "a@b.c"}, **change}
+    if leave_out:
+        row = {name: value for name, value in row.items() if value is not None}
+
+    (record,), skipped = to_records([row], "contacts", TYPED)
+
+    assert skipped == ()
+    assert (record.created_at, record.modified_at) == (created, modified)
+
+
 def inline(block):
     """What is read of a row with this block of companies."""
-    return read_inline({"associations": {"companies": block}}, ["companies"])
+    row = {"associations": {"companies": block}}
+    return read_inline(row, InlineKeys({"companies": ["companies"]}).on_page([row]))
 
 
 def test_inline_associations_are_merged_by_record():
@@ -129,6 +163,9 @@ def test_inline_associations_are_merged_by_record():
         {"results": ["1"]},
         {"results": [{"id": "1"}]},
         {"results": [{"id": "1", "type": ["contact_to_company"]}]},
+        {},
+        [],
+        {"results": None},
     ],
 )
 def test_inline_associations_that_are_not_whole_are_not_used(block):
@@ -136,25 +173,55 @@ def test_inline_associations_that_are_not_whole_are_not_used(block):
     assert inline(block) == {}
 
 
-@pytest.mark.parametrize("row", [{}, {"associations": None}, {"associations": {"deals": {}}}])
-def test_no_block_means_no_associations(row):
-    """HubSpot leaves the key out."""
-    assert read_inline(row, ["companies"]) == {"companies": ()}
+EDGE = {"results": [{"id": "9", "type": "contact_to_company_unlabeled"}]}
+WITH_EDGE = {"associations": {"companies": EDGE}}
+
+
+@pytest.mark.parametrize("row", [{}, {"associations": None}, {"associations": {}}])
+def test_no_block_means_no_associations_once_the_key_was_seen(row):
+    """HubSpot leaves the key out; before it was seen, that may be because it uses another one."""
+    keys = InlineKeys({"companies": ["companies"]})
+
+    before = read_inline(row, keys.on_page([row]))
+    beside = read_inline(row, keys.on_page([row, WITH_EDGE]))
+    after = read_inline(row, keys.on_page([row]))
+
+    assert before == {}
+    assert beside == after == {"companies": ()}
+
+
+@pytest.mark.parametrize("strange", [{"associations": {"deals": {}}}, {"associations": []}])
+def test_a_page_with_strange_keys_says_nothing_about_what_it_lacks(strange):
+    """What nobody asked for may be what was asked for, under another name."""
+    keys = InlineKeys({"companies": ["companies"]})
+    keys.on_page([WITH_EDGE])
+
+    seen = keys.on_page([strange, WITH_EDGE])
+
+    assert read_inline(strange, seen) == {}
+    assert len(read_inline(WITH_EDGE, seen)["companies"]) == 1
+
+
+@pytest.mark.parametrize("key", ["line items", "line_items", "Line Items", "0-8"])
+def test_a_key_is_known_under_every_name_of_its_type(key):
+    """HubSpot puts a space into "line items"."""
+    row = {"associations": {key: {"results": []}}}
+
+    found = read_inline(row, InlineKeys({"line_items": ["line_items", "0-8"]}).on_page([row]))
+
+    assert found == {"line_items": ()}
 
 
 def test_associations_in_a_row_are_read_only_where_they_were_asked_for():
     """A record says nothing about object types that nobody asked for."""
-    block = {"results": [{"id": "9", "type": "contact_to_company_unlabeled"}]}
-    row = {**ROW, "associations": {"companies": block}}
+    row = {**ROW, **WITH_EDGE}
+    keys = InlineKeys({"companies": ["companies"], "deals": ["deals"]}).on_page([row])
 
     (alone,), _ = to_records([row], "contacts", AS_TEXT)
-    (asked,), _ = to_records([row], "contacts", AS_TEXT, ["companies", "deals"])
+    (asked,), _ = to_records([row], "contacts", AS_TEXT, keys)
 
     assert alone.associations == {}
-    assert {name: len(edges) for name, edges in asked.associations.items()} == {
-        "companies": 1,
-        "deals": 0,
-    }
+    assert {name: len(edges) for name, edges in asked.associations.items()} == {"companies": 1}
 
 
 def test_half_a_surrogate_pair_costs_one_character_only():
@@ -165,11 +232,44 @@ def test_half_a_surrogate_pair_costs_one_character_only():
     assert loads(b'{"a": "\xff"}') == {"a": "\N{REPLACEMENT CHARACTER}"}
 
 
-@pytest.mark.parametrize("body", [None, [], {}, {"results": None}, {"results": [1]}])
-def test_a_page_without_rows_is_no_page(body):
+@pytest.mark.parametrize("read", [list_answer, search_answer, batch_answer])
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        7,
+        "results",
+        {"results": None},
+        {"results": [1]},
+        {"results": {}},
+        {"results": [{"id": {"a": 1}}], "total": 1},
+        {"results": [{"id": ["1"]}], "total": 1},
+    ],
+)
+def test_a_page_without_rows_is_no_page(read, body):
     """An answer in another shape is tried again, not taken for an empty page."""
-    with pytest.raises(HubSpotUnavailableError, match="no list of results"):
-        rows_of(body)
+    with pytest.raises(HubSpotUnavailableError, match="while testing"):
+        shaped(read, body, "testing")
+
+
+@pytest.mark.parametrize("read", [list_answer, search_answer])
+@pytest.mark.parametrize(
+    "paging",
+    [[], "next", 7, {"next": []}, {"next": {}}, {"next": {"after": []}}, {"next": {"after": ""}}],
+)
+def test_paging_of_another_shape_is_no_last_page(read, paging):
+    """It would end the reading with everything behind it left out."""
+    with pytest.raises(HubSpotUnavailableError):
+        shaped(read, {"results": [], "total": 0, "paging": paging}, "testing")
+
+
+@pytest.mark.parametrize("total", [None, "7", True, -1, 1.5])
+def test_a_search_says_how_many_rows_there_are(total):
+    """Its pages are held against it."""
+    with pytest.raises(HubSpotUnavailableError, match="how many rows"):
+        shaped(search_answer, {"results": [], "total": total}, "testing")
 
 
 def test_the_last_page_has_no_paging():

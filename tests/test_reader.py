@@ -14,6 +14,7 @@ from hubspot_sync import (
     ConfigurationError,
     HubSpotUnavailableError,
     RequestRefusedError,
+    RetryableError,
     StreamSettings,
 )
 from hubspot_sync.models import IdRange, Mode, Pass
@@ -38,8 +39,10 @@ def host(emulator, clock):
     return Host(emulator, clock)
 
 
-def backfill(host, *ranges):
-    return Pass(mode=Mode.BACKFILL, end=host.clock.now(), ranges=ranges or (IdRange(),))
+def backfill(host, *ranges, listed=()):
+    return Pass(
+        mode=Mode.BACKFILL, end=host.clock.now(), ranges=ranges or (IdRange(),), listed=listed
+    )
 
 
 def window(start, seconds=60):
@@ -77,9 +80,9 @@ def test_the_list_brings_every_record_once(host, emulator):
     assert sample.created_at == held.created_at
 
 
-@pytest.mark.parametrize(("contacts", "allowed"), [(250, 3), (350, 5), (1_200, 13), (4_000, 45)])
+@pytest.mark.parametrize(("contacts", "allowed"), [(250, 4), (350, 6), (1_200, 14), (4_000, 46)])
 def test_reading_side_by_side_costs_few_calls(hubspot_emulator, clock, contacts, allowed):
-    """At most 15 for 100 pages, and one for finding out that a range is not worth it."""
+    """At most 15 for 100 pages, one for finding out that a range is not worth it, and the proof."""
     host = Host(hubspot_emulator(contacts=contacts, companies=0, clock=clock), clock)
     source = host.source()
 
@@ -93,16 +96,30 @@ def test_reading_side_by_side_costs_few_calls(hubspot_emulator, clock, contacts,
 @pytest.mark.parametrize(
     "fault", [{"status": 503}, {"status": 429, "policy": "SECONDLY"}], ids=["away", "used up"]
 )
-def test_a_backfill_needs_no_search(hubspot_emulator, clock, fault):
-    """Search only says where ranges may be shared; the list has all."""
+def test_a_backfill_needs_search_for_its_proof_only(hubspot_emulator, clock, fault):
+    """The list has all; without a search nothing says so, and the next run asks once more."""
     emulator = hubspot_emulator(contacts=2_000, companies=0, clock=clock)
     emulator.faults.add(Fault(route="search", times=None, **fault))
     host = Host(emulator, clock)
 
-    records = all_records(host.source().read(CONTACTS, backfill(host)))
+    pages = []
 
-    assert len(records) == 2_000
-    assert emulator.calls.count("search") > 0
+    def keep(page):
+        pages.append(page)
+        return page
+
+    with pytest.raises(RetryableError):
+        all_records(map(keep, host.source().read(CONTACTS, backfill(host))))
+    emulator.faults.clear()
+    before = emulator.calls.count("list"), emulator.calls.count("search")
+    reading = backfill(host, *pages[-1].ranges, listed=pages[-1].listed)
+    rest = list(host.source().read(CONTACTS, reading))
+
+    assert len(all_records(pages)) == 2_000
+    assert all_records(rest) == []
+    assert rest[-1].ranges == ()
+    after = emulator.calls.count("list"), emulator.calls.count("search")
+    assert (after[0] - before[0], after[1] - before[1]) == (1, 1)
 
 
 def test_a_backfill_goes_on_from_any_page(host):
@@ -125,7 +142,7 @@ def test_associations_are_whole_and_the_primary_company_is_marked(host, emulator
     source = host.source()
     records = all_records(source.read(CONTACTS, backfill(host)))
     lacking = [record.object_id for record in records if "companies" not in record.associations]
-    found = source.associations("contacts", "companies", lacking)
+    found = source.associations("contacts", "companies", lacking).found
 
     for record in records:
         edges = record.associations.get("companies", found.get(record.object_id))
@@ -142,7 +159,8 @@ def test_inline_and_batch_say_the_same(host):
         for record in all_records(source.read(CONTACTS, backfill(host)))
         if "companies" in record.associations
     ]
-    found = source.associations("contacts", "companies", [record.object_id for record in records])
+    ids = [record.object_id for record in records]
+    found = source.associations("contacts", "companies", ids).found
 
     assert len(records) > 50
     assert {record.object_id: record.associations["companies"] for record in records} == found
@@ -155,7 +173,7 @@ def test_a_company_with_thousands_of_contacts_comes_out_whole(host, emulator):
     for contact in contacts:
         emulator.associate("contacts", contact, "companies", company)
 
-    found = host.source().associations("companies", "contacts", [company])
+    found = host.source().associations("companies", "contacts", [company]).found
 
     assert [edge.object_id for edge in found[company]] == sorted(contacts, key=int)
 
@@ -165,8 +183,8 @@ def test_no_associations_is_an_answer(host, emulator):
     lonely = emulator.create("contacts", {})
     source = host.source()
 
-    assert source.associations("contacts", "companies", [lonely]) == {lonely: ()}
-    assert source.associations("contacts", "companies", []) == {}
+    assert source.associations("contacts", "companies", [lonely]).found == {lonely: ()}
+    assert source.associations("contacts", "companies", []).found == {}
 
 
 def test_more_than_a_thousand_are_asked_for_in_batches(host, emulator):
@@ -174,7 +192,7 @@ def test_more_than_a_thousand_are_asked_for_in_batches(host, emulator):
     contacts = [emulator.create("contacts", {}) for _ in range(1_001)]
     source = host.source()
 
-    assert len(source.associations("contacts", "companies", contacts)) == 1_001
+    assert len(source.associations("contacts", "companies", contacts).found) == 1_001
     assert source.api_calls() == {"associations": 2}
 
 
@@ -339,7 +357,7 @@ def test_every_api_version_reads_the_same(emulator, clock, version):
     start = clock.now()
     emulator.touch("contacts", count=2)
     changed = all_records(source.read(CONTACTS, window(start)))
-    edges = source.associations("contacts", "companies", [records[0].object_id])
+    edges = source.associations("contacts", "companies", [records[0].object_id]).found
 
     assert len(records) == 250
     assert len(changed) == 2
@@ -390,7 +408,7 @@ def test_a_paging_value_that_does_not_move_ends_the_walk(host, emulator):
     body = {"results": [], "paging": {"next": {"after": "7"}}}
     emulator.faults.add(Fault(route="list", status=200, body=body, times=None))
 
-    with pytest.raises(HubSpotUnavailableError, match="twice"):
+    with pytest.raises(HubSpotUnavailableError, match="repeated a paging value"):
         list(itertools.islice(host.source().read(CONTACTS, backfill(host)), 9))
 
 

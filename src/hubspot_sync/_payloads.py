@@ -34,6 +34,7 @@ def action_to_text(action: Action) -> str:
         "kind": action.kind.value,
         "version": action.version,
         "variant": action.variant,
+        "label": action.label,
         "occurred_at": action.occurred_at.isoformat(),
         "properties": {name: _written(value) for name, value in action.properties.items()},
         "associations": {
@@ -68,6 +69,7 @@ def _action(document: Mapping[str, Any]) -> Action:
         kind=ActionKind(document["kind"]),
         version=document["version"],
         variant=document.get("variant", 0),
+        label=document.get("label"),
         occurred_at=datetime.fromisoformat(document["occurred_at"]),
         properties={name: _read(value) for name, value in document["properties"].items()},
         associations={

@@ -203,6 +203,7 @@ def to_actions(
     *,
     deliver_unchanged: bool,
     variant: int = 0,
+    label: str | None = None,
 ) -> Outcome:
     """Turn records that were not delivered yet into actions.
 
@@ -213,6 +214,7 @@ def to_actions(
         deliver_unchanged: Whether a record is delivered too whose values are all as before in an
             older version.
         variant: Sets what is delivered of a known version apart from what was before.
+        label: What people call one of the objects, for custom types.
     """
     actions: list[Action] = []
     fingerprints: list[Fingerprint] = []
@@ -229,7 +231,7 @@ def to_actions(
             unchanged += 1
         else:
             kind = ActionKind.CREATED if before is None else ActionKind.UPDATED
-            action = _action(account, record, kind, version)
+            action = _action(account, record, kind, version, label)
             actions.append(_as_variant(action, variant) if same_version else action)
     return Outcome(
         actions=tuple(actions),
@@ -238,7 +240,9 @@ def to_actions(
     )
 
 
-def _action(account: AccountKey, record: Record, kind: ActionKind, version: int) -> Action:
+def _action(
+    account: AccountKey, record: Record, kind: ActionKind, version: int, label: str | None
+) -> Action:
     created = kind is ActionKind.CREATED
     return Action(
         account=account,
@@ -249,6 +253,7 @@ def _action(account: AccountKey, record: Record, kind: ActionKind, version: int)
         occurred_at=record.created_at if created else record.modified_at,
         properties=record.properties,
         associations=record.associations,
+        label=label,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import backoff
 from attrs import frozen
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
 
 T = TypeVar("T")
+
+_MOST_DOUBLINGS: Final = 20
 
 
 @frozen(kw_only=True)
@@ -83,6 +85,16 @@ class Retrier:
                     raise
                 on_retry(failed, wait, error)
                 self.clock.sleep(wait.total_seconds(), self.stop)
+
+    def pause(self, attempt: int) -> None:
+        """Wait as long as before the try that follows *attempt* failed ones.
+
+        Raises:
+            StopRequested: `stop` was set meanwhile.
+        """
+        upper = self.policy.first_wait * 2 ** min(attempt - 1, _MOST_DOUBLINGS)
+        wait = min(upper, self.policy.max_wait) * self.clock.random()
+        self.clock.sleep(wait.total_seconds(), self.stop)
 
     def _ladder(self) -> Iterator[float]:
         """Upper ends of the waits in seconds: first_wait, twice that, and so on."""

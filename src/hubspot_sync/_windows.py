@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from hubspot_sync.models import SyncSettings
+    from hubspot_sync.models import ListedSpan, PropertySet, SyncSettings
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # JSON numbers are exact up to here, and HubSpot sends some ids as numbers.
@@ -49,6 +49,23 @@ def plan_pass(
     # The mark never falls, even when HubSpot's clock is found to be behind what we believed.
     end = max(server_time - settings.settle_lag, checkpoint.high_water_mark)
     return Pass(mode=Mode.INCREMENTAL, start=start, end=end)
+
+
+def with_properties(
+    checkpoint: Checkpoint, reading: Pass, properties: PropertySet, settings: SyncSettings
+) -> Pass:
+    """The new pass *reading*, in which *properties* are read.
+
+    What was modified since the others were defined was read without those that have come since,
+    however new its fingerprint is; so the window begins there, and compares what it finds.
+    """
+    before = checkpoint.properties
+    reading = evolve(reading, properties=properties)
+    if reading.start is None or before is None or before.digest == properties.digest:
+        return reading
+    overlap = max(settings.lookback, settings.clock_margin)
+    start = min(reading.start, before.defined_at - overlap)
+    return evolve(reading, start=start, compares=True)
 
 
 def demanded(checkpoint: Checkpoint, since: datetime) -> Checkpoint:
@@ -105,11 +122,24 @@ def _unused_end(checkpoint: Checkpoint, server_time: datetime) -> datetime:
 
 
 def advance(
-    checkpoint: Checkpoint, reading: Pass, ranges: tuple[IdRange, ...], settings: SyncSettings
+    checkpoint: Checkpoint,
+    reading: Pass,
+    ranges: tuple[IdRange, ...],
+    settings: SyncSettings,
+    listed: tuple[ListedSpan, ...] | None = (),
 ) -> Checkpoint:
-    """The checkpoint after everything of *reading* but *ranges* is in the sink."""
+    """The checkpoint after everything of *reading* but *ranges* is in the sink.
+
+    Args:
+        checkpoint: The checkpoint before.
+        reading: The pass.
+        ranges: What is left of it.
+        settings: The clock margin.
+        listed: How many records the pass has listed.
+    """
     if ranges:
-        return evolve(checkpoint, reading=evolve(reading, ranges=ranges))
+        return evolve(checkpoint, reading=evolve(reading, ranges=ranges, listed=listed))
+    checkpoint = evolve(checkpoint, properties=reading.properties or checkpoint.properties)
     if reading.mode is Mode.INCREMENTAL:
         return evolve(checkpoint, high_water_mark=reading.end, reading=None)
     # The list endpoint reads primary storage, and each page was read after the end was fixed:

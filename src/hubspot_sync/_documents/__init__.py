@@ -19,9 +19,11 @@ from hubspot_sync.errors import InvariantError
 from hubspot_sync.models import (
     Checkpoint,
     IdRange,
+    ListedSpan,
     Mode,
     OAuthTokens,
     Pass,
+    PropertySet,
     StaticAccessToken,
 )
 
@@ -111,6 +113,8 @@ def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
         "reading": None if checkpoint.reading is None else _pass_to_document(checkpoint.reading),
         "doubtful_until": _optional_text(checkpoint.doubtful_until),
         "reconcile_since": _optional_text(checkpoint.reconcile_since),
+        "unread": list(checkpoint.unread),
+        "properties": _properties_to_document(checkpoint.properties),
     }
 
 
@@ -154,6 +158,8 @@ def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
         reading=None if reading is None else _pass_from_document(reading),
         doubtful_until=_optional_instant(document.get("doubtful_until")),
         reconcile_since=_optional_instant(document.get("reconcile_since")),
+        unread=tuple(document.get("unread") or ()),
+        properties=_properties_from_document(document.get("properties")),
     )
 
 
@@ -172,7 +178,32 @@ def _pass_to_document(reading: Pass) -> dict[str, Any]:
         "start": _optional_text(reading.start),
         "end": instant_to_text(reading.end),
         "ranges": [_range_to_document(part) for part in reading.ranges],
+        "listed": None
+        if reading.listed is None
+        else [[span.first, span.end, span.rows] for span in reading.listed],
+        "compares": reading.compares,
+        "properties": _properties_to_document(reading.properties),
     }
+
+
+def _properties_to_document(properties: PropertySet | None) -> dict[str, Any] | None:
+    if properties is None:
+        return None
+    return {
+        "digest": properties.digest,
+        "defined": properties.defined,
+        "defined_at": instant_to_text(properties.defined_at),
+    }
+
+
+def _properties_from_document(document: Mapping[str, Any] | None) -> PropertySet | None:
+    if document is None:
+        return None
+    return PropertySet(
+        digest=document["digest"],
+        defined=document["defined"],
+        defined_at=instant_from_text(document["defined_at"]),
+    )
 
 
 def _range_to_document(part: IdRange) -> dict[str, Any]:
@@ -182,6 +213,7 @@ def _range_to_document(part: IdRange) -> dict[str, Any]:
         "start": _optional_text(part.start),
         "end": _optional_text(part.end),
         "serial": part.serial,
+        "listed": part.listed,
     }
 
 
@@ -191,6 +223,12 @@ def _pass_from_document(document: Mapping[str, Any]) -> Pass:
         start=_optional_instant(document.get("start")),
         end=instant_from_text(document["end"]),
         ranges=tuple(_range_from_document(part) for part in document["ranges"]),
+        # What was listed before records were counted is not known.
+        listed=None
+        if (listed := document.get("listed")) is None
+        else tuple(ListedSpan(first, end, rows) for first, end, rows in listed),
+        compares=bool(document.get("compares")),
+        properties=_properties_from_document(document.get("properties")),
     )
 
 
@@ -201,6 +239,7 @@ def _range_from_document(document: Mapping[str, Any]) -> IdRange:
         start=_optional_instant(document.get("start")),
         end=_optional_instant(document.get("end")),
         serial=bool(document.get("serial")),
+        listed=bool(document.get("listed")),
     )
 
 

@@ -135,6 +135,7 @@ class AccountRun:
             retried=session.retried,
             api_calls=_difference(self._parts.source.api_calls(), calls_before),
             duration=timedelta(seconds=self._clock.monotonic() - started),
+            gaps=session.gaps,
             error=error,
         )
 

@@ -27,6 +27,7 @@ class Batch:
         fingerprints: What is known of the objects then.
         settled: Records that ended before the sink.
         checkpoint: How far the stream is then.
+        before: How far it was before, with the pass under way.
         outdated: Versions of objects of which an older one waits in the error queue.
     """
 
@@ -34,6 +35,7 @@ class Batch:
     fingerprints: tuple[Fingerprint, ...]
     settled: Counts
     checkpoint: Checkpoint
+    before: Checkpoint
     outdated: Mapping[str, int] = field(factory=dict)
 
 

@@ -7,6 +7,7 @@ When one of them fails, what is ahead of it in the pipeline is still stored.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
@@ -26,7 +27,8 @@ from hubspot_sync._processing import (
 )
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync._windows import advance
-from hubspot_sync.models import Counts, Mode, to_milliseconds
+from hubspot_sync.errors import HubSpotUnavailableError
+from hubspot_sync.models import Counts, Mode, SkippedRow, to_milliseconds
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -35,10 +37,10 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.parts import Parts
     from hubspot_sync._engine.refusals import Refusals
     from hubspot_sync.models import (
+        Action,
         Association,
         Checkpoint,
         Fingerprint,
-        IdRange,
         Lease,
         Page,
         Pass,
@@ -48,6 +50,12 @@ if TYPE_CHECKING:
     )
 
 _PAGES_AHEAD: Final = 4
+_MILLISECOND: Final = timedelta(milliseconds=1)
+# More than this are no single records; the checkpoint names each of them.
+_MOST_UNREAD: Final = 1_000
+_BYTES_A_VALUE: Final = 50
+# Whole pages make a batch somewhat larger than asked for.
+_MUCH_MORE: Final = 1.5
 
 
 class StreamRun:
@@ -61,6 +69,10 @@ class StreamRun:
         reading: The pass.
         resumed: Whether an earlier run had begun it.
         refusals: Takes the actions that are refused.
+        ask_unread: Whether to ask once more for records that HubSpot did not answer for.
+
+    Attributes:
+        gaps: What of the pass could not be proved, in words.
     """
 
     def __init__(
@@ -73,6 +85,7 @@ class StreamRun:
         reading: Pass,
         resumed: bool,
         refusals: Refusals,
+        ask_unread: bool = True,
     ) -> None:
         self._parts = parts
         self._stream: StreamKey = lease.stream
@@ -81,8 +94,12 @@ class StreamRun:
         self._reading = reading
         self._resumed = resumed
         self._doubtful = checkpoint.doubtful_until is not None
+        self._ask_unread = ask_unread
+        self._label: str | None = None
+        self.gaps: tuple[str, ...] = ()
         settings = parts.settings
         self._pages: BoundedQueue[Page] = BoundedQueue(_PAGES_AHEAD, settings.queue_bytes)
+        self._max_bytes = min(settings.batch_bytes, settings.queue_bytes)
         self._in_flight = InFlight()
         self._refusals = refusals
         self._oddities = Oddities(self._stream, parts.notify)
@@ -104,6 +121,11 @@ class StreamRun:
         """How many values were kept as text, by property name."""
         return self._oddities.unconverted
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Ids of records that HubSpot did not answer for."""
+        return self._checkpoint.unread
+
     def run(self) -> None:
         """Read, process and store until the pass is complete.
 
@@ -121,7 +143,8 @@ class StreamRun:
         )
         try:
             for pages in self._groups():
-                queue.put(self._process(pages), size=_size(pages))
+                for batch, size in self._cut(self._process(pages), _size(pages)):
+                    queue.put(batch, size=size)
         except QueueClosedError:
             pass  # a writer failed, and says why below
         finally:
@@ -133,7 +156,7 @@ class StreamRun:
 
     def _read(self) -> None:
         try:
-            for page in self._parts.source.read(self._wanted, self._reading):
+            for page in self._pages_of_the_pass():
                 self._pages.put(page, size=page.size)
                 # With the last page the pass is complete, whoever wants it to end.
                 if page.ranges and self._parts.stop.is_set():
@@ -143,14 +166,19 @@ class StreamRun:
         finally:
             self._pages.finish()
 
+    def _pages_of_the_pass(self) -> Iterator[Page]:
+        """What HubSpot did not answer for before, and the pass itself."""
+        self._label = self._parts.source.label(self._stream.object_type)
+        unread = self._checkpoint.unread if self._ask_unread else ()
+        yield from self._parts.source.read(self._wanted, evolve(self._reading, object_ids=unread))
+
     def _groups(self) -> Iterator[list[Page]]:
         """Pages in groups large enough to be worth one question to the stores and to HubSpot."""
         settings = self._parts.settings
-        max_bytes = min(settings.batch_bytes, settings.queue_bytes)
 
         def enough(pages: Sequence[Page]) -> bool:
             records = sum(len(page.records) for page in pages)
-            return records >= settings.batch_size or _size(pages) >= max_bytes
+            return records >= settings.batch_size or _size(pages) >= self._max_bytes
 
         return self._pages.groups(
             enough=enough, max_age=settings.batch_age.total_seconds(), clock=self._parts.clock
@@ -158,39 +186,104 @@ class StreamRun:
 
     def _process(self, pages: Sequence[Page]) -> Batch:
         """Validate, leave out what is known, associate, and make actions."""
-        skipped = self._oddities.skipped(row for page in pages for row in page.skipped)
+        skipped = [row for page in pages for row in page.skipped]
         records, doubled = newest_versions(record for page in pages for record in page.records)
         known, on_their_way = self._known(records)
         reconciling = self._reading.mode is Mode.RECONCILE
+        reconciling = reconciling or self._reading.compares
         compared = known.keys() - on_their_way.keys() if reconciling else ()
         fresh, repeated = without_repeats(records, known, compared)
         queued = self._refusals.held([record.object_id for record in fresh])
         fresh, waiting = without_queued(fresh, queued)
+        fresh, unanswered = self._associate(fresh)
+        skipped += unanswered
         self._oddities.kept_as_text(fresh)
         outcome = to_actions(
             self._stream.account,
-            self._associate(fresh),
+            fresh,
             doubted(known, queued),
+            label=self._label,
             deliver_unchanged=self._parts.settings.deliver_unchanged or self._doubtful,
             variant=to_milliseconds(self._reading.end) if reconciling else 0,
         )
         self._in_flight.add(outcome.fingerprints)
-        self._checkpoint = self._reached(pages[-1].ranges)
+        before, self._checkpoint = self._checkpoint, self._reached(pages, skipped)
         return Batch(
             actions=outcome.actions,
             fingerprints=outcome.fingerprints,
-            settled=outcome.counts + Counts(repeated=repeated + doubled + waiting, skipped=skipped),
+            settled=outcome.counts
+            + Counts(
+                repeated=repeated + doubled + waiting, skipped=self._oddities.skipped(skipped)
+            ),
             checkpoint=self._checkpoint,
+            before=before if before.reading else evolve(before, reading=self._reading),
             outdated={
                 record.object_id: record.version for record in fresh if record.object_id in queued
             },
         )
 
-    def _reached(self, left: tuple[IdRange, ...]) -> Checkpoint:
-        """The checkpoint once all but *left* is in the sink."""
-        reached = advance(self._checkpoint, self._reading, left, self._parts.settings)
-        if left:
+    def _cut(self, batch: Batch, size: int) -> Iterator[tuple[Batch, int]]:
+        """*batch* in pieces of `batch_bytes`, where its records are large; each with its size.
+
+        The checkpoint moves with the last piece.
+        """
+        most = self._max_bytes
+        if size < _MUCH_MORE * most:
+            yield batch, size
+            return
+        before = batch.before
+        rest = {one.object_id: one for one in batch.fingerprints}
+        piece: list[Action] = []
+        weight = 0
+        for action in batch.actions:
+            weighs = _weight(action)
+            if piece and weight + weighs > most:
+                known = tuple(rest.pop(one.object_id) for one in piece)
+                ids = {one.object_id for one in piece}
+                yield (
+                    Batch(
+                        actions=tuple(piece),
+                        fingerprints=known,
+                        settled=Counts(),
+                        checkpoint=before,
+                        before=before,
+                        outdated={
+                            one: version for one, version in batch.outdated.items() if one in ids
+                        },
+                    ),
+                    weight,
+                )
+                piece, weight = [], 0
+            piece.append(action)
+            weight += weighs
+        ids = {one.object_id for one in batch.actions} - rest.keys()
+        yield (
+            evolve(
+                batch,
+                actions=tuple(piece),
+                fingerprints=tuple(rest.values()),
+                outdated={
+                    one: version for one, version in batch.outdated.items() if one not in ids
+                },
+            ),
+            weight,
+        )
+
+    def _reached(self, pages: Sequence[Page], skipped: Sequence[SkippedRow]) -> Checkpoint:
+        """The checkpoint once *pages* are in the sink."""
+        last = pages[-1]
+        reached = advance(
+            evolve(self._checkpoint, unread=self._still_unread(pages, skipped)),
+            self._reading,
+            last.ranges,
+            self._parts.settings,
+            last.listed,
+        )
+        if last.ranges:
             return reached
+        self.gaps = last.gaps
+        if last.compare_again:
+            return evolve(reached, reconcile_since=self._reading.end + _MILLISECOND)
         mode = self._reading.mode
         if self._resumed and mode is Mode.INCREMENTAL:
             # What the run before delivered last, and this one did not find, changed once more.
@@ -198,6 +291,27 @@ class StreamRun:
         if self._resumed or mode is Mode.RECONCILE:
             return reached  # it is the next pass that leads up to the present
         return evolve(reached, reconcile_since=None)
+
+    def _still_unread(
+        self, pages: Sequence[Page], skipped: Sequence[SkippedRow]
+    ) -> tuple[str, ...]:
+        """Ids of records that HubSpot did not answer for, in *pages* or before.
+
+        Raises:
+            HubSpotUnavailableError: They are too many to be single records.
+        """
+        again = {row.object_id: None for row in skipped if row.again and row.object_id}
+        if not again and not self._checkpoint.unread:
+            return ()
+        read = {record.object_id for page in pages for record in page.records}
+        settled = read.union(one for page in pages for one in page.absent) - again.keys()
+        unread = [one for one in self._checkpoint.unread if one not in settled]
+        unread.extend(one for one in again if one not in unread)
+        if len(unread) > _MOST_UNREAD:
+            raise HubSpotUnavailableError(
+                f"HubSpot does not answer for {len(unread)} records of this stream; run again"
+            )
+        return tuple(unread)
 
     def _known(
         self, records: Sequence[Record]
@@ -211,9 +325,13 @@ class StreamRun:
         )
         return {**recalled, **in_flight}, in_flight
 
-    def _associate(self, records: Sequence[Record]) -> list[Record]:
-        """Add the associations that did not come with the records."""
+    def _associate(self, records: Sequence[Record]) -> tuple[list[Record], list[SkippedRow]]:
+        """Add the associations that did not come with the records.
+
+        Those that HubSpot does not answer for are left out and named.
+        """
         complete = list(records)
+        skipped: list[SkippedRow] = []
         for to_object_type in self._wanted.associations:
             lacking = [
                 record.object_id for record in complete if to_object_type not in record.associations
@@ -222,8 +340,26 @@ class StreamRun:
                 found = self._parts.source.associations(
                     self._stream.object_type, to_object_type, lacking
                 )
-                complete = [_with_edges(record, to_object_type, found) for record in complete]
-        return complete
+                skipped += [
+                    SkippedRow(
+                        object_id=one,
+                        reason=f"its {to_object_type} could not be read: {reason}",
+                        again=True,
+                    )
+                    for one, reason in found.unanswered.items()
+                ]
+                complete = [
+                    _with_edges(record, to_object_type, found.found)
+                    for record in complete
+                    if record.object_id not in found.unanswered
+                ]
+        return complete, skipped
+
+
+def _weight(action: Action) -> int:
+    """Roughly the bytes of *action*: its text, and something for each value."""
+    texts = (len(one) for one in action.properties.values() if isinstance(one, str))
+    return sum(texts) + _BYTES_A_VALUE * len(action.properties)
 
 
 def _size(pages: Sequence[Page]) -> int:

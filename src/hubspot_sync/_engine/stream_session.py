@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
@@ -12,7 +12,7 @@ from hubspot_sync._engine.leases import held_lease
 from hubspot_sync._engine.redelivery import Redelivery
 from hubspot_sync._engine.refusals import Refusals
 from hubspot_sync._engine.stream_run import StreamRun
-from hubspot_sync._windows import demanded, doubt_left, plan_pass
+from hubspot_sync._windows import demanded, doubt_left, plan_pass, with_properties
 from hubspot_sync.models import Checkpoint, Counts, Mode, RetryCounts, StreamStarted
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from hubspot_sync._engine.parts import Parts
     from hubspot_sync.models import Lease, StreamKey, StreamSettings
+
+
+_NAMED: Final = 5
 
 
 class StreamSession:
@@ -68,6 +71,21 @@ class StreamSession:
     def unconverted(self) -> Mapping[str, int]:
         """How many values were kept as text so far, by property name."""
         return sum((run.unconverted for run in self._runs), start=Counter())
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What the last passes could not read or prove, in words."""
+        if not self._runs:
+            return ()
+        unread = self._runs[-1].unread
+        if not unread:
+            return self._runs[-1].gaps
+        named = ", ".join(unread[:_NAMED]) + (", ..." if len(unread) > _NAMED else "")
+        kind = self.stream.object_type
+        return (
+            *self._runs[-1].gaps,
+            f"{len(unread)} {kind} that HubSpot did not answer for: {named}; later runs ask again",
+        )
 
     @property
     def retried(self) -> RetryCounts:
@@ -122,6 +140,9 @@ class StreamSession:
             checkpoint,
             doubtful_until=present if resumed else doubt_left(checkpoint, reading),
         )
+        if not resumed:
+            properties = self._parts.source.properties(self._wanted, checkpoint.properties)
+            reading = with_properties(checkpoint, reading, properties, self._parts.settings)
         self.mode = self.mode or reading.mode
         self._parts.notify(
             StreamStarted(stream=self.stream, mode=reading.mode, reading=reading, resumed=resumed)
@@ -134,6 +155,7 @@ class StreamSession:
             reading=reading,
             resumed=resumed,
             refusals=self._refusals,
+            ask_unread=not self._runs,
         )
         self._runs.append(run)
         run.run()

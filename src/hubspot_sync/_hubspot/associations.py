@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from attrs import frozen
+
+from hubspot_sync._hubspot.answers import batch_answer, next_after
+from hubspot_sync._hubspot.batches import Batches, Round
 from hubspot_sync._hubspot.client import Call
-from hubspot_sync.errors import HubSpotUnavailableError, RequestRefusedError
-from hubspot_sync.models import Association, AssociationType
+from hubspot_sync._hubspot.pager import Pager
+from hubspot_sync.errors import HubSpotUnavailableError
+from hubspot_sync.models import Association, AssociationType, FoundAssociations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from hubspot_sync._hubspot.answers import BatchError
     from hubspot_sync._hubspot.client import HubSpotClient
 
 BATCH_SIZE: Final = 1_000
-_SILENT_ANSWERS: Final = 5
-_SILENT_ANSWERS_MIDWAY: Final = 20
 _DEFINED: Final = "HUBSPOT_DEFINED"
 # Primary company of a contact, deal or ticket, and the same seen from the company.
 _PRIMARY_TYPE_IDS: Final = frozenset({1, 2, 5, 6, 25, 26})
@@ -47,33 +51,96 @@ _INLINE_TYPES: Final = {
 Types = dict[str, dict[AssociationType, None]]
 
 
-def read_inline(row: Any, to_object_types: Sequence[str]) -> dict[str, tuple[Association, ...]]:
+class InlineKeys:
+    """Under which keys the list endpoint brings the associations that were asked for.
+
+    A record that has no associations of a type has no block for it, so a missing block says
+    "there are none" only where HubSpot is known to use the very key that is looked for: on a page
+    without blocks that nobody asked for, once the key was seen. HubSpot answers for custom types
+    under a name of its own choice, and for line items under "line items" (HubSpot 1.3).
+
+    Threads may share it.
+
+    Args:
+        spellings: By the name that was asked for, all names of that object type.
+    """
+
+    def __init__(self, spellings: Mapping[str, Iterable[str]]) -> None:
+        self._asked = {
+            _plain(spelling): name for name, known in spellings.items() for spelling in known
+        }
+        self._seen: set[str] = set()
+
+    def on_page(self, rows: Sequence[Any]) -> PageKeys:
+        """What the keys of *rows* say."""
+        found: dict[str, str] = {}
+        strange = False
+        for row in rows:
+            blocks = row.get("associations")
+            if not isinstance(blocks, dict):
+                # Without any associations there is no map; anything else is no map of ours.
+                strange = strange or blocks is not None
+                continue
+            for key in blocks:
+                if key not in found:
+                    name = self._asked.get(_plain(key))
+                    strange = strange or name is None
+                    found[key] = name or ""
+        self._seen.update(found.values())
+        silent = () if strange else tuple(self._seen.intersection(self._asked.values()))
+        return PageKeys({key: name for key, name in found.items() if name}, frozenset(silent))
+
+
+@frozen
+class PageKeys:
+    """The keys of one page of the list.
+
+    Attributes:
+        names: The name that was asked for, by the key that HubSpot uses for it.
+        silent: The names for which no block means no associations.
+    """
+
+    names: Mapping[str, str]
+    silent: frozenset[str]
+
+
+def _plain(spelling: str) -> str:
+    return spelling.replace(" ", "_").lower()
+
+
+NO_KEYS: Final = PageKeys({}, frozenset())
+
+
+def read_inline(row: Any, keys: PageKeys) -> dict[str, tuple[Association, ...]]:
     """The associations that came whole with a row of the list endpoint, by object type.
 
     The others have no key; they have to be read in a batch.
     """
     blocks = row.get("associations") or {}
-    found: dict[str, tuple[Association, ...]] = {}
-    for name in to_object_types:
-        edges = _inline(blocks[name]) if name in blocks else ()
+    found: dict[str, tuple[Association, ...]] = dict.fromkeys(keys.silent, ())
+    for key in blocks:
+        name = keys.names.get(key)
+        if name is None:
+            continue
+        edges = _inline(blocks[key])
         if edges is not None:
             found[name] = edges
+        else:
+            found.pop(name, None)
     return found
 
 
 def _inline(block: Any) -> tuple[Association, ...] | None:
     """Read the block of one object type; None if it is not whole, or not as expected.
 
-    No block means no associations. The block holds the first page only, and it names types
-    without their ids, so a label of the account's own has to be read in a batch.
+    The block holds the first page only, and it names types without their ids, so a label of the
+    account's own has to be read in a batch.
     """
-    if not isinstance(block, dict):
-        return ()
-    if "paging" in block:
+    if not isinstance(block, dict) or "paging" in block:
         return None
     names: dict[str, list[str]] = {}
     try:
-        for edge in block.get("results") or ():
+        for edge in block["results"]:
             names.setdefault(str(edge["id"]), []).append(edge["type"])
         edges: list[Association] = []
         for object_id, types in names.items():
@@ -85,98 +152,105 @@ def _inline(block: Any) -> tuple[Association, ...] | None:
 
 
 def read_batches(
-    client: HubSpotClient, path: str, object_type: str, to_object_type: str, ids: Sequence[str]
-) -> dict[str, tuple[Association, ...]]:
-    """Read all associations of the records *ids* to *to_object_type*, every page of each.
+    client: HubSpotClient,
+    path: str,
+    object_type: str,
+    to_object_type: str,
+    object_ids: Sequence[str],
+) -> FoundAssociations:
+    """Read all associations of the records *object_ids* to *to_object_type*, every page of each.
 
     Raises:
-        HubSpotUnavailableError: The answer has another shape.
-        RequestRefusedError: HubSpot could not read some of them.
+        HubSpotSyncError: HubSpot answers for none of many records, or refuses the call.
+        StopRequested: The run was stopped.
     """
-    found: dict[str, Types] = {object_id: {} for object_id in ids}
-    pending: list[dict[str, str]] = [{"id": object_id} for object_id in found]
-    silent_answers = 0
-    while pending:
-        batch, pending = pending[:BATCH_SIZE], pending[BATCH_SIZE:]
-        body = client.call(
-            Call(
-                endpoint="associations",
-                method="POST",
-                path=path,
-                path_params={"object_type": object_type, "to_object_type": to_object_type},
-                body={"inputs": batch},
-                doing=f"reading the {to_object_type} of {object_type}",
-            )
-        ).body
-        answered = _without_any(body, object_type, to_object_type)
-        following, seen = _collect(body["results"], found)
-        ignored = [asked for asked in batch if asked["id"] not in answered | seen]
-        silent_answers = silent_answers + 1 if len(ignored) == len(batch) else 0
-        pending.extend(following)
-        pending.extend(_worth_repeating(ignored, silent_answers))
-    return {object_id: _associations(types) for object_id, types in found.items()}
+    doing = f"reading the {to_object_type} of {object_type}"
+    found: dict[str, Types] = {object_id: {} for object_id in object_ids}
+    cursors: dict[str, str] = {}
+    pagers: dict[str, Pager] = {}
+    lost: dict[str, str] = {}
+
+    def ask(ids: Sequence[str], *, max_tries: int | None) -> Round:
+        inputs = [
+            {"id": one, "after": cursors[one]} if one in cursors else {"id": one} for one in ids
+        ]
+        call = Call(
+            endpoint="associations",
+            method="POST",
+            path=path,
+            path_params={"object_type": object_type, "to_object_type": to_object_type},
+            body={"inputs": inputs},
+            doing=doing,
+            max_tries=max_tries,
+        )
+        pages, errors = client.call(call, _edge_pages).content
+        more: set[str] = set()
+        for page in pages:
+            known = found.get(page.object_id)
+            if known is None:
+                continue
+            new = _add(page, known)
+            if page.after is not None:
+                try:
+                    pager = pagers.setdefault(page.object_id, Pager(doing, client.stop))
+                    cursors[page.object_id] = pager.follow(page.after, new=new)
+                    more.add(page.object_id)
+                except HubSpotUnavailableError as error:
+                    lost[page.object_id] = error.message
+        lonely = {one for error in errors if error.absent for one in error.ids}
+        done = lonely.union(page.object_id for page in pages) - more
+        return Round(done=frozenset(done), more=frozenset(more), errors=errors)
+
+    unanswered = Batches(client=client, ask=ask, size=BATCH_SIZE).run(list(found)) | lost
+    whole = {
+        object_id: _associations(types)
+        for object_id, types in found.items()
+        if object_id not in unanswered
+    }
+    return FoundAssociations(found=whole, unanswered=unanswered)
 
 
-def _worth_repeating(
-    ignored: Sequence[dict[str, str]], silent_answers: int
-) -> Sequence[dict[str, str]]:
-    """Nothing promises an answer for each input; what is ignored again and again has none.
+@frozen
+class _EdgePage:
+    """One page of the associations of one record: other ids with their types."""
 
-    Raises:
-        HubSpotUnavailableError: There has to be more of one that is ignored.
-    """
-    if silent_answers < _SILENT_ANSWERS:
-        return ignored
-    if silent_answers < _SILENT_ANSWERS_MIDWAY and any("after" in asked for asked in ignored):
-        return ignored
-    if any("after" in asked for asked in ignored):
-        raise HubSpotUnavailableError("HubSpot does not go on where it stopped with associations")
-    return ()
+    object_id: str
+    edges: tuple[tuple[str, tuple[AssociationType, ...]], ...]
+    after: str | None
 
 
-def _collect(
-    results: Iterable[Any], found: dict[str, Types]
-) -> tuple[list[dict[str, str]], set[str]]:
-    """Add the edges in *results* to *found*; give the inputs that go on, and the ids answered."""
-    following: list[dict[str, str]] = []
-    answered: set[str] = set()
-    for result in results:
-        object_id = str(result["from"]["id"])
-        answered.add(object_id)
-        types = found.setdefault(object_id, {})
-        for edge in result.get("to") or ():
-            # The other id is a number on the wire, whatever the specification says.
-            held = types.setdefault(str(edge["toObjectId"]), {})
-            for kind in edge.get("associationTypes") or ():
-                held[_association_type(kind)] = None
-        after = ((result.get("paging") or {}).get("next") or {}).get("after")
-        if after:
-            following.append({"id": object_id, "after": str(after)})
-    return following, answered
+def _edge_pages(body: Any) -> tuple[list[_EdgePage], tuple[BatchError, ...]]:
+    """The answer to a batch read of associations."""
+    answer = batch_answer(body)
+    return [_edge_page(result) for result in answer.results], answer.errors
 
 
-def _without_any(body: Any, object_type: str, to_object_type: str) -> set[str]:
-    """The ids without associations, which HubSpot reports as errors inside a 207.
+def _edge_page(result: Any) -> _EdgePage:
+    # The other id is a number on the wire, whatever the specification says.
+    edges = tuple(
+        (
+            _digits(edge["toObjectId"]),
+            tuple(_association_type(kind) for kind in edge.get("associationTypes") or ()),
+        )
+        for edge in result.get("to") or ()
+    )
+    return _EdgePage(_digits(result["from"]["id"]), edges, next_after(result))
 
-    Raises:
-        HubSpotUnavailableError: The answer has another shape.
-        RequestRefusedError: There is an error of another kind.
-    """
-    if not isinstance(body, dict) or not isinstance(body.get("results"), list):
-        raise HubSpotUnavailableError("HubSpot's answer holds no list of associations")
-    lonely: set[str] = set()
-    for error in body.get("errors") or ():
-        kind = str(error.get("subCategory") or "")
-        if "NO_ASSOCIATIONS_FOUND" not in kind and error.get("category") != "OBJECT_NOT_FOUND":
-            raise RequestRefusedError(
-                f"HubSpot could not read the {to_object_type} of some {object_type}: "
-                f"{error.get('message') or 'no reason given'}",
-                category=error.get("category"),
-            )
-        context = error.get("context") or {}
-        for name in ("fromObjectId", "ids"):
-            lonely.update(map(str, context.get(name) or ()))
-    return lonely
+
+def _digits(object_id: Any) -> str:
+    text = str(object_id)
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("an id that is no number")
+    return text
+
+
+def _add(page: _EdgePage, known: Types) -> bool:
+    """Add the edges of *page* to *known*; whether any of them was new."""
+    new = False
+    for object_id, kinds in page.edges:
+        new = new or object_id not in known
+        known.setdefault(object_id, {}).update(dict.fromkeys(kinds))
+    return new
 
 
 def _associations(types: Mapping[str, Iterable[AssociationType]]) -> tuple[Association, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import field, frozen
 
+from hubspot_sync._hubspot.answers import account_details, shaped
 from hubspot_sync._hubspot.errors import error_for, malformed_access_token, tries_for_status
 from hubspot_sync._hubspot.quota import DAILY, daily_usage, outcome_of
 from hubspot_sync.errors import (
@@ -16,9 +17,10 @@ from hubspot_sync.errors import (
     RateLimitedError,
     RetryableError,
 )
-from hubspot_sync.models import CallRetried
+from hubspot_sync.models import AccountDetails, CallRetried
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from hubspot_sync._ratelimit import RateLimiter
     from hubspot_sync._retry import Retrier
     from hubspot_sync.models import AccountKey, Event
+
+T = TypeVar("T")
 
 # A base URL with a typing error should be reported in seconds, an outage survived for minutes.
 _TRIES_BEFORE_FIRST_ANSWER: Final = 3
@@ -64,17 +68,17 @@ class Call:
 
 
 @frozen(kw_only=True)
-class Reply:
+class Reply(Generic[T]):
     """A good answer of HubSpot's.
 
     Attributes:
-        body: The decoded JSON.
+        content: What the answer holds.
         size: How many bytes it had.
         asked_at: When a permit for it was asked for, in seconds of the clock that only grows.
         answered_at: When it had arrived, in the same seconds.
     """
 
-    body: Any
+    content: T
     size: int
     asked_at: float
     answered_at: float
@@ -125,8 +129,11 @@ class HubSpotClient:
         self._calls = calls
         self._answered = self._served = False
 
-    def call(self, call: Call) -> Reply:
-        """Make *call*, with retries, and give the decoded answer.
+    def call(self, call: Call, read: Callable[[Any], T]) -> Reply[T]:
+        """Make *call*, with retries, and return what *read* makes of the decoded answer.
+
+        An answer that *read* finds of another shape is one that could not be read: the call is
+        made again. See `hubspot_sync._hubspot.answers`.
 
         Raises:
             RetryableError: The retries are used up, HubSpot asks for a longer wait, or the calls
@@ -149,7 +156,7 @@ class HubSpotClient:
 
         try:
             return self._retrier.call(
-                lambda: self._authorized(call),
+                lambda: self._authorized(call, read),
                 on_retry=on_retry,
                 tries_for=lambda error: self._tries_for(call, error),
             )
@@ -159,6 +166,19 @@ class HubSpotClient:
             if hopeless is None or self._served or self._renewed():
                 raise
             raise hopeless from error
+
+    @property
+    def stop(self) -> threading.Event:
+        """Set when the run has to end."""
+        return self._retrier.stop
+
+    def pause(self, attempt: int) -> None:
+        """Wait before something is asked for again that HubSpot left open *attempt* times.
+
+        Raises:
+            StopRequested: The run was stopped.
+        """
+        self._retrier.pause(attempt)
 
     def api_calls(self) -> Mapping[str, int]:
         """Calls so far by endpoint class, every try counted."""
@@ -171,23 +191,23 @@ class HubSpotClient:
         finally:
             self._transport.close()
 
-    def _authorized(self, call: Call) -> Reply:
+    def _authorized(self, call: Call, read: Callable[[Any], T]) -> Reply[T]:
         """One try; when HubSpot rejects the access token, again with a new one."""
         self._daily.check()
         for _ in range(_RENEWALS):
             # Asked for here, so that no permit is held while it is refreshed.
             access_token = self._authorizer.access_token()
             try:
-                return self._once(call)
+                return self._once(call, read)
             except AuthorizationRevokedError:
                 if not self._authorizer.renew(access_token):
                     raise
-        return self._once(call)
+        return self._once(call, read)
 
     def _renewed(self) -> bool:
         return self._authorizer.renew(self._authorizer.access_token())
 
-    def _once(self, call: Call, *, always: bool = False) -> Reply:
+    def _once(self, call: Call, read: Callable[[Any], T], *, always: bool = False) -> Reply[T]:
         """One request; *always* sends it even where the calls of the day are used up."""
         asked_at = self._clock.monotonic()
         with self._limiter.permit(call.endpoint, self._retrier.stop) as permit:
@@ -201,12 +221,12 @@ class HubSpotClient:
         self._watch_daily(answer, error)
         if error is not None:
             raise error
-        body = answer.json()
+        content = shaped(read, answer.json(), call.doing)
         self._served = True
-        if call.endpoint == "account" and isinstance(body, dict):
-            self._daily.learn_zone(body.get("timeZone"))
+        if isinstance(content, AccountDetails):
+            self._daily.learn_zone(content.time_zone)
         size = len(answer.content)
-        return Reply(body=body, size=size, asked_at=asked_at, answered_at=answered_at)
+        return Reply(content=content, size=size, asked_at=asked_at, answered_at=answered_at)
 
     def _send(self, call: Call, access_token: str) -> Answer:
         self._calls.add(call.endpoint)
@@ -245,7 +265,7 @@ class HubSpotClient:
     def _ask_zone(self) -> None:
         """Ask once for the account's time zone; without an answer it is taken to be UTC."""
         try:
-            self._once(self._account_call, always=True)
+            self._once(self._account_call, account_details, always=True)
         except HubSpotSyncError as error:
             _logger.info("%s: its time zone is not known: %s", self._account, error)
 

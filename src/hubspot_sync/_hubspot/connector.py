@@ -9,13 +9,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync._hubspot.auth import OAuthAuthorizer, StaticAuthorizer
+from hubspot_sync._hubspot.cache import Cache
 from hubspot_sync._hubspot.client import HubSpotClient
 from hubspot_sync._hubspot.counting import CallCounter
 from hubspot_sync._hubspot.paths import paths_for
-from hubspot_sync._hubspot.properties import DefinitionCache
+from hubspot_sync._hubspot.reach import Reach
 from hubspot_sync._hubspot.reader import HubSpotSource
 from hubspot_sync._hubspot.refreshing import Refresher
 from hubspot_sync._hubspot.saving import UnsavedTokens
+from hubspot_sync._hubspot.schemas import ObjectTypes
 from hubspot_sync._hubspot.server_clock import ServerClock
 from hubspot_sync._hubspot.token_endpoint import TokenEndpoint, token_window
 from hubspot_sync._hubspot.transport import Transport
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._hubspot.auth import Authorizer
+    from hubspot_sync._hubspot.properties import Definitions
+    from hubspot_sync._hubspot.schemas import CustomType
     from hubspot_sync.errors import RetryableError
     from hubspot_sync.interfaces import TokenStore
     from hubspot_sync.models import Account, AccountKey, Event, HubSpotSettings, OAuthApp
@@ -63,9 +67,13 @@ class HubSpotConnector:
         self._app = app
         self._clock = clock
         self._server_clock = ServerClock(clock)
-        self._definitions = DefinitionCache(
+        self._definitions: Cache[Definitions] = Cache(
             lifetime=_DEFINITIONS_LIFETIME, size=_DEFINITIONS_KEPT, clock=clock
         )
+        self._schemas: Cache[tuple[CustomType, ...]] = Cache(
+            lifetime=_DEFINITIONS_LIFETIME, size=_DEFINITIONS_KEPT, clock=clock
+        )
+        self._reach = Reach()
         self._limiters = LimiterShelf(self._new_limiter, clock)
         self._token_window = token_window(clock)
         self._unsaved = UnsavedTokens()
@@ -124,6 +132,15 @@ class HubSpotConnector:
             client=client,
             paths=paths,
             definitions=self._definitions,
+            object_types=ObjectTypes(
+                account=account.key,
+                client=client,
+                path=paths.schemas,
+                association_path=paths.associations,
+                cache=self._schemas,
+            ),
+            reach=self._reach,
+            clock=self._clock,
             server_clock=self._server_clock,
         )
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
-from hubspot_sync._hubspot.answers import next_after, rows_of
+from hubspot_sync._hubspot.answers import list_answer
 from hubspot_sync._hubspot.client import Call
-from hubspot_sync._hubspot.walks import Part, Split
-from hubspot_sync.errors import HubSpotUnavailableError, RequestRefusedError
+from hubspot_sync._hubspot.pager import Pager
+from hubspot_sync._hubspot.rows import skipped_of
+from hubspot_sync._hubspot.walks import END, Part, Split
+from hubspot_sync.errors import RequestRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from hubspot_sync._hubspot.answers import ListAnswer
     from hubspot_sync._hubspot.client import Reply
     from hubspot_sync._hubspot.subject import Subject
     from hubspot_sync._hubspot.walks import Walk
@@ -26,16 +29,15 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 100
 _BAD_REQUEST: Final = 400
-_END: Final = 2**63
 _WORTH_SPLITTING: Final = 8 * _PAGE
 # A range shows this many full pages before anybody asks how long it is, so small accounts cost no
 # call more than they have pages.
 _PAGES_BEFORE_SPLITTING: Final = 3
 # What reading side by side may cost: calls for each page that is left.
 _CALLS_FOR_SPLITTING: Final = 0.15
-# HubSpot's front end answers 414 from about 16,200 characters on.
-_URL_LENGTH: Final = 15_000
-_PATH_AND_REST: Final = 500
+# Records of nearly a megabyte each exist; a page of a hundred would take that much of memory, and
+# eight threads hold one each.
+_LARGE_PAGE: Final = 8 * 1024 * 1024
 
 
 class OrderNotKeptError(Exception):
@@ -49,7 +51,7 @@ class ListPage:
     Attributes:
         records: The records.
         skipped: Rows that are no usable records.
-        ids: The ids of all rows, as numbers; empty where the order does not matter.
+        ids: The ids of all rows, as numbers.
         after: HubSpot's paging value for the next page, or None on the last one.
         size: How many bytes the answer had.
         asked_at: When it was asked for, in seconds of the clock that only grows.
@@ -65,15 +67,31 @@ class ListPage:
     answered_at: float
 
 
+class PageSize:
+    """How many rows to ask for: fewer where the last page was large in bytes."""
+
+    def __init__(self) -> None:
+        self.rows = _PAGE
+
+    def learn(self, rows: int, size: int) -> None:
+        """Learn from a page of *rows* that took *size* bytes."""
+        if size > _LARGE_PAGE:
+            self.rows = max(rows * _LARGE_PAGE // size, 1)
+        elif self.rows < _PAGE:
+            self.rows = min(self.rows * 2, _PAGE)
+
+
 @frozen(kw_only=True)
 class Listing:
     """Reads one object type through the list endpoint.
 
     Attributes:
         subject: What is read.
+        page_size: How many rows a page has.
     """
 
     subject: Subject
+    page_size: PageSize = field(factory=PageSize, init=False)
 
     def parts(self, walk: Walk) -> Iterator[Part]:
         """Read the range of *walk* page by page.
@@ -83,6 +101,8 @@ class Listing:
         """
         id_range, page = walk.id_range, walk.first
         after = id_range.after
+        pager = Pager(self.subject.doing, self.subject.client.stop)
+        seen: set[int] = set()
         # What was split off was found to be long.
         pages = 0 if page is None else _PAGES_BEFORE_SPLITTING
         while True:
@@ -90,18 +110,17 @@ class Listing:
                 page = self._page(after, serial=id_range.serial)
                 walk.timed(page.asked_at, page.answered_at)
             pages += 1
-            if page.after is not None and page.after == after:
-                raise HubSpotUnavailableError("HubSpot gave the same paging value twice")
-            after = page.after
+            begin, after = after, page.after
             if after is None:
-                walk.advance(_END, 0.0)
+                walk.advance(END, 0.0)
             elif not id_range.serial:
                 long = pages >= _PAGES_BEFORE_SPLITTING
                 walk.advance(int(after), _density(page) if long else 0.0)
-            yield (part := _part(page, walk))
-            if not part.left:
+            yield (part := _part(page, begin, walk))
+            if not part.left or after is None:
                 return
-            page = None
+            new = not seen.issuperset(page.ids)
+            after, seen, page = pager.follow(after, new=new), set(page.ids), None
 
     def split(self, walk: Walk) -> Split | None:
         """Look halfway through what is left; the upper part begins with the record found there."""
@@ -134,17 +153,19 @@ class Listing:
 
     def _page(self, after: str | None, *, serial: bool) -> ListPage:
         reply = self._list(after)
-        rows, size = rows_of(reply.body), reply.size
-        following = next_after(reply.body)
-        ids = () if serial else _checked_ids(rows, after, following)
-        if not self._names_fit and rows:
-            listed = [str(row.get("id")) for row in rows]
-            found, more = self.subject.read_by_id(listed)
-            rows, size = _merged(rows, found), size + more
-        records, skipped = self.subject.records(rows, self.subject.settings.associations)
+        rows, size, following = reply.content.rows, reply.size, reply.content.after
+        ids = _ids(rows) if serial else _checked_ids(rows, after, following)
+        unanswered: tuple[SkippedRow, ...] = ()
+        keys = self.subject.inline_keys.on_page(rows)
+        if rows and not self.subject.reach.list_takes(self.subject.names):
+            found = self.subject.read_by_id([str(number) for number in ids])
+            rows, size = _merged(rows, found.rows), size + found.size
+            unanswered = skipped_of(found)
+        self.page_size.learn(len(rows), size)
+        records, skipped = self.subject.records(rows, keys)
         return ListPage(
             records=records,
-            skipped=skipped,
+            skipped=skipped + unanswered,
             ids=ids,
             after=following,
             size=size,
@@ -152,16 +173,12 @@ class Listing:
             answered_at=reply.answered_at,
         )
 
-    @property
-    def _names_fit(self) -> bool:
-        """Whether the names of all properties can stand in a URL."""
-        return sum(len(name) + 1 for name in self.subject.names) + _PATH_AND_REST <= _URL_LENGTH
-
-    def _list(self, after: str | None) -> Reply:
-        object_type = self.subject.object_type
-        query = [("limit", str(_PAGE))]
-        if self._names_fit:
-            query.append(("properties", ",".join(self.subject.names)))
+    def _list(self, after: str | None) -> Reply[ListAnswer]:
+        object_type, names, reach = self.subject.object_type, self.subject.names, self.subject.reach
+        query = [("limit", str(self.page_size.rows))]
+        with_names = reach.list_takes(names)
+        if with_names:
+            query.append(("properties", ",".join(names)))
         if self.subject.settings.associations:
             query.append(("associations", ",".join(self.subject.settings.associations)))
         if after is not None:
@@ -174,10 +191,13 @@ class Listing:
                     path=self.subject.paths.objects,
                     path_params={"object_type": object_type},
                     query=query,
-                    doing=f"listing {object_type}",
-                )
+                    doing=self.subject.doing,
+                ),
+                list_answer,
             )
         except RequestRefusedError as error:
+            if with_names and reach.list_refused(names, error.status):
+                return self._list(after)
             if after is None or error.status != _BAD_REQUEST:
                 raise
             # HubSpot does not take this for a paging value, or not any more.
@@ -191,14 +211,31 @@ def _density(page: ListPage) -> float:
     return len(page.ids) / (page.ids[-1] - page.ids[0] + 1)
 
 
-def _part(page: ListPage, walk: Walk) -> Part:
-    """What of *page* belongs to *walk*, and what is left of it."""
-    records, until = page.records, walk.until
-    if until is not None and not (page.ids and page.ids[-1] < until):
+def _part(page: ListPage, begin: str | None, walk: Walk) -> Part:
+    """What of *page*, which begins at *begin*, belongs to *walk*, and what is left of it."""
+    records, ids, until = page.records, page.ids, walk.until
+    if until is not None and not (ids and ids[-1] < until):
         records = tuple(record for record in records if int(record.object_id) < until)
+        ids = tuple(number for number in ids if number < until)
     done = page.after is None or (until is not None and int(page.after) >= until)
-    left = () if done else (evolve(walk.id_range, after=page.after),)
-    return Part(records=records, skipped=page.skipped, left=left, size=page.size)
+    return Part(
+        records=records,
+        skipped=page.skipped,
+        left=() if done else (evolve(walk.id_range, after=page.after),),
+        ids=ids,
+        span=None if walk.id_range.serial else _span(page, begin, until),
+        size=page.size,
+    )
+
+
+def _span(page: ListPage, begin: str | None, until: int | None) -> tuple[int, int]:
+    """The ids that *page* settles; after the last one of the list there may be new ones."""
+    first = int(begin or 0)
+    if page.after is None:
+        end = until if until is not None else max(page.ids, default=first - 1) + 1
+    else:
+        end = int(page.after) if until is None else min(int(page.after), until)
+    return first, max(end, first)
 
 
 def _checked_ids(rows: Sequence[Any], after: str | None, following: str | None) -> tuple[int, ...]:
@@ -217,12 +254,17 @@ def _checked_ids(rows: Sequence[Any], after: str | None, following: str | None) 
     return ids
 
 
-def _merged(listed: Sequence[Any], read: Sequence[Any]) -> list[Any]:
+def _ids(rows: Sequence[Any]) -> tuple[int, ...]:
+    """The ids of *rows* as numbers, as far as they are some."""
+    ids = (str(row.get("id")) for row in rows)
+    return tuple(int(one) for one in ids if one.isascii() and one.isdigit())
+
+
+def _merged(listed: Sequence[Any], found: Mapping[str, Any]) -> list[Any]:
     """The rows as they were read, each with the associations that came with the list.
 
     A record that was deleted since it was listed is missing, rightly.
     """
-    found = {str(row.get("id")): row for row in read}
     return [
         {**found[object_id], "associations": row.get("associations")}
         for row in listed

@@ -31,6 +31,7 @@ class Paths:
         associations: Associations of up to 1,000 records with one other object type.
         properties: Definitions of the properties of one object type.
         account: Details of the account that the credentials open.
+        schemas: The custom object types.
     """
 
     objects: str
@@ -39,6 +40,7 @@ class Paths:
     associations: str
     properties: str
     account: str
+    schemas: str
 
 
 def paths_for(version: ApiVersion) -> Paths:
@@ -51,6 +53,7 @@ def paths_for(version: ApiVersion) -> Paths:
             associations="/crm/v4/associations/{object_type}/{to_object_type}/batch/read",
             properties="/crm/v3/properties/{object_type}",
             account="/account-info/v3/details",
+            schemas="/crm-object-schemas/v3/schemas",
         )
     return Paths(
         objects=f"/crm/objects/{version}/{{object_type}}",
@@ -59,4 +62,5 @@ def paths_for(version: ApiVersion) -> Paths:
         associations=f"/crm/associations/{version}/{{object_type}}/{{to_object_type}}/batch/read",
         properties=f"/crm/properties/{version}/{{object_type}}",
         account=f"/account-info/{version}/details",
+        schemas=f"/crm-object-schemas/{version}/schemas",
     )

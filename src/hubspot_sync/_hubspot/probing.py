@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from hubspot_sync._hubspot.answers import account_details
+from hubspot_sync._hubspot.answers import account_details, shaped
 from hubspot_sync._hubspot.brief import brief_retrier, log_retry
 from hubspot_sync._hubspot.errors import error_for, malformed_access_token
 from hubspot_sync._hubspot.paths import paths_for
@@ -49,4 +49,4 @@ class HubSpotProbe:
         answer = transport.send("GET", path, access_token=access_token)
         if not answer.ok:
             raise error_for(answer, "asking which account the access token opens")
-        return account_details(answer.json())
+        return shaped(account_details, answer.json(), "asking which account the access token opens")

@@ -2,87 +2,136 @@
 
 from __future__ import annotations
 
-import threading
+from datetime import timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve, frozen
 
 from hubspot_sync._hubspot.client import Call
 from hubspot_sync.errors import ConfigurationError, HubSpotUnavailableError
-from hubspot_sync.models import PropertyDefinition
+from hubspot_sync.models import PropertyDefinition, PropertySet, cursor_field
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import timedelta
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._hubspot.client import HubSpotClient
-    from hubspot_sync.models import AccountKey, StreamSettings
+    from hubspot_sync.models import StreamSettings
 
 _NAMED_IN_ERRORS: Final = 5
+_ID: Final = "hs_object_id"
+_DIGEST_BYTES: Final = 8
+# A list that is shorter by more than this is doubted, and asked for so many times.
+_FEW: Final = 3
+_SMALL_SHARE: Final = 0.1
+_LOOKS: Final = 3
+# HubSpot forgets an archived property after that (docs/hubspot.md, 9).
+_ARCHIVED_FOR: Final = timedelta(days=85)
 
 
-class DefinitionCache:
-    """Remembers definitions by account and object type, for a time and up to a number.
+@frozen(kw_only=True)
+class Definitions:
+    """What properties an object type has.
 
-    Args:
-        lifetime: How long definitions are believed.
-        size: How many account and type pairs are kept; the oldest go first.
-        clock: Tells their age.
+    Attributes:
+        all: All that are not archived.
+        read_at: When HubSpot said so at the earliest, by its own clock.
     """
 
-    def __init__(self, *, lifetime: timedelta, size: int, clock: Clock) -> None:
-        self._lifetime = lifetime.total_seconds()
-        self._size = size
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._held: dict[tuple[AccountKey, str], tuple[float, tuple[PropertyDefinition, ...]]] = {}
-
-    def get(self, account: AccountKey, object_type: str) -> tuple[PropertyDefinition, ...] | None:
-        """The definitions, or None where they are not known or too old."""
-        with self._lock:
-            read_at, definitions = self._held.get((account, object_type), (None, ()))
-            if read_at is None or self._clock.monotonic() - read_at > self._lifetime:
-                return None
-            return definitions
-
-    def put(
-        self, account: AccountKey, object_type: str, definitions: tuple[PropertyDefinition, ...]
-    ) -> None:
-        """Remember *definitions*."""
-        with self._lock:
-            self._held.pop((account, object_type), None)
-            while len(self._held) >= self._size:
-                del self._held[next(iter(self._held))]
-            self._held[account, object_type] = self._clock.monotonic(), definitions
+    all: tuple[PropertyDefinition, ...]
+    read_at: datetime
 
 
 def read_definitions(
-    client: HubSpotClient, path: str, object_type: str
-) -> tuple[PropertyDefinition, ...]:
-    """Ask HubSpot for the definitions of all properties of *object_type* that are not archived."""
-    reply = client.call(
-        Call(
-            endpoint="properties",
-            method="GET",
-            path=path,
-            path_params={"object_type": object_type},
-            doing=f"reading the property definitions of {object_type!r}",
-        )
+    client: HubSpotClient,
+    path: str,
+    object_type: str,
+    *,
+    now: Callable[[], datetime],
+    clock: Clock,
+    last: PropertySet | None = None,
+) -> Definitions:
+    """Ask HubSpot for the definitions of all properties of *object_type* that are not archived.
+
+    A list that lacks what every object has is no answer. One that is much shorter than the last
+    one is believed when HubSpot says that the others are archived: what records have in properties
+    that are left out would look as if it had been removed.
+
+    Args:
+        client: Calls HubSpot.
+        path: Where the definitions are.
+        object_type: The object type.
+        now: Tells HubSpot's time.
+        clock: Tells how long ago the call was sent.
+        last: What was read last.
+
+    Raises:
+        HubSpotUnavailableError: There is no list that can be believed.
+    """
+    call = Call(
+        endpoint="properties",
+        method="GET",
+        path=path,
+        path_params={"object_type": object_type},
+        doing=f"reading the property definitions of {object_type!r}",
     )
-    rows = reply.body.get("results") if isinstance(reply.body, dict) else None
-    if not isinstance(rows, list):
-        raise HubSpotUnavailableError(f"HubSpot sent no list of properties for {object_type!r}")
-    return tuple(_definition(row) for row in rows if isinstance(row, dict) and row.get("name"))
+    for look in range(1, _LOOKS + 1):
+        reply = client.call(call, lambda body: _definitions(body, object_type))
+        since_asked = timedelta(seconds=clock.monotonic() - reply.asked_at)
+        definitions = Definitions(all=reply.content, read_at=now() - since_asked)
+        lacking = _lacking(definitions, last)
+        if not lacking:
+            return definitions
+        archived = evolve(call, query=(("archived", "true"),))
+        if len(client.call(archived, _names).content) >= lacking:
+            return definitions
+        client.pause(look)
+    raise HubSpotUnavailableError(
+        f"HubSpot lists {len(reply.content)} properties of {object_type}, {lacking} fewer than "
+        "before, and does not say that they were archived; so the list is not believed, run again"
+    )
+
+
+def _definitions(body: Any, object_type: str) -> tuple[PropertyDefinition, ...]:
+    definitions = tuple(_definition(row) for row in body["results"])
+    names = {definition.name for definition in definitions}
+    if not names.issuperset((_ID, cursor_field(object_type))):
+        raise HubSpotUnavailableError("HubSpot's list of properties lacks those that all have")
+    return definitions
+
+
+def _names(body: Any) -> set[str]:
+    return {str(row["name"]) for row in body["results"]}
+
+
+def _lacking(definitions: Definitions, last: PropertySet | None) -> int:
+    """How many properties are gone; 0 where they are few, or where nobody could tell any more."""
+    if last is None or definitions.read_at - last.defined_at > _ARCHIVED_FOR:
+        return 0
+    lacking = last.defined - len(definitions.all)
+    return lacking if lacking > max(_FEW, last.defined * _SMALL_SHARE) else 0
 
 
 def _definition(row: dict[str, Any]) -> PropertyDefinition:
+    name = row["name"]
+    if not isinstance(name, str) or not name:
+        raise ValueError("a property without a name")
     return PropertyDefinition(
-        name=str(row["name"]),
+        name=name,
         type=str(row.get("type") or "string"),
         field_type=str(row.get("fieldType") or "text"),
         calculated=row.get("calculated") is True,
     )
+
+
+def property_set(names: Sequence[str], definitions: Definitions) -> PropertySet:
+    """What is kept of the properties that a pass reads."""
+    digest = blake2b("\n".join(names).encode(), digest_size=_DIGEST_BYTES).hexdigest()
+    return PropertySet(digest=digest, defined=len(definitions.all), defined_at=definitions.read_at)
 
 
 def choose_properties(
@@ -104,7 +153,7 @@ def choose_properties(
     chosen = dict.fromkeys(name for given in wanted for name in found[given])
     excluded = {name for given in settings.exclude for name in found[given]}
     # Asked for nothing, HubSpot sends some properties of its own choice; its id comes always.
-    return tuple(name for name in chosen if name not in excluded) or ("hs_object_id",)
+    return tuple(name for name in chosen if name not in excluded) or (_ID,)
 
 
 def found_nowhere(

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from hubspot_sync._hubspot.answers import next_after, rows_of
-from hubspot_sync.errors import HubSpotUnavailableError
+from hubspot_sync._hubspot.answers import number_of
+from hubspot_sync._hubspot.rows import modified_at, skipped_of
+from hubspot_sync.errors import HubSpotUnavailableError, RequestRefusedError
 from hubspot_sync.models import cursor_field, from_milliseconds, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hubspot_sync._hubspot.answers import SearchAnswer
+    from hubspot_sync._hubspot.client import Reply
     from hubspot_sync._hubspot.subject import Subject
     from hubspot_sync.models import IdRange, Pass, Record, SkippedRow
 
@@ -64,21 +67,49 @@ def _inside(ids: Sequence[int], piece: IdRange) -> bool:
 
 
 def ask(subject: Subject, piece: IdRange, reading: Pass, *, max_tries: int | None) -> SearchPage:
-    """Search for the beginning of *piece*."""
-    reply = subject.search(_body(subject, piece, reading), max_tries=max_tries)
-    rows = rows_of(reply.body)
-    records, skipped = subject.records(rows)
-    strays = _strays(records, piece, reading)
-    total = reply.body.get("total")
+    """Search for the beginning of *piece*.
+
+    Raises:
+        RequestRefusedError: HubSpot refuses to search the object type.
+    """
+    reply, whole = _asked(subject, piece, reading, max_tries)
+    answer, size = reply.content, reply.size
+    strays = _strays(subject.object_type, answer.rows, piece, reading)
+    if whole:
+        records, skipped = subject.records(answer.rows)
+    else:
+        found = subject.read_by_id([str(number) for number in answer.ids])
+        records, skipped = subject.records(list(found.rows.values()))
+        skipped, size = skipped + skipped_of(found), size + found.size
     return SearchPage(
         records=records,
         skipped=skipped,
-        ids=tuple(number for number in _ids(rows) if number not in strays),
+        ids=tuple(number for number in answer.ids if number not in strays),
         strays=len(strays),
-        total=total if isinstance(total, int) else len(rows),
-        more=next_after(reply.body) is not None,
-        size=reply.size,
+        total=answer.total,
+        more=answer.more,
+        size=size,
     )
+
+
+def _asked(
+    subject: Subject, piece: IdRange, reading: Pass, max_tries: int | None
+) -> tuple[Reply[SearchAnswer], bool]:
+    """The answer, and whether its rows have all properties that are wanted."""
+    names, reach = subject.names, subject.reach
+    dates_only = [cursor_field(subject.object_type)]
+    if not reach.search_takes(names):
+        return subject.search(
+            _body(subject, piece, reading, dates_only), max_tries=max_tries
+        ), False
+    try:
+        return subject.search(_body(subject, piece, reading, names), max_tries=max_tries), True
+    except RequestRefusedError as error:
+        if not reach.may_be_too_long(names, error.status):
+            raise
+        reply = subject.search(_body(subject, piece, reading, dates_only), max_tries=max_tries)
+        reach.search_refused(names)
+        return reply, False
 
 
 def answers(subject: Subject) -> bool:
@@ -92,11 +123,19 @@ def answers(subject: Subject) -> bool:
     return True
 
 
-def _body(subject: Subject, piece: IdRange, reading: Pass) -> dict[str, Any]:
+def is_searchable(subject: Subject) -> bool:
+    """Whether HubSpot searches objects of this type at all."""
+    try:
+        return answers(subject)
+    except RequestRefusedError:
+        return False
+
+
+def _body(subject: Subject, piece: IdRange, reading: Pass, names: Sequence[str]) -> dict[str, Any]:
     return {
         "filterGroups": [{"filters": _filters(subject, piece, reading)}],
         "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
-        "properties": list(subject.names),
+        "properties": list(names),
         "limit": PAGE,
     }
 
@@ -118,18 +157,13 @@ def _filter(name: str, operator: str, value: object) -> dict[str, str]:
     return {"propertyName": name, "operator": operator, "value": str(value)}
 
 
-def _ids(rows: Sequence[Any]) -> tuple[int, ...]:
-    try:
-        return tuple(int(row["id"]) for row in rows)
-    except (KeyError, TypeError, ValueError):
-        raise HubSpotUnavailableError("a row of HubSpot's search has no id") from None
+def _strays(object_type: str, rows: Sequence[Any], piece: IdRange, reading: Pass) -> set[int]:
+    """Rows from outside the window: true all the same, but no proof that the page is whole.
 
-
-def _strays(records: Sequence[Record], piece: IdRange, reading: Pass) -> set[int]:
-    """Rows from outside the window: true all the same, but no proof that the page is whole."""
+    What has no modified date was found by one that only the index knows.
+    """
     start, end = piece.start or reading.start, piece.end or reading.end
     # HubSpot cuts dates to milliseconds on the way out, not in its index.
     earliest = from_milliseconds(0) if start is None else start - _MILLISECOND
-    return {
-        int(record.object_id) for record in records if not earliest <= record.modified_at <= end
-    }
+    dates = ((number_of(row), modified_at(row, object_type)) for row in rows)
+    return {number for number, date in dates if date and not earliest <= date <= end}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
+from hubspot_sync._hubspot.rows import skipped_of
 from hubspot_sync._hubspot.search_pages import PAGE, SearchPage, answers, ask
 from hubspot_sync._hubspot.walks import Part, Split
 from hubspot_sync._windows import halves, is_empty, only_id
@@ -178,15 +179,21 @@ class Searching:
     def _by_id(self, object_id: str, rest: Sequence[IdRange]) -> Part:
         """Read the one record that search cannot answer for; it may well not exist."""
         try:
-            rows, size = self.subject.read_by_id([object_id])
+            found = self.subject.read_by_id([object_id])
         except (HubSpotUnavailableError, RequestRefusedError) as error:
             if not answers(self.subject):
                 raise
             reason = f"HubSpot cannot answer for it: {error.message}"
-            row = SkippedRow(object_id=object_id, reason=reason)
+            row = SkippedRow(object_id=object_id, reason=reason, again=True)
             return Part(skipped=(row,), left=tuple(rest))
-        records, skipped = self.subject.records(rows)
-        return Part(records=records, skipped=skipped, left=tuple(rest), size=size)
+        records, skipped = self.subject.records(list(found.rows.values()))
+        return Part(
+            records=records,
+            skipped=skipped + skipped_of(found),
+            absent=tuple(found.absent),
+            left=tuple(rest),
+            size=found.size,
+        )
 
 
 def _alone(held: _Held | None, look: _Look) -> list[_Look]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from hubspot_sync._hubspot.answers import rows_of
-from hubspot_sync._hubspot.batches import read_batch
+from hubspot_sync._hubspot.answers import SearchAnswer, search_answer
+from hubspot_sync._hubspot.associations import NO_KEYS, InlineKeys, PageKeys
+from hubspot_sync._hubspot.batches import FoundById, read_batch
 from hubspot_sync._hubspot.client import Call
 from hubspot_sync._hubspot.rows import to_records
 from hubspot_sync.errors import (
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from hubspot_sync._hubspot.client import HubSpotClient, Reply
     from hubspot_sync._hubspot.paths import Paths
+    from hubspot_sync._hubspot.reach import Reach
     from hubspot_sync._hubspot.values import Conversion
     from hubspot_sync._hubspot.walks import Walk
     from hubspot_sync.models import Record, SkippedRow, StreamSettings
@@ -62,6 +64,8 @@ class Subject:
         settings: What is wanted.
         names: The properties to ask for.
         convert: Converts their values.
+        reach: How long requests may be.
+        inline_keys: Under which keys associations come with the list.
     """
 
     client: HubSpotClient
@@ -69,6 +73,13 @@ class Subject:
     settings: StreamSettings
     names: Sequence[str]
     convert: Conversion
+    reach: Reach
+    inline_keys: InlineKeys
+
+    @property
+    def doing(self) -> str:
+        """What a walk of the list does, in words."""
+        return f"listing {self.object_type}"
 
     @property
     def object_type(self) -> str:
@@ -76,17 +87,17 @@ class Subject:
         return self.settings.object_type
 
     def records(
-        self, rows: Sequence[Any], inline: Sequence[str] = ()
+        self, rows: Sequence[Any], keys: PageKeys = NO_KEYS
     ) -> tuple[tuple[Record, ...], tuple[SkippedRow, ...]]:
         """Split *rows* into records and rows that are none.
 
         Args:
             rows: The rows.
-            inline: The object types whose associations come with the rows.
+            keys: What the keys of inline associations mean.
         """
-        return to_records(rows, self.object_type, self.convert, inline)
+        return to_records(rows, self.object_type, self.convert, keys)
 
-    def search(self, body: dict[str, Any], *, max_tries: int | None = None) -> Reply:
+    def search(self, body: dict[str, Any], *, max_tries: int | None = None) -> Reply[SearchAnswer]:
         """Make one search."""
         return self.client.call(
             Call(
@@ -97,11 +108,12 @@ class Subject:
                 body=body,
                 doing=f"searching {self.object_type}",
                 max_tries=max_tries,
-            )
+            ),
+            search_answer,
         )
 
-    def read_by_id(self, object_ids: Sequence[str]) -> tuple[list[Any], int]:
-        """Read rows from primary storage, as far as they are there, and tell the bytes it took."""
+    def read_by_id(self, object_ids: Sequence[str]) -> FoundById:
+        """Read rows from primary storage, 100 a call."""
         return read_batch(
             self.client, self.paths.batch_read, self.object_type, self.names, object_ids
         )
@@ -119,12 +131,7 @@ class Subject:
             "limit": 1,
         }
         try:
-            answer = self.search(body, max_tries=_TRIES).body
-            rows = rows_of(answer)
+            answer = self.search(body, max_tries=_TRIES).content
         except _NO_ANSWER:
             return Rest()
-        object_id = str(rows[0].get("id")) if rows else ""
-        if not (object_id.isascii() and object_id.isdigit()):
-            return Rest()
-        total = answer.get("total")
-        return Rest(highest=int(object_id), rows=total if isinstance(total, int) else 0)
+        return Rest(highest=answer.ids[0], rows=answer.total) if answer.ids else Rest()

@@ -20,6 +20,7 @@ from hubspot_sync.models import Page
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hubspot_sync._hubspot.tally import Tally
     from hubspot_sync._hubspot.walks import RangeReader, Split
     from hubspot_sync.models import IdRange
 
@@ -38,12 +39,20 @@ class WalkPool:
         ranges: What is to be read.
         width: How many threads.
         max_bytes: How much may wait to be handed out.
+        tally: Counts what is listed; None where that is of no use.
     """
 
     def __init__(
-        self, reader: RangeReader, ranges: Sequence[IdRange], *, width: int, max_bytes: int
+        self,
+        reader: RangeReader,
+        ranges: Sequence[IdRange],
+        *,
+        width: int,
+        max_bytes: int,
+        tally: Tally | None = None,
     ) -> None:
         self._reader = reader
+        self._tally = tally
         self._steps: BoundedQueue[_Step] = BoundedQueue(width, max_bytes)
         self._changed = threading.Condition()
         self._waiting = [Walk(id_range) for id_range in ranges]
@@ -90,7 +99,16 @@ class WalkPool:
             )
             if not part.left:
                 del self._left[step.walk]
-        return Page(records=part.records, skipped=part.skipped, ranges=left, size=part.size)
+        if self._tally is not None:
+            self._tally.add(part)
+        return Page(
+            records=part.records,
+            skipped=part.skipped,
+            absent=part.absent,
+            ranges=left,
+            listed=() if self._tally is None else self._tally.listed,
+            size=part.size,
+        )
 
     def _work(self) -> None:
         try:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from hubspot_sync.models import IdRange, Record, SkippedRow
 
+# Beyond all ids.
+END: Final = 2**63
 # No id is higher: JSON numbers are exact up to here, and HubSpot sends some ids as numbers.
 _UNKNOWN_HEIGHT: Final = 2**53
 # A page's weight in what a walk remembers of the times that pages take.
@@ -28,13 +30,20 @@ class Part:
     Attributes:
         records: The records.
         skipped: Rows that are no usable records.
+        absent: Ids that were asked for and that HubSpot says it does not have.
         left: What is left of the range.
+        ids: Of the list, the ids of all rows, as numbers.
+        span: The ids that the part settles, from the first to the end, itself not part of it; None
+            where it is none, as rows came in no order.
         size: How many bytes the answer had.
     """
 
     records: tuple[Record, ...] = ()
     skipped: tuple[SkippedRow, ...] = ()
+    absent: tuple[str, ...] = ()
     left: tuple[IdRange, ...] = ()
+    ids: tuple[int, ...] = ()
+    span: tuple[int, int] | None = None
     size: int = 0
 
 

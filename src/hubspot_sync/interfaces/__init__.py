@@ -18,7 +18,7 @@ from hubspot_sync.interfaces.connecting import (
     TokenStoreAdmin,
 )
 from hubspot_sync.interfaces.progress import Checkpointer
-from hubspot_sync.interfaces.reading import Observer, Source, SourceFactory
+from hubspot_sync.interfaces.reading import Observer, Source, SourceFactory, SourceSchema
 from hubspot_sync.interfaces.storing import (
     ActionSink,
     AtomicSink,
@@ -42,6 +42,7 @@ __all__ = [
     "ParallelSink",
     "Source",
     "SourceFactory",
+    "SourceSchema",
     "TokenStore",
     "TokenStoreAdmin",
     "Validator",

@@ -12,15 +12,40 @@ if TYPE_CHECKING:
     from hubspot_sync.models import (
         Account,
         AccountDetails,
-        Association,
         Event,
+        FoundAssociations,
         Page,
         Pass,
+        PropertySet,
         StreamSettings,
     )
 
 
-class Source(Protocol):
+class SourceSchema(Protocol):
+    """Says what the records of an account look like, as far as that is not for the host to say."""
+
+    def label(self, object_type: str) -> str | None:
+        """What people call one object of *object_type*; None for HubSpot's own types.
+
+        It is part of the names of actions ("Pet Created"). None, too, where HubSpot does not say.
+
+        Raises:
+            RetryableError: HubSpot could not be asked.
+        """
+
+    def properties(self, settings: StreamSettings, last: PropertySet | None) -> PropertySet:
+        """Which properties are read of each record.
+
+        Args:
+            settings: What is wanted.
+            last: What was read before; a list of properties that is much shorter needs evidence.
+
+        Raises:
+            HubSpotSyncError: As in `Source.read`.
+        """
+
+
+class Source(SourceSchema, Protocol):
     """Reads one HubSpot account; made for one run and closed at its end."""
 
     def identify(self) -> AccountDetails:
@@ -37,6 +62,8 @@ class Source(Protocol):
     def read(self, settings: StreamSettings, reading: Pass) -> Iterator[Page]:
         """Read what is left of a pass, page by page; the last page has no ranges left.
 
+        What the pass names by id comes first, each id as a record, skipped or absent.
+
         Every record that lay in the pass when it began, and still does, is in some page; one may
         be in several. Closing the iterator ends the reading.
 
@@ -50,10 +77,11 @@ class Source(Protocol):
 
     def associations(
         self, object_type: str, to_object_type: str, object_ids: Sequence[str]
-    ) -> Mapping[str, tuple[Association, ...]]:
-        """Give all associations of the records *object_ids* to *to_object_type*.
+    ) -> FoundAssociations:
+        """Read all associations of the records *object_ids* to *to_object_type*.
 
-        - Absent: a record without any has an empty tuple; every id has a key.
+        - Absent: every id is in one of the two parts of the answer; a record that HubSpot says
+          has none is found, with an empty tuple.
 
         Raises:
             HubSpotSyncError: As in `read`.

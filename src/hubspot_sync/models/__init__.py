@@ -17,7 +17,16 @@ from hubspot_sync.models.accounts import (
     StreamSettings,
 )
 from hubspot_sync.models.actions import Action, ActionKind, SinkAnswer
-from hubspot_sync.models.checkpoints import Checkpoint, Fingerprint, IdRange, Lease, Mode, Pass
+from hubspot_sync.models.checkpoints import (
+    Checkpoint,
+    Fingerprint,
+    IdRange,
+    Lease,
+    ListedSpan,
+    Mode,
+    Pass,
+    PropertySet,
+)
 from hubspot_sync.models.directory import (
     AccountEntry,
     AccountStatus,
@@ -45,7 +54,7 @@ from hubspot_sync.models.events import (
 from hubspot_sync.models.failures import Failure, FailureSelection
 from hubspot_sync.models.fleet import FleetReport
 from hubspot_sync.models.object_types import canonical_object_type, cursor_field, singular_name
-from hubspot_sync.models.pages import Page, SkippedRow
+from hubspot_sync.models.pages import FoundAssociations, Page, SkippedRow
 from hubspot_sync.models.records import (
     Association,
     AssociationType,
@@ -92,16 +101,19 @@ __all__ = [
     "FleetFinished",
     "FleetReport",
     "FleetStarted",
+    "FoundAssociations",
     "Grant",
     "HubSpotSettings",
     "IdRange",
     "Lease",
+    "ListedSpan",
     "Mode",
     "OAuthApp",
     "OAuthTokens",
     "Page",
     "Pass",
     "PropertyDefinition",
+    "PropertySet",
     "Record",
     "RecordSkipped",
     "RedriveReport",

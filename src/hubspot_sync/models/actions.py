@@ -45,6 +45,8 @@ class Action:
         variant: 0, unless a version was delivered before and a reconcile pass found other values
             or associations in it: then the pass's end in milliseconds since 1970. Of one version
             the highest variant is the newest.
+        label: What people call one object of a custom type ("Pet"); None for HubSpot's own types,
+            and where HubSpot does not say.
     """
 
     account: AccountKey
@@ -56,6 +58,7 @@ class Action:
     properties: Mapping[str, Value]
     associations: Mapping[str, tuple[Association, ...]] = field(factory=dict)
     variant: int = 0
+    label: str | None = None
 
     @property
     def action_id(self) -> str:
@@ -73,7 +76,7 @@ class Action:
     @property
     def name(self) -> str:
         """What happened, for people: "Contact Created"."""
-        return f"{singular_name(self.object_type)} {self.kind.value}"
+        return f"{self.label or singular_name(self.object_type)} {self.kind.value}"
 
     @property
     def modified_at(self) -> datetime:

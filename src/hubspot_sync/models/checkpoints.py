@@ -37,6 +37,8 @@ class IdRange:
         end: Modified time up to which they are wanted, exclusive; None for the end of the pass.
         serial: Whether the list endpoint may only be followed by its own paging values, because
             it was seen not to keep the order of ids.
+        listed: Whether it is read from the list endpoint in a pass that searches, because HubSpot
+            refuses to search the object type.
     """
 
     after: str | None = None
@@ -44,6 +46,37 @@ class IdRange:
     start: datetime | None = field(default=None, validator=is_aware)
     end: datetime | None = field(default=None, validator=is_aware)
     serial: bool = False
+    listed: bool = False
+
+
+@frozen(order=True)
+class ListedSpan:
+    """How many records a walk of the list found in a range of ids.
+
+    Attributes:
+        first: The lowest id of the range.
+        end: The id at which it ends, itself not part of it.
+        rows: How many records were listed.
+    """
+
+    first: int
+    end: int
+    rows: int
+
+
+@frozen(kw_only=True)
+class PropertySet:
+    """Which properties of a stream are read.
+
+    Attributes:
+        digest: The same for the same names.
+        defined: How many properties HubSpot has for the object type, chosen or not.
+        defined_at: When HubSpot said so, by its own clock; aware.
+    """
+
+    digest: str
+    defined: int
+    defined_at: datetime = field(validator=is_aware)
 
 
 @frozen(kw_only=True)
@@ -55,12 +88,22 @@ class Pass:
         start: Modified time from which records are wanted, inclusive; None where all are.
         end: Modified time up to which the pass promises completeness, exclusive.
         ranges: What is still to be read; empty when the pass is complete.
+        listed: How many records were listed so far, by ranges of ids, where all records are
+            read; None where that is not known.
+        compares: Whether records are compared in the version that was delivered, too, because
+            properties came since they were read; a reconcile pass does so anyway.
+        properties: Which properties are read; None where that is not known.
+        object_ids: Records to be read by their ids before all else; not kept in a checkpoint.
     """
 
     mode: Mode
     start: datetime | None = field(default=None, validator=is_aware)
     end: datetime = field(validator=is_aware)
     ranges: tuple[IdRange, ...] = (IdRange(),)
+    listed: tuple[ListedSpan, ...] | None = ()
+    compares: bool = False
+    properties: PropertySet | None = None
+    object_ids: tuple[str, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         if (self.start is None) == (self.mode is Mode.INCREMENTAL):
@@ -95,6 +138,8 @@ class Checkpoint:
     reading: Pass | None = None
     doubtful_until: datetime | None = field(default=None, validator=is_aware)
     reconcile_since: datetime | None = field(default=None, validator=is_aware)
+    unread: tuple[str, ...] = ()
+    properties: PropertySet | None = None
 
 
 @frozen(kw_only=True)

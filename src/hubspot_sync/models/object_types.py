@@ -34,7 +34,6 @@ _SPELLINGS: Final = {
         for name in OBJECT_TYPE_IDS.values()
     },
 }
-_CUSTOM_PREFIX: Final = re.compile(r"^p\d*_")
 _TYPE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
@@ -58,11 +57,16 @@ def canonical_object_type(name: str) -> str:
 
 
 def singular_name(object_type: str) -> str:
-    """The name of one object for people and for action names: "Contact", "Line Item"."""
+    """The name of one object for people and for action names: "Contact", "Line Item".
+
+    A custom type is called what it is called in HubSpot's API: how people call one of its objects
+    stands in its schema only, and without its prefix it may have a standard type's name.
+    """
     if object_type in _IRREGULAR_SINGULARS:
         return _IRREGULAR_SINGULARS[object_type]
-    name = _CUSTOM_PREFIX.sub("", object_type) if object_type.startswith("p") else object_type
-    return name.replace("_", " ").title().removesuffix("s")
+    if object_type not in _SPELLINGS:
+        return object_type
+    return object_type.replace("_", " ").title().removesuffix("s")
 
 
 def cursor_field(object_type: str) -> str:

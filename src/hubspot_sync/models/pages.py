@@ -4,24 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 if TYPE_CHECKING:
-    from hubspot_sync.models.checkpoints import IdRange
-    from hubspot_sync.models.records import Record
+    from collections.abc import Mapping
+
+    from hubspot_sync.models.checkpoints import IdRange, ListedSpan
+    from hubspot_sync.models.records import Association, Record
 
 
 @frozen(kw_only=True)
 class SkippedRow:
-    """A row of HubSpot's answer that is no usable record.
+    """A row of HubSpot's answer that is no usable record, or a record that it cannot answer for.
 
     Attributes:
         object_id: Its id as far as it could be read, or None.
         reason: What is wrong with it, in one line without its values.
+        again: Whether HubSpot may answer for it later, so that the next runs ask for it by its id.
     """
 
     object_id: str | None
     reason: str
+    again: bool = False
+
+
+@frozen(kw_only=True)
+class FoundAssociations:
+    """The associations of some records to one object type.
+
+    Attributes:
+        found: All of them by the records' ids; an empty tuple where HubSpot says there are none.
+        unanswered: Records that HubSpot gives no answer for, with the reasons in one line.
+    """
+
+    found: Mapping[str, tuple[Association, ...]]
+    unanswered: Mapping[str, str] = field(factory=dict)
 
 
 @frozen(kw_only=True)
@@ -30,12 +47,22 @@ class Page:
 
     Attributes:
         records: The records, in ascending order of id within their range.
-        skipped: Rows that are no usable records.
+        skipped: Rows that are no usable records, and records that HubSpot cannot answer for.
+        absent: Ids that were asked for and that HubSpot says it does not have.
         ranges: What is left of the pass after this page; empty after the last one.
+        listed: How many records the pass has listed so far, by ranges of ids, where it is a pass
+            over all records; None where that is not known.
+        gaps: On the last page, what of the pass could not be proved complete, in words.
+        compare_again: On the last page, whether all records have to be compared once more before
+            the stream is known to be complete.
         size: Roughly how many bytes the page takes in memory.
     """
 
     records: tuple[Record, ...]
     skipped: tuple[SkippedRow, ...] = ()
+    absent: tuple[str, ...] = ()
     ranges: tuple[IdRange, ...] = ()
+    listed: tuple[ListedSpan, ...] | None = ()
+    gaps: tuple[str, ...] = ()
+    compare_again: bool = False
     size: int = 0

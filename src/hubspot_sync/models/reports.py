@@ -103,6 +103,9 @@ class StreamReport:
         retried: Where the failures of earlier runs ended that were due to be tried again.
         api_calls: Calls to HubSpot by endpoint class, every try counted.
         duration: From taking the lease to giving it back.
+        gaps: What of the stream is not there or not proved, in words, although it completed:
+            records that HubSpot could not answer for, or a list that nothing could be held
+            against. Later runs see to it. Empty when all that HubSpot has is in the sink.
         error: What ended it when it failed or was busy, or None.
     """
 
@@ -114,6 +117,7 @@ class StreamReport:
     retried: RetryCounts = RetryCounts()
     api_calls: Mapping[str, int] = field(factory=dict)
     duration: timedelta
+    gaps: tuple[str, ...] = ()
     error: HubSpotSyncError | None = None
 
     @property
@@ -134,6 +138,7 @@ class StreamReport:
             "api_calls": with_total(self.api_calls),
             "seconds": round(self.duration.total_seconds(), 3),
             "records_per_second": round(self.records_per_second, 1),
+            "gaps": list(self.gaps),
             "error": str(self.error) if self.error else None,
         }
 
