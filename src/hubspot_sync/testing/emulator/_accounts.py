@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
     from hubspot_sync.testing.emulator._hostility import Duration
     from hubspot_sync.testing.emulator._installations import Directory
+    from hubspot_sync.testing.emulator._mischief import Lies
     from hubspot_sync.testing.emulator._oauth import TokenEndpoints
 
 
@@ -140,6 +141,18 @@ class EmulatedAccount(HostileAccount):
     def _behave(self, settings: Hostility) -> None:
         super()._behave(settings)
         self._limits.use(settings)
+
+    @property
+    def lies(self) -> Lies:
+        """How many answers each part of the hostility has made wrong."""
+        return self._portal.mischief.lies
+
+    def withhold_scopes(self, *scopes: str) -> None:
+        """Take scopes away from every access token, the static one too; a consent changes nothing.
+
+        Without names nothing is withheld any longer.
+        """
+        self._access.withheld = self._access.withheld.union(scopes) if scopes else frozenset()
 
     @property
     def scopes(self) -> frozenset[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 import uuid
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -18,6 +19,7 @@ from hubspot_sync.testing.emulator._wire import Answer, Request, refusal
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from hubspot_sync._clock import Clock
     from hubspot_sync.testing.emulator._consent import ConsentPage
@@ -79,8 +81,9 @@ class Application:
         )
         call, given = self._answer(installation, request, call)
         self._log(installation, call, given)
-        headers = {"X-HubSpot-Correlation-Id": str(uuid.uuid4()), **given.headers}
-        return attrs.evolve(given, headers=headers)
+        headers: dict[str, str | None] = {"X-HubSpot-Correlation-Id": str(uuid.uuid4())}
+        headers |= _dates(installation.portal, request, at)
+        return attrs.evolve(given, headers={**headers, **given.headers})
 
     def _owner(self, request: Request) -> Installation | None:
         if request.path.startswith("/oauth/"):
@@ -98,9 +101,9 @@ class Application:
     def _answer(
         self, installation: Installation, request: Request, call: Call
     ) -> tuple[Call, Answer]:
-        if len(request.path) + len(request.query_text) >= MAX_URL:
-            return call, Answer(status=414, body=_TOO_LONG, content_type="text/html")
         portal = installation.portal
+        if len(request.path) + len(request.query_text) >= MAX_URL or _too_long(portal, request):
+            return call, Answer(status=414, body=_TOO_LONG, content_type="text/html")
         try:
             route, args = self._find(portal, request)
         except RefusalError as error:
@@ -124,6 +127,7 @@ class Application:
     def _find(self, portal: Portal, request: Request) -> tuple[Route, Mapping[str, str]]:
         refused = portal.mischief.settings.refused_families
         if refused and family_of(request.path) in refused:
+            portal.mischief.lies.add("refused_families")
             raise not_found()
         return find_route(self.routes, request.method, request.path)
 
@@ -131,6 +135,34 @@ class Application:
         # The wire takes real time, whatever the clock says: a client's time-out does so too.
         if seconds > 0 and self.closing.wait(seconds):
             raise ClosingError
+
+
+def _too_long(portal: Portal, request: Request) -> bool:
+    most = portal.mischief.settings.url_limit
+    if most is None or len(request.path) + len(request.query_text) < most:
+        return False
+    portal.mischief.lies.add("url_limit")
+    return True
+
+
+def _dates(portal: Portal, request: Request, now: datetime) -> Mapping[str, str | None]:
+    """The header `Date` where it is not the clock's; None leaves it out."""
+    settings, roll = portal.mischief.settings, portal.mischief.roll
+    if not (settings.date_offset or settings.date_jumps or settings.date_missing) and not (
+        settings.date_broken
+    ):
+        return {}
+    subject = request.fingerprint
+    if roll("date_missing", subject):
+        return {"Date": None}
+    if roll("date_broken", subject):
+        return {"Date": "yesterday, about noon"}
+    if settings.date_offset:
+        portal.mischief.lies.add("date_offset")
+    now += settings.date_offset
+    if roll("date_jumps", subject):
+        now += settings.date_jump
+    return {"Date": format_datetime(now, usegmt=True)}
 
 
 def _canonical(portal: Portal, name: str | None) -> str | None:
@@ -157,13 +189,23 @@ def _admit(installation: Installation, route: Route, request: Request) -> None:
     portal, access = installation.portal, installation.access
     mischief = portal.mischief
     early = mischief.settings.early_expiry
-    if early and mischief.dice.roll(early, "early expiry", request.fingerprint):
+    if early and mischief.roll("early_expiry", request.fingerprint):
         access.end(request.headers)
     access.check(request.headers)
-    if access.scopes is not None:
-        names = (request.args.get("object_type"), request.args.get("to_type"))
-        kinds = [portal.types.find(name) for name in names if name]
-        access.check_scopes(scopes_for(route.name, [kind for kind in kinds if kind]))
+    _check_scopes(installation, route, request)
+
+
+def _check_scopes(installation: Installation, route: Route, request: Request) -> None:
+    portal, access = installation.portal, installation.access
+    if access.scopes is None and not access.withheld:
+        return
+    strict = portal.mischief.settings.strict_scopes and route.name != "properties"
+    names = [request.args.get("object_type"), request.args.get("to_type")]
+    if strict:
+        names += request.names("associations")
+    kinds = [portal.types.find(name) for name in names if name]
+    for any_of in scopes_for(route.name, [kind for kind in kinds if kind], strict=strict):
+        access.check_scopes(any_of)
 
 
 def _failed() -> Answer:

@@ -33,6 +33,8 @@ _VERBS: Final = {
     "bump": "ids",
     "recalculate": "ids",
     "create": "id",
+    "add_object_type": "name",
+    "remove_property": "",
     "define_label": "type_id",
     "update": "",
     "associate": "",
@@ -110,10 +112,13 @@ class Control:
         return self._emulator.add_account(**settings).describe()
 
     def _look(self, account: EmulatedAccount, parts: list[str]) -> Mapping[str, Any] | None:
-        if not parts:
-            return account.describe()
-        if parts == ["hostility"]:
-            return account.hostility.to_json()
+        shown: dict[str, Callable[[], Mapping[str, Any]]] = {
+            "": account.describe,
+            "hostility": account.hostility.to_json,
+            "lies": lambda: {"counts": account.lies.counts()},
+        }
+        if "/".join(parts) in shown:
+            return shown["/".join(parts)]()
         if len(parts) == 1 and (log := self._log(account, parts[0])) is not None:
             return {
                 "counts": log.counts(),
@@ -136,12 +141,12 @@ class Control:
         return scripts.get(name)
 
     def _clear(self, account: EmulatedAccount, name: str) -> Mapping[str, Any] | None:
-        cleared = self._script(account, name)
-        found = self._log(account, name) if cleared is None else cleared
-        if found is None:
-            return None
-        found.clear()
-        return {}
+        lies = account.lies if name == "lies" else None
+        for found in (lies, self._script(account, name), self._log(account, name)):
+            if found is not None:
+                found.clear()
+                return {}
+        return None
 
 
 def _put(
@@ -170,6 +175,17 @@ def _edit(
 ) -> Mapping[str, Any] | None:
     if verb == "archive":
         account.archive(arguments["object_type"], *arguments["object_ids"])
+        return {}
+    if verb == "withhold_scopes":
+        account.withhold_scopes(*arguments["scopes"])
+        return {}
+    if verb == "add_property":
+        account.add_property(
+            arguments["object_type"],
+            arguments["name"],
+            type=arguments.get("type", "string"),
+            values=arguments.get("values"),
+        )
         return {}
     if verb not in _VERBS:
         return None

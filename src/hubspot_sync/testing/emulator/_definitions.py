@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import attrs
 
 _DEFINED: Final = "2019-08-06T02:41:08.304Z"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _REVISED: Final = "2024-09-12T14:22:56.844Z"
 _EXTRA_KINDS: Final = (
     ("string", "text"),
@@ -87,6 +89,29 @@ class PropertyDefinition:
         if self.money is not None:
             parts |= {"showCurrencySymbol": True, "currencyPropertyName": self.money}
         return parts
+
+
+_FIELD_TYPES: Final = {
+    **dict(_EXTRA_KINDS),
+    "phone_number": "phonenumber",
+}
+
+
+def own_definition(name: str, kind: str) -> PropertyDefinition:
+    """A custom property as a person makes it in HubSpot.
+
+    Raises:
+        ValueError: *name* is not the internal name of a property.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the internal name of a property")
+    return PropertyDefinition(
+        name=name,
+        type=kind,
+        field_type=_FIELD_TYPES.get(kind, "text"),
+        options=_YES_NO.get(kind, ()),
+        hubspot_defined=False,
+    )
 
 
 def extra_definitions(number: int) -> tuple[PropertyDefinition, ...]:

@@ -136,6 +136,19 @@ def missing_scopes(scopes: Sequence[str]) -> RefusalError:
     )
 
 
+def missing_schema_scopes(scopes: Sequence[str]) -> RefusalError:
+    """403 of the schemas, which names the scopes elsewhere in its body (HubSpot 10)."""
+    return RefusalError(
+        403,
+        "One or more of the following scopes are required.",
+        context={
+            "requiredGranularScopes": list(scopes),
+            "links": ["https://developers.hubspot.com/scopes"],
+        },
+        category="MISSING_SCOPES",
+    )
+
+
 def rate_limited(policy: str) -> RefusalError:
     """429 by policy (HubSpot 3.3).
 
@@ -143,6 +156,22 @@ def rate_limited(policy: str) -> RefusalError:
         KeyError: *policy* is none of HubSpot's.
     """
     return RefusalError(429, _POLICIES[policy], errorType="RATE_LIMIT", policyName=policy)
+
+
+def batch_error(category: str, message: str, **parts: Any) -> dict[str, Any]:
+    """One entry of `errors` in a 207.
+
+    The wire leaves `links` and `errors` out, HubSpot's specification requires them, and the
+    official client raises without them; they are empty here.
+    """
+    return {
+        "status": "error",
+        "category": category,
+        **parts,
+        "message": message,
+        "links": {},
+        "errors": [],
+    }
 
 
 def unsupported(what: str) -> RefusalError:

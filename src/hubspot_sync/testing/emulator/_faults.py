@@ -20,6 +20,7 @@ ROUTES: Final = (
     "associations",
     "labels",
     "properties",
+    "schemas",
     "account",
     "oauth",
     "introspect",

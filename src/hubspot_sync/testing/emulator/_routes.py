@@ -35,6 +35,7 @@ _TYPE: Final = "(?P<object_type>[^/]+)"
 _TO: Final = "(?P<to_type>[^/]+)"
 _OBJECT: Final = "(?P<object_id>[^/]+)"
 _PROPERTY: Final = "(?P<property_name>[^/]+)"
+_SCHEMAS: Final = "/crm(?:-object-schemas)?/v3/schemas"
 
 # name, method, legacy path, date-based path, endpoint; more specific paths first
 _TABLE: Final[tuple[tuple[str, str, str, str, PortalEndpoint], ...]] = (
@@ -100,6 +101,20 @@ _TABLE: Final[tuple[tuple[str, str, str, str, PortalEndpoint], ...]] = (
         f"/crm/v3/properties/{_TYPE}/{_PROPERTY}",
         f"/crm/properties/{_DATED}/{_TYPE}/{_PROPERTY}",
         _account.get_property,
+    ),
+    (
+        "schemas",
+        "GET",
+        _SCHEMAS,
+        f"/crm-object-schemas/{_DATED}/schemas",
+        _account.list_schemas,
+    ),
+    (
+        "schemas",
+        "GET",
+        f"{_SCHEMAS}/{_TYPE}",
+        f"/crm-object-schemas/{_DATED}/schemas/{_TYPE}",
+        _account.get_schema,
     ),
     (
         "account",

@@ -63,8 +63,9 @@ class SearchIndex:
     def search(self, request: Request) -> Answer:
         """`POST .../search` (HubSpot 1.7)."""
         kind = object_type(self._portal, request.args["object_type"])
-        query = read_query(self._portal, kind, request.json())
         mischief = self._portal.mischief
+        self._refuse(kind, request)
+        query = read_query(self._portal, kind, request.json())
         if mischief.lag.active:
             mischief.lag.catch_up(self._portal.now())
         page = self._page(kind, query)
@@ -79,6 +80,17 @@ class SearchIndex:
         if page.following is not None:
             content["paging"] = {"next": {"after": str(page.following)}}
         return answer(content)
+
+    def _refuse(self, kind: ObjectType, request: Request) -> None:
+        """Refuse what the hostility in force lets no search do."""
+        settings, lies = self._portal.mischief.settings, self._portal.mischief.lies
+        if any(kind.answers_to(name) for name in settings.unsearchable):
+            lies.add("unsearchable")
+            raise bad_request(f"Object type {kind.type_id} does not support search.")
+        most = settings.search_body_limit
+        if most is not None and len(request.body) > most:
+            lies.add("search_body_limit")
+            raise bad_request(f"The request is longer than {most} characters.")
 
     def numbers(self, kind: ObjectType, query: Query) -> Sequence[int]:
         """The ids of all matches, in the order asked for."""

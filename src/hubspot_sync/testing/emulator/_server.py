@@ -75,12 +75,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _head(self, answer: Answer) -> bytes:
         reason = self.responses[answer.status][0] if answer.status in self.responses else "Unknown"
+        headers: dict[str, tuple[str, str | None]] = {
+            "date": ("Date", format_datetime(self.server.clock.now(), usegmt=True)),
+            "content-type": ("Content-Type", answer.content_type),
+            "content-length": ("Content-Length", str(len(answer.body))),
+        }
+        # Each header once, whatever capitals it is given in.
+        headers |= {name.lower(): (name, value) for name, value in answer.headers.items()}
         lines = [
             f"HTTP/1.1 {answer.status} {reason}",
-            f"Date: {format_datetime(self.server.clock.now(), usegmt=True)}",
-            f"Content-Type: {answer.content_type}",
-            f"Content-Length: {len(answer.body)}",
-            *(f"{name}: {value}" for name, value in answer.headers.items()),
+            *(f"{name}: {value}" for name, value in headers.values() if value is not None),
         ]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 

@@ -37,6 +37,10 @@ class Renderer:
         self._computed: Readers = [
             (name, portal.reader(kind, name)) for name in known if name in COMPUTED
         ]
+        settings = portal.mischief.settings
+        self._lies = portal.mischief.lies
+        self._without_created = kind.pick(settings.without_created)
+        self._without_modified = kind.pick(settings.without_modified)
         self._url = f"https://app.hubspot.com/contacts/{portal.account_id}/record/{kind.type_id}/"
 
     def one(self, record: Record) -> dict[str, Any]:
@@ -59,6 +63,12 @@ class Renderer:
         }
         if record.archived is not None:
             content["archivedAt"] = to_iso(record.archived)
+        if object_id in self._without_created:
+            self._lies.add("without_created")
+            del content["createdAt"], properties[self._kind.created_property]
+        if object_id in self._without_modified:
+            self._lies.add("without_modified")
+            del content["updatedAt"], properties[self._kind.modified_property]
         return content
 
     def every(self, records: Iterable[Record]) -> list[dict[str, Any]]:

@@ -85,6 +85,7 @@ class Answer:
     """One HTTP answer.
 
     Attributes:
+        headers: Further headers, or in place of the usual ones; None leaves one out.
         rows: How many results the body holds, for the call log.
         expired_for: For how many seconds the call's access token has been out of date, for the
             call log; None where it is not.
@@ -93,7 +94,7 @@ class Answer:
 
     status: int = 200
     body: bytes = attrs.field(default=b"", repr=False)
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str | None] = attrs.field(factory=dict)
     content_type: str = "application/json;charset=utf-8"
     rows: int = 0
     expired_for: float | None = None
