@@ -5,12 +5,12 @@ from __future__ import annotations
 import traceback
 import uuid
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
-import orjson
 
 from hubspot_sync.testing.emulator._access import bearer_of, scopes_for
+from hubspot_sync.testing.emulator._breakage import broken
 from hubspot_sync.testing.emulator._calls import Call, CallLog
 from hubspot_sync.testing.emulator._failures import RefusalError, internal_error, not_found
 from hubspot_sync.testing.emulator._routes import Route, build_routes, family_of, find_route
@@ -18,12 +18,12 @@ from hubspot_sync.testing.emulator._wire import Answer, Request, refusal
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from hubspot_sync._clock import Clock
     from hubspot_sync.testing.emulator._consent import ConsentPage
-    from hubspot_sync.testing.emulator._faults import Fault, FaultScript
+    from hubspot_sync.testing.emulator._faults import FaultScript
     from hubspot_sync.testing.emulator._installations import Directory, Installation
     from hubspot_sync.testing.emulator._oauth import TokenEndpoints
     from hubspot_sync.testing.emulator._portal import Portal
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 # Measured by others at 16.2 to 16.3 thousand characters: HubSpot 11.6.
 MAX_URL: Final = 16_200
 _TOO_LONG: Final = b"<html><head><title>414 Request-URI Too Large</title></head></html>"
-_PROXY_PAGE: Final = b"<!DOCTYPE html><html><body><h1>Error %d</h1><p>cloudflare</p></body></html>"
 
 
 class ClosingError(Exception):
@@ -122,7 +121,9 @@ class Application:
                 return call, _failed()
         if fault is None:
             return call, _serve(installation, route, request)
-        return call, _faulty(fault, route, lambda: _serve(installation, route, request))
+        return call, broken(
+            fault, route.name, installation.account_id, lambda: _serve(installation, route, request)
+        )
 
     def _find(self, portal: Portal, request: Request) -> tuple[Route, Mapping[str, str]]:
         refused = portal.mischief.settings.refused_families
@@ -215,29 +216,3 @@ def _failed() -> Answer:
 
 def _refused(error: RefusalError) -> Answer:
     return refusal(error, str(uuid.uuid4()))
-
-
-def _faulty(fault: Fault, route: Route, serve: Callable[[], Answer]) -> Answer:
-    if fault.kind == "reset":
-        return Answer(mangle="reset")
-    if fault.kind == "html":
-        status = fault.status or 502
-        page = _PROXY_PAGE % status if fault.body is None else _encoded(fault.body)
-        return Answer(status=status, body=page, content_type="text/html", headers=fault.headers)
-    if fault.kind == "status":
-        given = _refused(fault.refusal(route.name))
-        body = given.body if fault.body is None else _encoded(fault.body)
-        return attrs.evolve(given, body=body, headers=fault.headers)
-    given = serve()
-    given = attrs.evolve(given, headers={**given.headers, **fault.headers})
-    if fault.kind == "cut":
-        return attrs.evolve(given, mangle="cut")
-    if fault.kind == "malformed":
-        return attrs.evolve(given, body=given.body[: max(len(given.body) // 2, 1)])
-    return given
-
-
-def _encoded(body: Any) -> bytes:
-    if isinstance(body, bytes):
-        return body
-    return body.encode() if isinstance(body, str) else orjson.dumps(body)

@@ -9,6 +9,7 @@ one. It needs no credentials and is not in the call log.
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -166,8 +167,16 @@ def _put(
 
 def _arm(script: FaultScript, arguments: Any) -> Mapping[str, Any]:
     faults = arguments if isinstance(arguments, list) else [arguments]
-    script.add(*(Fault(**fault) for fault in faults))
+    script.add(*(Fault(**_with_bytes(fault)) for fault in faults))
     return {"armed": len(script)}
+
+
+def _with_bytes(fault: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a fault; JSON has bytes as `body_base64`."""
+    arguments = dict(fault)
+    if "body_base64" in arguments:
+        arguments["body"] = base64.b64decode(arguments.pop("body_base64"), validate=True)
+    return arguments
 
 
 def _edit(

@@ -149,6 +149,17 @@ def missing_schema_scopes(scopes: Sequence[str]) -> RefusalError:
     )
 
 
+def wrong_hublet(account_id: str, hublet: str) -> RefusalError:
+    """488: the account is kept in another data centre (HubSpot 3.4)."""
+    error = RefusalError(
+        488,
+        f"Hub {account_id} is unknown to this Hublet, but it appears to exist in Hublet {hublet}",
+        correctHublet=hublet,
+    )
+    error.headers = {"X-HubSpot-Correct-Hublet": hublet}
+    return error
+
+
 def rate_limited(policy: str) -> RefusalError:
     """429 by policy (HubSpot 3.3).
 

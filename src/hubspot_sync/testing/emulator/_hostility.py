@@ -164,6 +164,9 @@ class Hostility:
         without_created: By object type, ids whose rows have no created date, neither as
             `createdAt` nor as a property.
         without_modified: By object type, ids whose rows have no modified date, likewise.
+        deep_values: By object type, ids of which the first property that is asked for is JSON,
+            nested *deep_levels* deep.
+        deep_levels: How deep.
         inline_keys: By object type, the key under which inline associations hold it; "" leaves the
             block out. (HubSpot 1.3: which key a custom type gets is not proved.)
         strict_scopes: Whether associations, inline ones included, need the scopes of both ends,
@@ -243,6 +246,8 @@ class Hostility:
     hidden_from_list_calls: int | None = _size()
     without_created: Mapping[str, frozenset[str]] = _by_type()
     without_modified: Mapping[str, frozenset[str]] = _by_type()
+    deep_values: Mapping[str, frozenset[str]] = _by_type()
+    deep_levels: int = attrs.field(default=2000, validator=attrs.validators.ge(1))
     inline_keys: Mapping[str, str] = attrs.field(factory=dict, converter=_names)
     strict_scopes: bool = False
     unsearchable: frozenset[str] = attrs.field(default=frozenset(), converter=_set)

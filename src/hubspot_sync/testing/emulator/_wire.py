@@ -89,7 +89,9 @@ class Answer:
         rows: How many results the body holds, for the call log.
         expired_for: For how many seconds the call's access token has been out of date, for the
             call log; None where it is not.
-        mangle: What the server does to it on the wire: "reset", "cut" or nothing.
+        mangle: What the server does to it on the wire: "reset", "cut", "hints", "stall",
+            "endless" or nothing.
+        pause: For "endless": seconds between two bytes.
     """
 
     status: int = 200
@@ -99,6 +101,7 @@ class Answer:
     rows: int = 0
     expired_for: float | None = None
     mangle: str | None = None
+    pause: float = 0.0
 
 
 def answer(content: Mapping[str, Any], *, status: int = 200) -> Answer:
