@@ -48,7 +48,8 @@ def converted(text: str | None, kind: str, field_type: str) -> Any:
 
 
 def _instant(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
+    form = "%Y-%m-%dT%H:%M:%S.%f%z" if "." in text else "%Y-%m-%dT%H:%M:%S%z"
+    return datetime.strptime(text, form)
 
 
 def _since_1970(milliseconds: int) -> datetime:

@@ -16,6 +16,7 @@ from hubspot_sync.testing.emulator._emulator import HubSpotEmulator
 from hubspot_sync.testing.emulator._faults import Fault, FaultScript
 from hubspot_sync.testing.emulator._hostility import Hostility, Meddling
 from hubspot_sync.testing.emulator._links import AssociationType
+from hubspot_sync.testing.emulator._mischief import Lies
 from hubspot_sync.testing.emulator._views import EmulatedRecord, Records
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "FaultScript",
     "Hostility",
     "HubSpotEmulator",
+    "Lies",
     "Meddling",
     "PropertyDefinition",
     "Records",

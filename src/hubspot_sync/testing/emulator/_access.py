@@ -12,6 +12,7 @@ from hubspot_sync.testing.emulator._failures import (
     bad_hub,
     bad_refresh_token,
     expired,
+    missing_schema_scopes,
     missing_scopes,
     unauthenticated,
 )
@@ -35,23 +36,25 @@ USUAL_SCOPES: Final = (
 _ACTIVITIES: Final = frozenset({"0-27", "0-46", "0-47", "0-48", "0-49"})
 
 
-def scopes_for(route: str, kinds: Sequence[ObjectType]) -> list[str]:
-    """The scopes of which any one lets a call pass; none for a call that needs none (HubSpot 5.4).
+def scopes_for(route: str, kinds: Sequence[ObjectType], *, strict: bool = False) -> list[list[str]]:
+    """Lists of scopes of each of which any one is needed; none for no need (HubSpot 5.4).
 
     Property definitions are read with the objects' scope or with that of their schema, and
-    associations with that of either end.
+    associations with that of either end, or if *strict* with both.
     """
     if route == "account":
-        return ["oauth"]
+        return [["oauth"]]
     names = [_scope_name(kind) for kind in kinds]
+    if route == "schemas":
+        return [[f"crm.schemas.{name}.read"] for name in names or ["custom"]]
     scopes = [f"crm.objects.{name}.read" for name in names]
     if route == "properties":
         scopes += [f"crm.schemas.{name}.read" for name in names]
-    return scopes
+    return [[scope] for scope in scopes] if strict else [scopes]
 
 
 def _scope_name(kind: ObjectType) -> str:
-    if kind.type_id.startswith("2-"):
+    if kind.custom:
         return "custom"
     return "contacts" if kind.type_id in _ACTIVITIES else kind.name
 
@@ -75,6 +78,7 @@ class Access:
 
     Attributes:
         scopes: The scopes granted to every access token; None is all there are.
+        withheld: Scopes that no access token has, whatever was granted.
         lifetime: How long access tokens that are issued from now on live.
         refreshes: How many access tokens a refresh token has bought.
         deleted: Whether the account is no more.
@@ -91,6 +95,7 @@ class Access:
         installed: bool,
     ) -> None:
         self.scopes = scopes
+        self.withheld: frozenset[str] = frozenset()
         self.lifetime = lifetime
         self.refreshes = 0
         self._clock = clock
@@ -129,8 +134,8 @@ class Access:
             self.deleted, self._static = True, None
             self._expiries.clear()
 
-    def check(self, headers: Mapping[str, str]) -> None:
-        """Let a request pass.
+    def check(self, headers: Mapping[str, str]) -> bool:
+        """Let a request pass; returns whether its access token is the static one.
 
         Raises:
             RefusalError: 401.
@@ -139,13 +144,14 @@ class Access:
         if given is None:
             raise unauthenticated()
         if given == self._static:
-            return
+            return True
         expiry = self._expiries.get(given)
         if expiry is None:
             raise unauthenticated()
         late = self._now() - expiry
         if late >= 0:
             raise expired(late / 1000, to_iso(expiry))
+        return False
 
     def end(self, headers: Mapping[str, str]) -> None:
         """Let the access token that a request carries be out of date from now on, if issued."""
@@ -160,8 +166,10 @@ class Access:
         Raises:
             RefusalError: None of them is granted: 403.
         """
-        if any_of and self.scopes is not None and not self.scopes.intersection(any_of):
-            raise missing_scopes(any_of)
+        granted = set(any_of) if self.scopes is None else self.scopes.intersection(any_of)
+        if any_of and not granted - self.withheld:
+            schemas = any_of[0].startswith("crm.schemas.")
+            raise missing_schema_scopes(any_of) if schemas else missing_scopes(any_of)
 
     def accepts(self, refresh_token: str) -> bool:
         """Whether a refresh token is good."""

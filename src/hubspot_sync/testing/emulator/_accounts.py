@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
     from hubspot_sync.testing.emulator._hostility import Duration
     from hubspot_sync.testing.emulator._installations import Directory
+    from hubspot_sync.testing.emulator._mischief import Lies
     from hubspot_sync.testing.emulator._oauth import TokenEndpoints
 
 
@@ -45,11 +46,11 @@ class EmulatedAccount(HostileAccount):
         access_token_lifetime: How long access tokens from the token endpoint live, by the clock;
             seconds or a duration.
         extra_properties: Further custom properties per object type, for wide accounts.
-        burst_limit: Calls per rolling ten seconds; None is no limit, and no limit headers.
+        burst_limit: Calls per rolling ten seconds; None is no limit.
         search_limit: Searches per rolling second; None is no limit.
         latency: Seconds that every answer takes at least.
-        daily_limit: Calls per day, searches and association batches included; None is no limit,
-            and no such headers (an OAuth app has none).
+        daily_limit: Calls per day with the static access token, searches and association batches
+            included; None is no limit, and no such headers (an OAuth app has none).
         time_zone: The account's IANA time zone; the daily limit starts anew at its midnight.
         scopes: The scopes of every access token; None is all there are. Without a scope that an
             endpoint needs: 403.
@@ -140,6 +141,18 @@ class EmulatedAccount(HostileAccount):
     def _behave(self, settings: Hostility) -> None:
         super()._behave(settings)
         self._limits.use(settings)
+
+    @property
+    def lies(self) -> Lies:
+        """How many answers each part of the hostility has made wrong."""
+        return self._portal.mischief.lies
+
+    def withhold_scopes(self, *scopes: str) -> None:
+        """Take scopes away from every access token, the static one too; a consent changes nothing.
+
+        Without names nothing is withheld any longer.
+        """
+        self._access.withheld = self._access.withheld.union(scopes) if scopes else frozenset()
 
     @property
     def scopes(self) -> frozenset[str] | None:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import traceback
 import uuid
-from typing import TYPE_CHECKING, Any, Final
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Final
 
 import attrs
-import orjson
 
 from hubspot_sync.testing.emulator._access import bearer_of, scopes_for
+from hubspot_sync.testing.emulator._breakage import broken
 from hubspot_sync.testing.emulator._calls import Call, CallLog
 from hubspot_sync.testing.emulator._failures import RefusalError, internal_error, not_found
 from hubspot_sync.testing.emulator._routes import Route, build_routes, family_of, find_route
-from hubspot_sync.testing.emulator._wire import Answer, Request, refusal
+from hubspot_sync.testing.emulator._wire import CORRELATION, Answer, Request, refusal
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+    from datetime import datetime
 
     from hubspot_sync._clock import Clock
     from hubspot_sync.testing.emulator._consent import ConsentPage
-    from hubspot_sync.testing.emulator._faults import Fault, FaultScript
+    from hubspot_sync.testing.emulator._faults import FaultScript
     from hubspot_sync.testing.emulator._installations import Directory, Installation
     from hubspot_sync.testing.emulator._oauth import TokenEndpoints
     from hubspot_sync.testing.emulator._portal import Portal
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 # Measured by others at 16.2 to 16.3 thousand characters: HubSpot 11.6.
 MAX_URL: Final = 16_200
 _TOO_LONG: Final = b"<html><head><title>414 Request-URI Too Large</title></head></html>"
-_PROXY_PAGE: Final = b"<!DOCTYPE html><html><body><h1>Error %d</h1><p>cloudflare</p></body></html>"
 
 
 class ClosingError(Exception):
@@ -79,8 +80,9 @@ class Application:
         )
         call, given = self._answer(installation, request, call)
         self._log(installation, call, given)
-        headers = {"X-HubSpot-Correlation-Id": str(uuid.uuid4()), **given.headers}
-        return attrs.evolve(given, headers=headers)
+        headers: dict[str, str | None] = {CORRELATION: str(uuid.uuid4())}
+        headers |= _dates(installation.portal, request, at)
+        return attrs.evolve(given, headers={**headers, **given.headers})
 
     def _owner(self, request: Request) -> Installation | None:
         if request.path.startswith("/oauth/"):
@@ -98,9 +100,9 @@ class Application:
     def _answer(
         self, installation: Installation, request: Request, call: Call
     ) -> tuple[Call, Answer]:
-        if len(request.path) + len(request.query_text) >= MAX_URL:
-            return call, Answer(status=414, body=_TOO_LONG, content_type="text/html")
         portal = installation.portal
+        if len(request.path) + len(request.query_text) >= MAX_URL or _too_long(portal, request):
+            return call, Answer(status=414, body=_TOO_LONG, content_type="text/html")
         try:
             route, args = self._find(portal, request)
         except RefusalError as error:
@@ -119,11 +121,14 @@ class Application:
                 return call, _failed()
         if fault is None:
             return call, _serve(installation, route, request)
-        return call, _faulty(fault, route, lambda: _serve(installation, route, request))
+        return call, broken(
+            fault, route.name, installation.account_id, lambda: _serve(installation, route, request)
+        )
 
     def _find(self, portal: Portal, request: Request) -> tuple[Route, Mapping[str, str]]:
         refused = portal.mischief.settings.refused_families
         if refused and family_of(request.path) in refused:
+            portal.mischief.lies.add("refused_families")
             raise not_found()
         return find_route(self.routes, request.method, request.path)
 
@@ -131,6 +136,34 @@ class Application:
         # The wire takes real time, whatever the clock says: a client's time-out does so too.
         if seconds > 0 and self.closing.wait(seconds):
             raise ClosingError
+
+
+def _too_long(portal: Portal, request: Request) -> bool:
+    most = portal.mischief.settings.url_limit
+    if most is None or len(request.path) + len(request.query_text) < most:
+        return False
+    portal.mischief.lies.add("url_limit")
+    return True
+
+
+def _dates(portal: Portal, request: Request, now: datetime) -> Mapping[str, str | None]:
+    """The header `Date` where it is not the clock's; None leaves it out."""
+    settings, roll = portal.mischief.settings, portal.mischief.roll
+    if not (settings.date_offset or settings.date_jumps or settings.date_missing) and not (
+        settings.date_broken
+    ):
+        return {}
+    subject = request.fingerprint
+    if roll("date_missing", subject):
+        return {"Date": None}
+    if roll("date_broken", subject):
+        return {"Date": "yesterday, about noon"}
+    if settings.date_offset:
+        portal.mischief.lies.add("date_offset")
+    now += settings.date_offset
+    if roll("date_jumps", subject):
+        now += settings.date_jump
+    return {"Date": format_datetime(now, usegmt=True)}
 
 
 def _canonical(portal: Portal, name: str | None) -> str | None:
@@ -142,8 +175,8 @@ def _serve(installation: Installation, route: Route, request: Request) -> Answer
     headers: Mapping[str, str] = {}
     try:
         if not route.open:
-            _admit(installation, route, request)
-            headers = installation.limits.count(route.pot)
+            static = _admit(installation, route, request)
+            headers = installation.limits.count(route.pot, static=static)
         with installation.portal.lock:
             given = route.endpoint(installation, request)
     except RefusalError as error:
@@ -153,17 +186,29 @@ def _serve(installation: Installation, route: Route, request: Request) -> Answer
     return attrs.evolve(given, headers={**headers, **given.headers})
 
 
-def _admit(installation: Installation, route: Route, request: Request) -> None:
+def _admit(installation: Installation, route: Route, request: Request) -> bool:
+    """Let a call pass; returns whether its access token is static."""
     portal, access = installation.portal, installation.access
     mischief = portal.mischief
     early = mischief.settings.early_expiry
-    if early and mischief.dice.roll(early, "early expiry", request.fingerprint):
+    if early and mischief.roll("early_expiry", request.fingerprint):
         access.end(request.headers)
-    access.check(request.headers)
-    if access.scopes is not None:
-        names = (request.args.get("object_type"), request.args.get("to_type"))
-        kinds = [portal.types.find(name) for name in names if name]
-        access.check_scopes(scopes_for(route.name, [kind for kind in kinds if kind]))
+    static = access.check(request.headers)
+    _check_scopes(installation, route, request)
+    return static
+
+
+def _check_scopes(installation: Installation, route: Route, request: Request) -> None:
+    portal, access = installation.portal, installation.access
+    if access.scopes is None and not access.withheld:
+        return
+    strict = portal.mischief.settings.strict_scopes and route.name != "properties"
+    names = [request.args.get("object_type"), request.args.get("to_type")]
+    if strict:
+        names += request.names("associations")
+    kinds = [portal.types.find(name) for name in names if name]
+    for any_of in scopes_for(route.name, [kind for kind in kinds if kind], strict=strict):
+        access.check_scopes(any_of)
 
 
 def _failed() -> Answer:
@@ -173,29 +218,3 @@ def _failed() -> Answer:
 
 def _refused(error: RefusalError) -> Answer:
     return refusal(error, str(uuid.uuid4()))
-
-
-def _faulty(fault: Fault, route: Route, serve: Callable[[], Answer]) -> Answer:
-    if fault.kind == "reset":
-        return Answer(mangle="reset")
-    if fault.kind == "html":
-        status = fault.status or 502
-        page = _PROXY_PAGE % status if fault.body is None else _encoded(fault.body)
-        return Answer(status=status, body=page, content_type="text/html", headers=fault.headers)
-    if fault.kind == "status":
-        given = _refused(fault.refusal(route.name))
-        body = given.body if fault.body is None else _encoded(fault.body)
-        return attrs.evolve(given, body=body, headers=fault.headers)
-    given = serve()
-    given = attrs.evolve(given, headers={**given.headers, **fault.headers})
-    if fault.kind == "cut":
-        return attrs.evolve(given, mangle="cut")
-    if fault.kind == "malformed":
-        return attrs.evolve(given, body=given.body[: max(len(given.body) // 2, 1)])
-    return given
-
-
-def _encoded(body: Any) -> bytes:
-    if isinstance(body, bytes):
-        return body
-    return body.encode() if isinstance(body, str) else orjson.dumps(body)

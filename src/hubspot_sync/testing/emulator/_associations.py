@@ -7,10 +7,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from hubspot_sync.testing.emulator._failures import bad_request, not_found
+from hubspot_sync.testing.emulator._failures import bad_request, batch_error, not_found
 from hubspot_sync.testing.emulator._instants import to_iso
 from hubspot_sync.testing.emulator._objects import (
-    batch_error,
     batch_inputs,
     inline_rows,
     object_type,
@@ -38,9 +37,11 @@ def batch_associations(portal: Portal, request: Request) -> Answer:
     source, target = _ends(portal, request)
     results: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
-    spoiler = BatchSpoiler(portal.mischief, request)
+    spoiler = BatchSpoiler(portal.mischief, request, source)
     size = spoiler.page or MAX_EDGES
-    for one in spoiler.inputs(batch_inputs(request.json(), MAX_INPUTS)):
+    inputs = batch_inputs(request.json(), MAX_INPUTS)
+    answered, failed = spoiler.sources(inputs, [str(one["id"]) for one in inputs])
+    for one in answered:
         object_id = str(one["id"])
         if not object_id.isdecimal():
             errors.append(_invalid(object_id))
@@ -49,10 +50,14 @@ def batch_associations(portal: Portal, request: Request) -> Answer:
         found = portal.edges.page((source.type_id, target.type_id), int(object_id), after, size)
         if found[0]:
             block = _block(request, source, target, object_id, found)
+            if spoiler.loops(object_id):
+                back = _leading_back(portal, target, one.get("after"), found[0])
+                block["paging"] = _paging(request, source, target, object_id, back)
             block["to"] = spoiler.edges(block["to"])
             results.append(block)
         else:
             errors.append(_no_edges(source, target, object_id))
+    errors += [_failed(portal, spoiler, source, target, object_id) for object_id in failed]
     content: dict[str, Any] = {
         "completedAt": to_iso(portal.now()),
         "status": "COMPLETE",
@@ -66,23 +71,30 @@ def batch_associations(portal: Portal, request: Request) -> Answer:
 
 def get_associations(portal: Portal, request: Request) -> Answer:
     """`GET /crm/v4/objects/{type}/{id}/associations/{to}` (HubSpot 2.2)."""
-    spoiler = BatchSpoiler(portal.mischief, request)
-    rows, following, target = _single(portal, request, spoiler.page)
+    source, target = _ends(portal, request)
+    spoiler = BatchSpoiler(portal.mischief, request, source)
+    rows, following = _single(portal, request, (source, target), spoiler.page)
     edges = [_edge(number, kinds) for number, kinds in rows]
     content: dict[str, Any] = {"results": spoiler.edges(edges)}
-    if following is not None:
-        after = _cursor_text(target, following)
+    after = None if following is None else _cursor_text(target, following)
+    if rows and spoiler.loops(request.args["object_id"]):
+        after = _leading_back(portal, target, request.text("after"), rows)
+    if after is not None:
         content["paging"] = {"next": {"after": after, "link": request.link(after)}}
     return answer(content)
 
 
 def continue_inline(portal: Portal, request: Request) -> Answer:
     """`GET /crm/v3/objects/{type}/{id}/associations/{to}`: where inline associations go on."""
-    spoiler = BatchSpoiler(portal.mischief, request)
-    rows, following, _ = _single(portal, request, spoiler.inline_page)
+    source, target = _ends(portal, request)
+    spoiler = BatchSpoiler(portal.mischief, request, source)
+    rows, following = _single(portal, request, (source, target), spoiler.inline_page)
     content: dict[str, Any] = {"results": spoiler.inline(inline_rows(rows))}
-    if following is not None:
-        content["paging"] = {"next": {"after": str(following), "link": request.link(following)}}
+    after = None if following is None else str(following)
+    if rows and spoiler.loops(request.args["object_id"]):
+        after = _leading_back(portal, target, request.text("after"), rows)
+    if after is not None:
+        content["paging"] = {"next": {"after": after, "link": request.link(after)}}
     return answer(content)
 
 
@@ -100,17 +112,19 @@ def _ends(portal: Portal, request: Request) -> tuple[ObjectType, ObjectType]:
 
 
 def _single(
-    portal: Portal, request: Request, highest: int | None
-) -> tuple[list[tuple[int, Kinds]], int | None, ObjectType]:
-    source, target = _ends(portal, request)
+    portal: Portal,
+    request: Request,
+    ends: tuple[ObjectType, ObjectType],
+    highest: int | None,
+) -> tuple[list[tuple[int, Kinds]], int | None]:
+    source, target = ends
     object_id = request.args["object_id"]
     if not object_id.isdecimal() or int(object_id) not in portal.table(source).live:
         raise not_found(f"No {source.singular} with id {object_id} exists")
     limit = min(page_size(request, MAX_EDGES, MAX_EDGES), highest or MAX_EDGES)
     after = _place(request.text("after"), target)
     pair = (source.type_id, target.type_id)
-    rows, following = portal.edges.page(pair, int(object_id), after, limit)
-    return rows, following, target
+    return portal.edges.page(pair, int(object_id), after, limit)
 
 
 def _block(
@@ -127,10 +141,28 @@ def _block(
     }
     if following is not None:
         after = _cursor_text(target, following)
-        path = f"/crm/v4/objects/{source.name}/{object_id}/associations/{target.name}"
-        link = f"{request.base_url}{path}?after={quote(after)}"
-        block["paging"] = {"next": {"after": after, "link": link}}
+        block["paging"] = _paging(request, source, target, object_id, after)
     return block
+
+
+def _paging(
+    request: Request, source: ObjectType, target: ObjectType, object_id: str, after: str
+) -> dict[str, Any]:
+    path = f"/crm/v4/objects/{source.name}/{object_id}/associations/{target.name}"
+    link = f"{request.base_url}{path}?after={quote(after)}"
+    return {"next": {"after": after, "link": link}}
+
+
+def _leading_back(
+    portal: Portal, target: ObjectType, asked: str | None, rows: Sequence[tuple[int, Any]]
+) -> str:
+    """An `after` that leads to the page that holds *rows*: the one that was asked for, or a twin.
+
+    The twin is the same place as the plain number of v3.
+    """
+    place = _place(asked, target) or rows[0][0]
+    first, second = _cursor_text(target, place), str(place)
+    return second if portal.mischief.settings.loop == "pair" and asked == first else first
 
 
 def _edge(number: int, kinds: Sequence[Any]) -> dict[str, Any]:
@@ -148,6 +180,21 @@ def _no_edges(source: ObjectType, target: ObjectType, object_id: str) -> dict[st
             "fromObjectType": [source.singular],
             "toObjectType": [target.singular],
         },
+    )
+
+
+def _failed(
+    portal: Portal, spoiler: BatchSpoiler, source: ObjectType, target: ObjectType, object_id: str
+) -> dict[str, Any]:
+    context = {
+        "fromObjectId": [object_id],
+        "fromObjectType": [source.singular],
+        "toObjectType": [target.singular],
+    }
+    return batch_error(
+        portal.mischief.settings.failing_category,
+        f"The {target.singular} associations of a {source.singular} could not be read.",
+        **spoiler.context(context),
     )
 
 

@@ -22,8 +22,8 @@ class Call:
 
     Attributes:
         route: "list", "get", "search", "batch_read", "associations", "labels", "properties",
-            "account", "oauth" (the token endpoint), "introspect", "revoke", "authorize" (the
-            consent page), or "unknown".
+            "schemas", "account", "oauth" (the token endpoint), "introspect", "revoke",
+            "authorize" (the consent page), or "unknown".
         query: The query string, cut at 2,000 characters; empty for "oauth".
         status: The HTTP status; 0 when the connection was reset instead, and in a hook, before
             there is one.

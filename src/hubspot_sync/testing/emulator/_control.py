@@ -9,6 +9,7 @@ one. It needs no credentials and is not in the call log.
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -33,6 +34,8 @@ _VERBS: Final = {
     "bump": "ids",
     "recalculate": "ids",
     "create": "id",
+    "add_object_type": "name",
+    "remove_property": "",
     "define_label": "type_id",
     "update": "",
     "associate": "",
@@ -110,10 +113,13 @@ class Control:
         return self._emulator.add_account(**settings).describe()
 
     def _look(self, account: EmulatedAccount, parts: list[str]) -> Mapping[str, Any] | None:
-        if not parts:
-            return account.describe()
-        if parts == ["hostility"]:
-            return account.hostility.to_json()
+        shown: dict[str, Callable[[], Mapping[str, Any]]] = {
+            "": account.describe,
+            "hostility": account.hostility.to_json,
+            "lies": lambda: {"counts": account.lies.counts()},
+        }
+        if "/".join(parts) in shown:
+            return shown["/".join(parts)]()
         if len(parts) == 1 and (log := self._log(account, parts[0])) is not None:
             return {
                 "counts": log.counts(),
@@ -136,12 +142,12 @@ class Control:
         return scripts.get(name)
 
     def _clear(self, account: EmulatedAccount, name: str) -> Mapping[str, Any] | None:
-        cleared = self._script(account, name)
-        found = self._log(account, name) if cleared is None else cleared
-        if found is None:
-            return None
-        found.clear()
-        return {}
+        lies = account.lies if name == "lies" else None
+        for found in (lies, self._script(account, name), self._log(account, name)):
+            if found is not None:
+                found.clear()
+                return {}
+        return None
 
 
 def _put(
@@ -161,8 +167,16 @@ def _put(
 
 def _arm(script: FaultScript, arguments: Any) -> Mapping[str, Any]:
     faults = arguments if isinstance(arguments, list) else [arguments]
-    script.add(*(Fault(**fault) for fault in faults))
+    script.add(*(Fault(**_with_bytes(fault)) for fault in faults))
     return {"armed": len(script)}
+
+
+def _with_bytes(fault: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a fault; JSON has bytes as `body_base64`."""
+    arguments = dict(fault)
+    if "body_base64" in arguments:
+        arguments["body"] = base64.b64decode(arguments.pop("body_base64"), validate=True)
+    return arguments
 
 
 def _edit(
@@ -170,6 +184,17 @@ def _edit(
 ) -> Mapping[str, Any] | None:
     if verb == "archive":
         account.archive(arguments["object_type"], *arguments["object_ids"])
+        return {}
+    if verb == "withhold_scopes":
+        account.withhold_scopes(*arguments["scopes"])
+        return {}
+    if verb == "add_property":
+        account.add_property(
+            arguments["object_type"],
+            arguments["name"],
+            type=arguments.get("type", "string"),
+            values=arguments.get("values"),
+        )
         return {}
     if verb not in _VERBS:
         return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import attrs
 
 _DEFINED: Final = "2019-08-06T02:41:08.304Z"
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _REVISED: Final = "2024-09-12T14:22:56.844Z"
 _EXTRA_KINDS: Final = (
     ("string", "text"),
@@ -63,7 +65,6 @@ class PropertyDefinition:
             "displayOrder": -1,
             "calculated": self.calculated,
             "externalOptions": self.external_options,
-            "archived": False,
             "hasUniqueValue": self.unique,
             "hidden": self.hidden,
             "modificationMetadata": {
@@ -71,7 +72,7 @@ class PropertyDefinition:
                 "readOnlyDefinition": self.hubspot_defined,
                 "readOnlyValue": self.read_only,
             },
-            "formField": not self.read_only,
+            "formField": not (self.read_only or self.hidden),
             "dataSensitivity": "non_sensitive",
             **self._optional(),
         }
@@ -82,11 +83,35 @@ class PropertyDefinition:
             parts["hubspotDefined"] = True
         else:
             parts |= {"createdUserId": "61526374", "updatedUserId": "61526374"}
+            parts |= {"archived": False}
         if self.references is not None:
             parts["referencedObjectType"] = self.references
         if self.money is not None:
             parts |= {"showCurrencySymbol": True, "currencyPropertyName": self.money}
         return parts
+
+
+_FIELD_TYPES: Final = {
+    **dict(_EXTRA_KINDS),
+    "phone_number": "phonenumber",
+}
+
+
+def own_definition(name: str, kind: str) -> PropertyDefinition:
+    """A custom property as a person makes it in HubSpot.
+
+    Raises:
+        ValueError: *name* is not the internal name of a property.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not the internal name of a property")
+    return PropertyDefinition(
+        name=name,
+        type=kind,
+        field_type=_FIELD_TYPES.get(kind, "text"),
+        options=_YES_NO.get(kind, ()),
+        hubspot_defined=False,
+    )
 
 
 def extra_definitions(number: int) -> tuple[PropertyDefinition, ...]:

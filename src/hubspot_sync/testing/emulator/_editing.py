@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count as counter
 from typing import TYPE_CHECKING, Final
 
+from hubspot_sync.testing.emulator._definitions import own_definition
 from hubspot_sync.testing.emulator._instants import to_iso, to_milliseconds
 from hubspot_sync.testing.emulator._portal import Portal
 from hubspot_sync.testing.emulator._series import Series
@@ -45,8 +46,15 @@ class AccountContent:
         for name in ("contacts", "companies"):
             self.add_object_type(name)
 
-    def add_object_type(self, name: str, *, type_id: str | None = None) -> str:
+    def add_object_type(
+        self, name: str, *, type_id: str | None = None, labels: Iterable[str] | None = None
+    ) -> str:
         """Add one of HubSpot's types by name or id, or a custom one by *type_id* "2-<number>".
+
+        Args:
+            name: "deals", "0-3", or the bare name of a custom type: "pets".
+            type_id: Of a custom type.
+            labels: What people call one of a custom type and several: "Pet", "Pets".
 
         Returns:
             The name to call it by; `p<account>_<name>` for a custom type.
@@ -56,18 +64,43 @@ class AccountContent:
         """
         kind = standard_type(name)
         if type_id is not None:
-            kind = custom_type(type_id, name, self._portal.account_id)
+            singular, plural = labels or (None, None)
+            both = (singular, plural) if singular and plural else None
+            kind = custom_type(type_id, name, self._portal.account_id, both)
         if kind is None:
             raise ValueError(f"{name!r} is no type of HubSpot's; give a type_id for a custom one")
         self._portal.add_type(kind)
         return kind.name
 
-    def add_property(self, object_type: str, *definitions: PropertyDefinition) -> None:
-        """Add or replace properties."""
-        self._portal.define(self._portal.kind(object_type), definitions)
+    def add_property(
+        self,
+        object_type: str,
+        *definitions: PropertyDefinition | str,
+        type: str = "string",  # noqa: A002 - HubSpot's word
+        values: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Add or replace properties, and perhaps fill one in at once, as an import does.
+
+        Args:
+            object_type: Of which type.
+            definitions: The properties; a name alone is one of the account's own, of *type*.
+            type: Of those given by name.
+            values: By record id, of the last property; the modified dates of these records move,
+                all to the same millisecond.
+        """
+        kind = self._portal.kind(object_type)
+        defined = [
+            own_definition(one, type) if isinstance(one, str) else one for one in definitions
+        ]
+        with self._portal.lock:
+            records = [self._portal.record(kind, object_id) for object_id in values or ()]
+            self._portal.define(kind, defined)
+            now = self._portal.now()
+            for record, value in zip(records, (values or {}).values(), strict=True):
+                self._portal.write(kind, record, {defined[-1].name: value}, now)
 
     def remove_property(self, object_type: str, name: str) -> None:
-        """Delete a property: HubSpot then drops its name from requests silently."""
+        """Archive a property: HubSpot then drops its name from requests silently."""
         self._portal.undefine(self._portal.kind(object_type), name)
 
     def records(self, object_type: str, *, archived: bool = False) -> Records:

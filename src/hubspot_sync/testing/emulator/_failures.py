@@ -136,6 +136,30 @@ def missing_scopes(scopes: Sequence[str]) -> RefusalError:
     )
 
 
+def missing_schema_scopes(scopes: Sequence[str]) -> RefusalError:
+    """403 of the schemas, which names the scopes elsewhere in its body (HubSpot 10)."""
+    return RefusalError(
+        403,
+        "One or more of the following scopes are required.",
+        context={
+            "requiredGranularScopes": list(scopes),
+            "links": ["https://developers.hubspot.com/scopes"],
+        },
+        category="MISSING_SCOPES",
+    )
+
+
+def wrong_hublet(account_id: str, hublet: str) -> RefusalError:
+    """488: the account is kept in another data centre (HubSpot 3.4)."""
+    error = RefusalError(
+        488,
+        f"Hub {account_id} is unknown to this Hublet, but it appears to exist in Hublet {hublet}",
+        correctHublet=hublet,
+    )
+    error.headers = {"X-HubSpot-Correct-Hublet": hublet}
+    return error
+
+
 def rate_limited(policy: str) -> RefusalError:
     """429 by policy (HubSpot 3.3).
 
@@ -143,6 +167,15 @@ def rate_limited(policy: str) -> RefusalError:
         KeyError: *policy* is none of HubSpot's.
     """
     return RefusalError(429, _POLICIES[policy], errorType="RATE_LIMIT", policyName=policy)
+
+
+def batch_error(category: str, message: str, **parts: Any) -> dict[str, Any]:
+    """One entry of `errors` in a 207.
+
+    The wire has no `links` and `errors` in it (HubSpot 1.6), although HubSpot's specification
+    requires them; the official client's models load without.
+    """
+    return {"status": "error", "category": category, **parts, "message": message}
 
 
 def unsupported(what: str) -> RefusalError:

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from hubspot_sync.testing.emulator._failures import RefusalError, missing_scopes, rate_limited
+from hubspot_sync.testing.emulator._failures import (
+    RefusalError,
+    missing_scopes,
+    rate_limited,
+    wrong_hublet,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,13 +25,25 @@ ROUTES: Final = (
     "associations",
     "labels",
     "properties",
+    "schemas",
     "account",
     "oauth",
     "introspect",
     "revoke",
     "authorize",
 )
-KINDS: Final = ("status", "html", "reset", "cut", "malformed", "delay")
+KINDS: Final = (
+    "status",
+    "html",
+    "reset",
+    "cut",
+    "malformed",
+    "delay",
+    "hints",
+    "stall",
+    "endless",
+    "bomb",
+)
 _STATUSES: Final = range(200, 600)
 
 
@@ -48,11 +65,19 @@ class Fault:
         kind: "status": *status* with *body*, in HubSpot's shape by default. "html": *status* with
             an HTML page, as a proxy sends. "reset": the connection is reset before the answer.
             "cut": the answer ends in the middle of its body. "malformed": its JSON is broken.
-            "delay": the right answer, late.
-        status: The HTTP status for "status" and "html".
-        headers: Further headers, such as `Retry-After`.
-        body: In place of the default body; JSON unless it is text.
+            "delay": the right answer, late. "hints": the right answer, after a 103 of its own.
+            "stall": half of the right answer, and then nothing. "endless": a body without an end.
+            "bomb": a small gzip body that becomes *size* bytes of JSON.
+        status: The HTTP status for "status" and "html". A redirect is 301, 302, 307 or 308 with a
+            header `Location`.
+        headers: Further headers, such as `Retry-After`, or in place of the usual ones, `Date` and
+            `Content-Type` among them; None leaves one out.
+        body: In place of the default body; JSON unless it is text or bytes.
         policy: For 429: "TEN_SECONDLY_ROLLING", "SECONDLY" or "DAILY"; chosen by route by default.
+        correct_hublet: For 477 and 488: the data centre that the body names; "eu1" by default for
+            488. (HubSpot 3.4.)
+        size: For "bomb": how many bytes; 2 GiB by default, of which gzip makes a thousandth.
+        pause: For "endless": seconds between two bytes; without it they come as fast as they can.
         delay: Seconds of real time before anything is sent, for every kind; a large number makes
             the connection hang until the client gives up or the emulator closes.
         times: How many calls it hits; None for all.
@@ -66,11 +91,14 @@ class Fault:
     object_type: str | None = None
     kind: str = attrs.field(default="status", validator=_in(KINDS))
     status: int | None = None
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str | None] = attrs.field(factory=dict)
     body: Any = None
     policy: str | None = attrs.field(
         default=None, validator=_in(("TEN_SECONDLY_ROLLING", "SECONDLY", "DAILY"))
     )
+    correct_hublet: str | None = None
+    size: int = attrs.field(default=2 * 1024**3, validator=attrs.validators.ge(1))
+    pause: float = attrs.field(default=0.0, validator=attrs.validators.ge(0.0))
     delay: float = 0.0
     times: int | None = 1
     skip: int = 0
@@ -87,9 +115,12 @@ class Fault:
         """Whether a call is of the kind that this fault hits."""
         return self.route in {None, route} and self.object_type in {None, object_type}
 
-    def refusal(self, route: str) -> RefusalError:
+    def refusal(self, route: str, account_id: str) -> RefusalError:
         """The refusal in HubSpot's shape for kind "status" without a body."""
         status = self.status or 500
+        if status == 488:  # noqa: PLR2004 - a status
+            return wrong_hublet(account_id, self.correct_hublet or "eu1")
+        hublet = {"correctHublet": self.correct_hublet} if self.correct_hublet else {}
         if status == 429:  # noqa: PLR2004 - a status
             usual = "SECONDLY" if route == "search" else "TEN_SECONDLY_ROLLING"
             return rate_limited(self.policy or usual)
@@ -98,7 +129,8 @@ class Fault:
         if status == 401:  # noqa: PLR2004 - a status
             return RefusalError(401, "expired", category="EXPIRED_AUTHENTICATION")
         category = _CATEGORIES.get(status, "VALIDATION_ERROR" if status < 500 else "INTERNAL_ERROR")  # noqa: PLR2004
-        return RefusalError(status, f"scripted fault: HTTP {status}", category=category)
+        message = f"scripted fault: HTTP {status}"
+        return RefusalError(status, message, category=category, **hublet)
 
 
 _CATEGORIES: Final = {404: "OBJECT_NOT_FOUND", 423: "LOCKED", 477: "MIGRATION_IN_PROGRESS"}

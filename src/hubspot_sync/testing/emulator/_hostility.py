@@ -9,6 +9,8 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 POISONS: Final = ("error", "disorder")
+REFUSALS: Final = ("entry", "nameless", "error", "error_alone")
+LOOPS: Final = ("same", "pair")
 FAMILIES: Final = (
     "v3",
     "v4",
@@ -39,8 +41,12 @@ def _ids(given: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
     return {name: frozenset(ids) for name, ids in given.items()}
 
 
-def _families(given: Iterable[str]) -> frozenset[str]:
+def _set(given: Iterable[str]) -> frozenset[str]:
     return frozenset(given)
+
+
+def _names(given: Mapping[str, str]) -> dict[str, str]:
+    return dict(given)
 
 
 def _meddling(given: Meddling | Mapping[str, float] | None) -> Meddling | None:
@@ -55,6 +61,10 @@ def _share(default: float = 0.0) -> Any:
 
 def _rate() -> Any:
     return attrs.field(default=0.0, validator=attrs.validators.ge(0.0))
+
+
+def _by_type() -> Any:
+    return attrs.field(factory=dict, converter=_ids)
 
 
 def _size() -> Any:
@@ -92,9 +102,10 @@ class Hostility:
 
     The parts are independent of each other, each is decided by *seed*. A share is a number from
     0 to 1: how many of the answers (or records) are hit; the same request made again is decided
-    anew. Nothing is lost for good: what an answer leaves out comes with another one, except for
-    *poisonous* records in search. The list endpoint, single and batch reads always tell the truth
-    about a record; they alone are never late. "HubSpot 1.2" is section 1.2 of `docs/hubspot.md`.
+    again. What a share leaves out comes with another answer; what is given as ids by object type
+    ("contacts", "0-1", "p62515_pets": any spelling) is hit each time. The account itself and
+    `records` are not touched, and `lies` counts what was done. "HubSpot 1.2" is section 1.2 of
+    `docs/hubspot.md`.
 
     Attributes:
         seed: Decides when and whom it hits.
@@ -129,6 +140,57 @@ class Hostility:
         association_page: How many come per record from the association endpoints; 500 by default.
         dropped_inputs: Share of batch reads, of records and associations, that ignore some inputs.
             (HubSpot 1.6: nothing forbids fewer rows.)
+        failing_inputs: Share of batch reads, likewise, that answer some inputs by an entry of
+            `errors` with *failing_category*, in a 207. (HubSpot 1.6.)
+        failing_category: Of *failing_inputs* and of those that cannot be answered.
+        silent_inputs: By object type, ids that no batch read of records takes notice of.
+        silent_edges: By object type of the first end, ids that no batch read of associations does.
+        unanswerable: By object type, ids that every batch read of records fails to answer.
+        unanswerable_edges: By object type of the first end, ids that every batch read of
+            associations fails to answer.
+        unanswerable_as: How: "entry" is an entry of `errors` that names the id in its `context`,
+            "nameless" one without a context, "error" a 500 for the whole call, "error_alone" a 500
+            for a call with no other input and an entry otherwise.
+        empty_definitions: Share of lists of property definitions that hold none.
+        short_definitions: Share of lists of property definitions that leave some out, half the
+            time `hs_object_id` or the modified date too.
+        missing_definitions: How many, as a share of the definitions.
+        unlisted_properties: By object type, names of properties that the list of definitions never
+            holds, and that can be read all the same. (HubSpot 9.)
+        list_gaps: Share of list pages that leave out one row. A row that was left out is there the
+            next time that its page is read, whatever the share.
+        hidden_from_list: By object type, ids that the list leaves out.
+        hidden_from_list_calls: How often; None is always.
+        without_created: By object type, ids whose rows have no created date, neither as
+            `createdAt` nor as a property.
+        without_modified: By object type, ids whose rows have no modified date, likewise.
+        deep_values: By object type, ids of which the first property that is asked for is JSON,
+            nested *deep_levels* deep.
+        deep_levels: How deep.
+        inline_keys: By object type, the key under which inline associations hold it; "" leaves the
+            block out. (HubSpot 1.3: which key a custom type gets is not proved.)
+        strict_scopes: Whether associations, inline ones included, need the scopes of both ends,
+            and a call that asks for them is refused as a whole. (HubSpot 5.4: not proved.)
+        unsearchable: Object types whose search is refused with 400.
+        endless_list: Share of list pages with no row and a higher `after`, which leads on.
+        endless_list_tail: Whether the last list page is followed by empty ones without an end.
+        looping_list: Share of list pages whose `after` leads back to them.
+        endless_search: Share of search pages with no row and a higher `after`.
+        looping_edges: Share of association lists, other than inline ones, whose `after` leads back
+            to them; one without edges has none.
+        looping_edges_of: By object type of the first end, ids whose list always does.
+        loop: How pages lead back: "same" is the `after` that was asked for, "pair" takes turns
+            with a second one.
+        date_offset: How far the header `Date` is ahead of the clock that dates records, or, if
+            negative, behind it.
+        date_jumps: Share of answers whose `Date` is off by *date_jump*.
+        date_jump: How far; may be negative.
+        date_missing: Share of answers without a `Date`.
+        date_broken: Share of answers with a `Date` that cannot be read.
+        url_limit: The longest path with query, in characters; what is longer is refused with 414.
+            16,200 by default. (HubSpot 11.6.)
+        search_body_limit: The longest body of a search, in bytes; what is longer is refused with
+            400. (HubSpot 1.7.)
         meddling: Changes while it is being read.
         other_apps_search_rate: Searches a second that other apps take from the account's search
             limit, at random moments. (HubSpot 11.7.)
@@ -156,7 +218,7 @@ class Hostility:
     empty_pages: float = _share()
     repeated_rows: float = _share()
     missing_rows: float = _share()
-    poisonous: Mapping[str, frozenset[str]] = attrs.field(factory=dict, converter=_ids)
+    poisonous: Mapping[str, frozenset[str]] = _by_type()
     poison: str = attrs.field(default="error", validator=attrs.validators.in_(POISONS))
     list_disorder: float = _share()
     list_stragglers: float = _share()
@@ -168,10 +230,45 @@ class Hostility:
     inline_page: int | None = _size()
     association_page: int | None = _size()
     dropped_inputs: float = _share()
+    failing_inputs: float = _share()
+    failing_category: str = "INTERNAL_ERROR"
+    silent_inputs: Mapping[str, frozenset[str]] = _by_type()
+    silent_edges: Mapping[str, frozenset[str]] = _by_type()
+    unanswerable: Mapping[str, frozenset[str]] = _by_type()
+    unanswerable_edges: Mapping[str, frozenset[str]] = _by_type()
+    unanswerable_as: str = attrs.field(default="entry", validator=attrs.validators.in_(REFUSALS))
+    empty_definitions: float = _share()
+    short_definitions: float = _share()
+    missing_definitions: float = _share(0.5)
+    unlisted_properties: Mapping[str, frozenset[str]] = _by_type()
+    list_gaps: float = _share()
+    hidden_from_list: Mapping[str, frozenset[str]] = _by_type()
+    hidden_from_list_calls: int | None = _size()
+    without_created: Mapping[str, frozenset[str]] = _by_type()
+    without_modified: Mapping[str, frozenset[str]] = _by_type()
+    deep_values: Mapping[str, frozenset[str]] = _by_type()
+    deep_levels: int = attrs.field(default=2000, validator=attrs.validators.ge(1))
+    inline_keys: Mapping[str, str] = attrs.field(factory=dict, converter=_names)
+    strict_scopes: bool = False
+    unsearchable: frozenset[str] = attrs.field(default=frozenset(), converter=_set)
+    endless_list: float = _share()
+    endless_list_tail: bool = False
+    looping_list: float = _share()
+    endless_search: float = _share()
+    looping_edges: float = _share()
+    looping_edges_of: Mapping[str, frozenset[str]] = _by_type()
+    loop: str = attrs.field(default="same", validator=attrs.validators.in_(LOOPS))
+    date_offset: timedelta = attrs.field(default=timedelta(), converter=duration)
+    date_jumps: float = _share()
+    date_jump: timedelta = attrs.field(default=timedelta(minutes=20), converter=duration)
+    date_missing: float = _share()
+    date_broken: float = _share()
+    url_limit: int | None = _size()
+    search_body_limit: int | None = _size()
     meddling: Meddling | None = attrs.field(default=None, converter=_meddling)
     other_apps_search_rate: float = _rate()
     other_apps_burst_rate: float = _rate()
-    refused_families: frozenset[str] = attrs.field(default=frozenset(), converter=_families)
+    refused_families: frozenset[str] = attrs.field(default=frozenset(), converter=_set)
     early_expiry: float = _share()
 
     def __attrs_post_init__(self) -> None:
@@ -186,10 +283,19 @@ class Hostility:
 
     def to_json(self) -> dict[str, Any]:
         """As the control path takes it: durations in seconds, sets as sorted lists."""
-        return {
-            **attrs.asdict(self),
-            "index_lag": [lag.total_seconds() for lag in self.index_lag],
-            "sort_jitter": self.sort_jitter.total_seconds(),
-            "poisonous": {name: sorted(ids) for name, ids in self.poisonous.items()},
-            "refused_families": sorted(self.refused_families),
-        }
+        content = attrs.asdict(self, recurse=False)
+        return {name: _plain(value) for name, value in content.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Meddling):
+        return attrs.asdict(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return value

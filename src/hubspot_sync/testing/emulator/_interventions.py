@@ -118,6 +118,7 @@ class Interventions:
             function(call)
         if meddler is not None:
             meddler.meddle(call.object_type)
+            self._portal.mischief.lies.add("meddling")
 
     def _due(self, route: str) -> list[Callable[[Call], Any]]:
         due = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from datetime import timedelta
 from typing import Final
 
@@ -11,6 +13,63 @@ from hubspot_sync.testing.emulator._series import Dice, Series
 from hubspot_sync.testing.emulator._spoiled_list import SpoiledList
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_IN_SEARCH: Final = (
+    "search_disorder",
+    "stray_rows",
+    "total_drift",
+    "short_pages",
+    "empty_pages",
+    "endless_search",
+    "repeated_rows",
+    "missing_rows",
+    "poisonous",
+)
+_IN_LISTS: Final = (
+    "list_disorder",
+    "list_stragglers",
+    "list_repeats",
+    "list_gaps",
+    "hidden_from_list",
+    "endless_list",
+    "endless_list_tail",
+    "looping_list",
+    "short_pages",
+    "opaque_after",
+    "stale_after",
+    "stale_after_calls",
+)
+
+
+class Lies:
+    """How many answers each part of the hostility has made wrong; thread-safe.
+
+    A part goes by the name of its field in `Hostility`. What makes no single answer wrong is not
+    counted: `index_lag`, `sort_jitter`, `opaque_after`, the sizes of pages, other apps' calls.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, part: str) -> None:
+        """Count one answer."""
+        with self._lock:
+            self._counts[part] += 1
+
+    def count(self, part: str) -> int:
+        """How many answers, since the last `clear`."""
+        with self._lock:
+            return self._counts[part]
+
+    def counts(self) -> dict[str, int]:
+        """How many by part."""
+        with self._lock:
+            return dict(self._counts)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._counts.clear()
 
 
 class Mischief:
@@ -19,6 +78,7 @@ class Mischief:
     Attributes:
         settings: The hostility in force.
         dice: Decides whom it hits.
+        lies: Counts what was done.
         lag: What search has still to learn.
         spoiled_list: The list endpoint's pages.
         search: Whether search pages have to be spoiled.
@@ -27,31 +87,22 @@ class Mischief:
 
     def __init__(self) -> None:
         self.lag = IndexLag()
+        self.lies = Lies()
         self.use(Hostility())
 
     def use(self, settings: Hostility) -> None:
         """Behave like this from now on; changes that search has not learnt stay due as they are."""
         self.settings = settings
         self.dice = Dice(settings.seed)
-        self.spoiled_list = SpoiledList(settings, self.dice)
+        self.spoiled_list = SpoiledList(self)
         shortest, longest = (lag // _MILLISECOND for lag in settings.index_lag)
         self.lag.use(shortest, longest, Series(settings.seed, "index lag"))
-        self.search = bool(
-            settings.search_disorder
-            or settings.stray_rows
-            or settings.total_drift
-            or settings.short_pages
-            or settings.empty_pages
-            or settings.repeated_rows
-            or settings.missing_rows
-            or settings.poisonous
-        )
-        self.listing = bool(
-            settings.list_disorder
-            or settings.list_stragglers
-            or settings.list_repeats
-            or settings.short_pages
-            or settings.opaque_after
-            or settings.stale_after
-            or settings.stale_after_calls
-        )
+        self.search = any(getattr(settings, name) for name in _IN_SEARCH)
+        self.listing = any(getattr(settings, name) for name in _IN_LISTS)
+
+    def roll(self, part: str, subject: str) -> Series | None:
+        """A series for further choices when a part of the hostility happens, which is counted."""
+        series = self.dice.roll(getattr(self.settings, part), part, subject)
+        if series is not None:
+            self.lies.add(part)
+        return series

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hubspot_sync.testing.emulator._failures import (
     bad_request,
+    batch_error,
     not_found,
     unknown_object_type,
     unsupported,
@@ -79,7 +80,9 @@ def _page(
         return records, None if following is None else str(following)
     walk = f"{kind.type_id}/archived" if archived else kind.type_id
     every = table.archived_numbers if archived else table.numbers
-    numbers, following_text = portal.mischief.spoiled_list.page(walk, every, after, limit)
+    hidden = kind.pick(portal.mischief.settings.hidden_from_list)
+    spoiled = portal.mischief.spoiled_list
+    numbers, following_text = spoiled.page(walk, every, after, limit, hidden)
     found = table.archived if archived else table.live
     return [found[number] for number in numbers], following_text
 
@@ -104,7 +107,8 @@ def batch_read(portal: Portal, request: Request) -> Answer:
     body = request.json()
     _no_history(body.get("propertiesWithHistory") or ())
     object_ids = [str(one["id"]) for one in batch_inputs(body, MAX_INPUTS)]
-    keys = BatchSpoiler(portal.mischief, request).inputs(object_ids)
+    spoiler = BatchSpoiler(portal.mischief, request, kind)
+    keys, failed = spoiler.objects(object_ids)
     table = portal.table(kind)
     records = table.archived if request.flag("archived") else table.live
     found = _find(portal, kind, records, keys, body.get("idProperty"))
@@ -118,25 +122,14 @@ def batch_read(portal: Portal, request: Request) -> Answer:
         "results": renderer.every(chosen[number] for number in sorted(chosen)),
     }
     missing = [key for key in keys if key not in found]
-    if missing:
-        content |= {"errors": [_missing(kind, missing)], "numErrors": 1}
-    return answer(content, status=207 if missing else 200)
-
-
-def batch_error(category: str, message: str, **parts: Any) -> dict[str, Any]:
-    """One entry of `errors` in a 207.
-
-    The wire leaves `links` and `errors` out, HubSpot's specification requires them, and the
-    official client raises without them; they are empty here.
-    """
-    return {
-        "status": "error",
-        "category": category,
-        **parts,
-        "message": message,
-        "links": {},
-        "errors": [],
-    }
+    errors = [_missing(kind, missing)] if missing else []
+    if failed:
+        category = portal.mischief.settings.failing_category
+        message = f"Some {kind.singular.upper()} objects could not be read."
+        errors.append(batch_error(category, message, **spoiler.context({"ids": failed})))
+    if errors:
+        content |= {"errors": errors, "numErrors": len(errors)}
+    return answer(content, status=207 if errors else 200)
 
 
 def _missing(kind: ObjectType, keys: Sequence[str]) -> dict[str, Any]:
@@ -192,23 +185,30 @@ class _Associated:
 
     def __init__(self, portal: Portal, request: Request, kind: ObjectType) -> None:
         self._edges = portal.edges
-        self._spoiler = BatchSpoiler(portal.mischief, request)
+        self._mischief = portal.mischief
+        self._spoiler = BatchSpoiler(portal.mischief, request, kind)
         self._kind = kind
         self._renderer = Renderer(portal, kind, request.names("properties"))
         # Unknown types are dropped silently (HubSpot 1.2).
         kinds = (portal.types.find(name) for name in request.names("associations"))
-        self._targets = [target for target in kinds if target is not None]
+        self._targets = [(self._key(target), target) for target in kinds if target is not None]
         # The first three parts are the family in either numbering: /crm/objects/2026-03.
         self._base = request.base_url + "/".join(request.path.split("/")[:4])
 
     def one(self, record: Record) -> dict[str, Any]:
         """A record; a type without edges is not in its map, without any there is no map."""
         content = self._renderer.one(record)
-        for target in self._targets:
-            block = self._block(record, target)
+        for key, target in self._targets:
+            block = self._block(record, target) if key else {}
             if block:
-                content.setdefault("associations", {})[target.name] = block
+                content.setdefault("associations", {})[key] = block
         return content
+
+    def _key(self, target: ObjectType) -> str:
+        key: str = target.pick(self._mischief.settings.inline_keys, target.inline_key)
+        if key != target.inline_key:
+            self._mischief.lies.add("inline_keys")
+        return key
 
     def _block(self, record: Record, target: ObjectType) -> dict[str, Any]:
         pair = (self._kind.type_id, target.type_id)

@@ -57,6 +57,7 @@ class Portal:
         self._clock = clock
         self._tables: dict[str, Table] = {}
         self._definitions: dict[str, dict[str, PropertyDefinition]] = {}
+        self._archived_definitions: dict[str, dict[str, PropertyDefinition]] = {}
 
     def now(self) -> int:
         """The clock's milliseconds."""
@@ -93,22 +94,29 @@ class Portal:
         """Add or replace property definitions."""
         with self.lock:
             known = self._definitions.setdefault(kind.type_id, {})
-            known.update((definition.name, definition) for definition in definitions)
+            for definition in definitions:
+                known[definition.name] = definition
+                self._archived_definitions.get(kind.type_id, {}).pop(definition.name, None)
             self.revision += 1
 
     def undefine(self, kind: ObjectType, name: str) -> None:
-        """Delete a property; its values are no longer returned.
+        """Archive a property; its values are no longer returned.
 
         Raises:
             KeyError: There is none of that name.
         """
         with self.lock:
-            del self._definitions[kind.type_id][name]
+            archived = self._archived_definitions.setdefault(kind.type_id, {})
+            archived[name] = self._definitions[kind.type_id].pop(name)
             self.revision += 1
 
     def definitions(self, kind: ObjectType) -> Mapping[str, PropertyDefinition]:
         """The property definitions of a type by name."""
         return self._definitions[kind.type_id]
+
+    def archived_definitions(self, kind: ObjectType) -> Mapping[str, PropertyDefinition]:
+        """The properties of a type that were archived, by name; HubSpot keeps them for 90 days."""
+        return self._archived_definitions.get(kind.type_id, {})
 
     def record(self, kind: ObjectType, object_id: str | int) -> Record:
         """A live record.

@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
+import attrs
+
 from hubspot_sync.testing.emulator._application import ClosingError
 from hubspot_sync.testing.emulator._wire import Answer, Request
 
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 _HOST: Final = "127.0.0.1"
 _CLOSE_SECONDS: Final = 5.0
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
+
+
+_HINTS: Final = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+
+
+def _chunk(content: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(content), content)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -67,20 +76,41 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = answer.body
-        if answer.mangle == "cut":
+        if answer.mangle in {"cut", "stall", "endless"}:
             body = body[: len(body) // 2]
             self.close_connection = True
+        if answer.mangle == "endless":
+            self._send_without_end(answer, body)
+            return
+        hints = _HINTS if answer.mangle == "hints" else b""
         # One write: head and body in two would wait for the client's delayed ACK.
-        self.wfile.write(self._head(answer) + body)
+        self.wfile.write(hints + self._head(answer) + body)
+        if answer.mangle == "stall":
+            self.rfile.read(1)  # until the client or the server hangs up
+
+    def _send_without_end(self, answer: Answer, body: bytes) -> None:
+        """Send blanks after *body* until the client or the server hangs up."""
+        headers = {**answer.headers, "Content-Length": None, "Transfer-Encoding": "chunked"}
+        head = self._head(attrs.evolve(answer, headers=headers))
+        self.wfile.write(head + _chunk(body or b"{"))
+        blanks = _chunk(b" " if answer.pause else b" " * 65_536)
+        waiting = threading.Event()
+        while True:
+            waiting.wait(answer.pause)
+            self.wfile.write(blanks)
 
     def _head(self, answer: Answer) -> bytes:
         reason = self.responses[answer.status][0] if answer.status in self.responses else "Unknown"
+        headers: dict[str, tuple[str, str | None]] = {
+            "date": ("Date", format_datetime(self.server.clock.now(), usegmt=True)),
+            "content-type": ("Content-Type", answer.content_type),
+            "content-length": ("Content-Length", str(len(answer.body))),
+        }
+        # Each header once, whatever capitals it is given in.
+        headers |= {name.lower(): (name, value) for name, value in answer.headers.items()}
         lines = [
             f"HTTP/1.1 {answer.status} {reason}",
-            f"Date: {format_datetime(self.server.clock.now(), usegmt=True)}",
-            f"Content-Type: {answer.content_type}",
-            f"Content-Length: {len(answer.body)}",
-            *(f"{name}: {value}" for name, value in answer.headers.items()),
+            *(f"{name}: {value}" for name, value in headers.values() if value is not None),
         ]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 

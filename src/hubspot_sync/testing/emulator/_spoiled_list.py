@@ -1,7 +1,8 @@
 """List pages as they should not be, and an `after` that does not say where it leads.
 
 That rows ascend by id and that `after` is the next id is observed, not promised (HubSpot 1.2). That
-a paging value that HubSpot no longer takes is a 400 is not proved (HubSpot 3.4).
+a paging value that HubSpot no longer takes is a 400 is not proved (HubSpot 3.4). Nothing promises
+that a page is whole, or that pages end.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import base64
 import hashlib
 import zlib
 from bisect import bisect_left, insort
+from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
@@ -21,11 +23,12 @@ from hubspot_sync.testing.emulator._wire import integer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubspot_sync.testing.emulator._hostility import Hostility
-    from hubspot_sync.testing.emulator._series import Dice
+    from hubspot_sync.testing.emulator._mischief import Mischief
 
 # How far behind its place a straggler comes, in ids: a page or several.
 _REACH: Final = 6_000
+# Values of `after` that are no ids begin here.
+_BEYOND: Final = 10**15
 Place: TypeAlias = "tuple[int, int]"
 
 
@@ -41,14 +44,23 @@ class _Issued:
 class SpoiledList:
     """Pages of the list endpoint, spoiled; not thread-safe, the portal's lock guards it."""
 
-    def __init__(self, settings: Hostility, dice: Dice) -> None:
-        self._settings = settings
-        self._dice = dice
+    def __init__(self, mischief: Mischief) -> None:
+        self._mischief = mischief
+        self._settings = mischief.settings
         self._issued: dict[tuple[str, int], _Issued] = {}
+        self._twins: dict[tuple[str, str], str] = {}
+        self._beyond = _BEYOND
+        self._left_out: set[tuple[str, int]] = set()
+        self._hidden: Counter[tuple[str, int]] = Counter()
         self._calls = 0
 
     def page(
-        self, walk: str, numbers: Sequence[int], after: str | None, limit: int
+        self,
+        walk: str,
+        numbers: Sequence[int],
+        after: str | None,
+        limit: int,
+        hidden: frozenset[str] = frozenset(),
     ) -> tuple[list[int], str | None]:
         """The ids of up to *limit* rows from *after* on, and where the next page begins.
 
@@ -57,6 +69,7 @@ class SpoiledList:
             numbers: All ids, ascending.
             after: As asked for.
             limit: As asked for.
+            hidden: Ids that are left out.
 
         Raises:
             RefusalError: *after* is invalid or stale: 400.
@@ -65,18 +78,72 @@ class SpoiledList:
         place = self._place(walk, after)
         chosen, following = self._rows(numbers, place, limit)
         subject = f"{walk}/{after}/{limit}"
-        series = self._dice.roll(self._settings.short_pages, "short page", subject)
-        if series and len(chosen) > 1:
+        roll = self._mischief.roll
+        if roll("endless_list", subject):
+            return [], self._alias(walk, place)
+        series = roll("short_pages", subject) if len(chosen) > 1 else None
+        if series:
             size = series.randrange(1, len(chosen))
             following, chosen = chosen[size], chosen[:size]
         before = bisect_left(numbers, place[1]) if chosen and limit > 1 else 0
-        if before and self._dice.roll(self._settings.list_repeats, "list repeat", subject):
+        if before and roll("list_repeats", subject):
             chosen.insert(0, numbers[before - 1])
             if len(chosen) > limit:
                 following = chosen.pop()
-        series = self._dice.roll(self._settings.list_disorder, "list disorder", subject)
-        rows = chosen if series is None else shuffled(chosen, series)
-        return rows, None if following is None else self._issue(walk, following)
+        # What is left out is not made up for by a row of the next page.
+        rows = self._with_gap(walk, self._without(walk, chosen, hidden), subject)
+        series = roll("list_disorder", subject) if len(rows) > 1 else None
+        rows = rows if series is None else shuffled(rows, series)
+        if chosen and roll("looping_list", subject):
+            return rows, self._leading_back(walk, after, chosen[0], place)
+        if following is not None:
+            return rows, self._issue(walk, following)
+        if not self._settings.endless_list_tail:
+            return rows, None
+        self._mischief.lies.add("endless_list_tail")
+        end = numbers[-1] + _REACH if numbers else 1
+        return rows, self._alias(walk, (end, end))
+
+    def _without(self, walk: str, numbers: list[int], hidden: frozenset[str]) -> list[int]:
+        most = self._settings.hidden_from_list_calls
+        gone = {
+            number
+            for number in (numbers if hidden else ())
+            if str(number) in hidden and (most is None or self._hidden[walk, number] < most)
+        }
+        self._hidden.update((walk, number) for number in gone)
+        if gone:
+            self._mischief.lies.add("hidden_from_list")
+        return [number for number in numbers if number not in gone]
+
+    def _with_gap(self, walk: str, numbers: list[int], subject: str) -> list[int]:
+        """The rows without one of those that were there the last time."""
+        known = {number for number in numbers if (walk, number) in self._left_out}
+        self._left_out.difference_update((walk, number) for number in known)
+        some = [number for number in numbers if number not in known]
+        series = self._mischief.roll("list_gaps", subject) if some else None
+        if series is None:
+            return numbers
+        gone = series.choice(some)
+        self._left_out.add((walk, gone))
+        return [number for number in numbers if number != gone]
+
+    def _leading_back(self, walk: str, after: str | None, first: int, place: Place) -> str:
+        """An `after` that leads to the same page again: the one that was asked for, or a twin."""
+        if after is None:
+            return self._issue(walk, first)
+        if self._settings.loop == "same":
+            return after
+        if (walk, after) not in self._twins:
+            twin = self._alias(walk, place)
+            self._twins |= {(walk, after): twin, (walk, twin): after}
+        return self._twins[walk, after]
+
+    def _alias(self, walk: str, place: Place) -> str:
+        """An `after` that is no id and higher than all before."""
+        self._beyond += 1
+        self._issued[walk, self._beyond] = _Issued(place, self._calls)
+        return self._text(walk, self._beyond)
 
     def _rows(
         self, numbers: Sequence[int], place: Place, limit: int
@@ -114,13 +181,18 @@ class SpoiledList:
         )
         limit = self._settings.stale_after_calls
         if known.stale or (limit is not None and self._calls - known.call > limit):
+            self._mischief.lies.add("stale_after" if known.stale else "stale_after_calls")
             raise bad_request(f"after {after[:50]!r} is no longer valid")
         return known.place
 
     def _issue(self, walk: str, number: int) -> str:
-        stale = self._dice.roll(self._settings.stale_after, "stale", f"{walk}/{number}")
+        subject = f"{walk}/{number}"
+        stale = self._mischief.dice.roll(self._settings.stale_after, "stale", subject)
         place = (self._late(number), number)
         self._issued[walk, number] = _Issued(place, self._calls, stale is not None)
+        return self._text(walk, number)
+
+    def _text(self, walk: str, number: int) -> str:
         if not self._settings.opaque_after:
             return str(number)
         return base64.urlsafe_b64encode(

@@ -72,6 +72,7 @@ class Spoiler:
         # What ends a page early comes first: the rows that it loses come with the next page.
         for change in (
             self._empty,
+            self._endless,
             self._short,
             self._with_repeats,
             self._with_stray,
@@ -82,16 +83,21 @@ class Spoiler:
             page = change(page)
         return self._poisoned(page)
 
-    def _roll(self, share: float, part: str) -> Series | None:
-        return self._portal.mischief.dice.roll(share, part, self._subject)
+    def _roll(self, part: str) -> Series | None:
+        return self._portal.mischief.roll(part, self._subject)
 
     def _empty(self, page: Page) -> Page:
-        if page.numbers and self._roll(self._settings.empty_pages, "empty page"):
+        if page.numbers and self._roll("empty_pages"):
             return attrs.evolve(page, numbers=(), following=self._query.offset)
         return page
 
+    def _endless(self, page: Page) -> Page:
+        if self._roll("endless_search"):
+            return attrs.evolve(page, numbers=(), following=self._query.offset + 1)
+        return page
+
     def _short(self, page: Page) -> Page:
-        series = self._roll(self._settings.short_pages, "short page") if page.numbers else None
+        series = self._roll("short_pages") if page.numbers else None
         if series is None:
             return page
         page = self._cut(page, series.randint(1, len(page.numbers)))
@@ -102,13 +108,13 @@ class Spoiler:
 
     def _with_repeats(self, page: Page) -> Page:
         before = self._before() if page.numbers else ()
-        if not before or not self._roll(self._settings.repeated_rows, "repeated rows"):
+        if not before or not self._roll("repeated_rows"):
             return page
         page = self._cut(page, self._query.limit - len(before))
         return attrs.evolve(page, numbers=[*before, *page.numbers])
 
     def _with_stray(self, page: Page) -> Page:
-        series = self._roll(self._settings.stray_rows, "stray row") if page.numbers else None
+        series = self._roll("stray_rows") if page.numbers else None
         stray = series and self._stray(series, page)
         if not stray:
             return page
@@ -122,19 +128,19 @@ class Spoiler:
         return attrs.evolve(page, numbers=numbers, total=page.total + 1)
 
     def _without_one(self, page: Page) -> Page:
-        series = self._roll(self._settings.missing_rows, "missing row") if page.numbers else None
+        series = self._roll("missing_rows") if page.numbers else None
         if series is None:
             return page
         gone = series.randrange(len(page.numbers))
         return attrs.evolve(page, numbers=[*page.numbers[:gone], *page.numbers[gone + 1 :]])
 
     def _disordered(self, page: Page) -> Page:
-        series = self._roll(self._settings.search_disorder, "search disorder")
+        series = self._roll("search_disorder") if len(page.numbers) > 1 else None
         numbers = page.numbers if series is None else shuffled(page.numbers, series)
         return attrs.evolve(page, numbers=numbers)
 
     def _drifting(self, page: Page) -> Page:
-        series = self._roll(self._settings.total_drift, "total drift")
+        series = self._roll("total_drift")
         if series is None:
             return page
         drift = series.randint(1, self._settings.total_drift_rows) * series.choice((-1, 1))
@@ -142,9 +148,10 @@ class Spoiler:
         return attrs.evolve(page, total=max(page.total + drift, 0) if page.total else abs(drift))
 
     def _poisoned(self, page: Page) -> Page:
-        poisonous = self._settings.poisonous.get(self._kind.name, frozenset())
+        poisonous = self._kind.pick(self._settings.poisonous)
         if not any(str(number) in poisonous for number in page.numbers):
             return page
+        self._portal.mischief.lies.add("poisonous")
         if self._settings.poison == "error":
             raise internal_error()
         # One row alone cannot be out of order, so it comes twice.

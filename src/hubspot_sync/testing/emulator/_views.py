@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
+import orjson
 
 from hubspot_sync.testing.emulator._instants import to_instant, to_iso
 from hubspot_sync.testing.emulator._portal import COMPUTED
@@ -37,13 +38,19 @@ class Renderer:
         self._computed: Readers = [
             (name, portal.reader(kind, name)) for name in known if name in COMPUTED
         ]
+        settings = portal.mischief.settings
+        self._lies = portal.mischief.lies
+        self._deep = kind.pick(settings.deep_values)
+        self._levels = settings.deep_levels
+        self._without_created = kind.pick(settings.without_created)
+        self._without_modified = kind.pick(settings.without_modified)
         self._url = f"https://app.hubspot.com/contacts/{portal.account_id}/record/{kind.type_id}/"
 
     def one(self, record: Record) -> dict[str, Any]:
         """The whole record, without associations."""
         object_id, value = str(record.number), record.values.get
         created, modified = record.created_text, record.modified_text
-        properties = dict(zip(self._plain, map(value, self._plain), strict=True))
+        properties: dict[str, Any] = dict(zip(self._plain, map(value, self._plain), strict=True))
         properties[self._kind.created_property] = created
         properties["hs_object_id"] = object_id
         properties[self._kind.modified_property] = modified
@@ -59,6 +66,16 @@ class Renderer:
         }
         if record.archived is not None:
             content["archivedAt"] = to_iso(record.archived)
+        if object_id in self._deep:
+            self._lies.add("deep_values")
+            name = self._plain[0] if self._plain else "hs_object_id"
+            properties[name] = orjson.Fragment(b"[" * self._levels + b"]" * self._levels)
+        if object_id in self._without_created:
+            self._lies.add("without_created")
+            del content["createdAt"], properties[self._kind.created_property]
+        if object_id in self._without_modified:
+            self._lies.add("without_modified")
+            del content["updatedAt"], properties[self._kind.modified_property]
         return content
 
     def every(self, records: Iterable[Record]) -> list[dict[str, Any]]:

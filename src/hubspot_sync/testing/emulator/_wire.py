@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
@@ -13,6 +13,9 @@ from hubspot_sync.testing.emulator._failures import RefusalError, bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+CORRELATION: Final = "X-HubSpot-Correlation-Id"
 
 
 @attrs.frozen(kw_only=True)
@@ -85,19 +88,23 @@ class Answer:
     """One HTTP answer.
 
     Attributes:
+        headers: Further headers, or in place of the usual ones; None leaves one out.
         rows: How many results the body holds, for the call log.
         expired_for: For how many seconds the call's access token has been out of date, for the
             call log; None where it is not.
-        mangle: What the server does to it on the wire: "reset", "cut" or nothing.
+        mangle: What the server does to it on the wire: "reset", "cut", "hints", "stall",
+            "endless" or nothing.
+        pause: For "endless": seconds between two bytes.
     """
 
     status: int = 200
     body: bytes = attrs.field(default=b"", repr=False)
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str | None] = attrs.field(factory=dict)
     content_type: str = "application/json;charset=utf-8"
     rows: int = 0
     expired_for: float | None = None
     mangle: str | None = None
+    pause: float = 0.0
 
 
 def answer(content: Mapping[str, Any], *, status: int = 200) -> Answer:
@@ -107,9 +114,11 @@ def answer(content: Mapping[str, Any], *, status: int = 200) -> Answer:
 
 def refusal(error: RefusalError, correlation_id: str) -> Answer:
     """The answer that an endpoint's refusal becomes."""
-    body = orjson.dumps(error.content(correlation_id))
     return Answer(
-        status=error.status, body=body, headers=error.headers, expired_for=error.expired_for
+        status=error.status,
+        body=orjson.dumps(error.content(correlation_id)),
+        headers={CORRELATION: correlation_id, **error.headers},
+        expired_for=error.expired_for,
     )
 
 
