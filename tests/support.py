@@ -48,7 +48,8 @@ def converted(text: str | None, kind: str, field_type: str) -> Any:
 
 
 def _instant(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
+    whole = text if "." in text else text.replace("Z", ".000Z")
+    return datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S.%f%z")
 
 
 def _since_1970(milliseconds: int) -> datetime:

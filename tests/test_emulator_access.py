@@ -169,11 +169,21 @@ def test_association_batches_are_exempt(caller: Caller):
     assert caller.get(LIST).headers["X-HubSpot-RateLimit-Remaining"] == "2"
 
 
-def test_no_limit_no_headers():
-    """Without a burst limit there are no limit headers."""
-    with HubSpotEmulator() as emulator:
-        headers = Caller(emulator).get(LIST).headers
-    assert not [name for name in headers if "ratelimit" in name.lower()]
+def test_no_limit_all_the_same_headers():
+    """HubSpot 3.2: lists and batch reads always have them, searches never."""
+    with HubSpotEmulator(contacts=1) as emulator:
+        caller = Caller(emulator)
+        one = {"inputs": [{"id": "1"}]}
+        for reply in (caller.get(LIST), caller.post(f"{LIST}/batch/read", one)):
+            headers = {k: v for k, v in reply.headers.items() if "RateLimit" in k}
+            assert headers == {
+                "X-HubSpot-RateLimit-Interval-Milliseconds": "10000",
+                "X-HubSpot-RateLimit-Max": "1000000",
+                "X-HubSpot-RateLimit-Remaining": "999999",
+                "X-HubSpot-RateLimit-Secondly": "11",
+                "X-HubSpot-RateLimit-Secondly-Remaining": "10",
+            }
+        assert not [name for name in caller.post(SEARCH, {}).headers if "RateLimit" in name]
 
 
 def test_status_faults_by_route_skip_and_times(caller: Caller):

@@ -58,9 +58,11 @@ def test_headers_of_a_static_access_token(caller: Caller):
 
 
 def test_headers_of_an_oauth_app(clock):
-    """HubSpot 3.2: no daily headers; none at all on search."""
-    with HubSpotEmulator(clock=clock, burst_limit=110) as emulator:
+    """HubSpot 3.1 and 3.2: no daily quota and no daily headers; none at all on search."""
+    with HubSpotEmulator(clock=clock, burst_limit=110, daily_limit=2) as emulator:
         caller = Caller(emulator)
+        caller.access_token = issued(caller)["access_token"]
+        assert [caller.get(LIST).status for _ in range(5)] == [200] * 5
         assert not [name for name in limits(caller.get(LIST)) if "Daily" in name]
         assert limits(caller.get(LIST))["-Max"] == "110"
         assert limits(caller.post(SEARCH, {})) == {}
@@ -102,10 +104,12 @@ def test_time_zone_in_the_account_details(caller: Caller):
 
 
 def test_no_daily_limit_by_default(clock):
-    """No pot, no headers, UTC, every scope."""
+    """No pot, no daily headers, UTC, every scope."""
     with HubSpotEmulator(clock=clock) as emulator:
         caller = Caller(emulator)
-        assert all(limits(caller.get(LIST)) == {} for _ in range(300))
+        replies = [caller.get(LIST) for _ in range(300)]
+        assert {reply.status for reply in replies} == {200}
+        assert not [name for reply in replies for name in limits(reply) if "Daily" in name]
         assert caller.get("/account-info/v3/details").json["timeZone"] == "UTC"
         assert emulator.scopes is None
 

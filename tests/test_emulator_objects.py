@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hubspot_sync.testing.clock import ManualClock
-from hubspot_sync.testing.emulator import HubSpotEmulator, PropertyDefinition
+from hubspot_sync.testing.emulator import Fault, HubSpotEmulator, PropertyDefinition
 from test_emulator_support import Caller  # type: ignore[import-not-found]
 
 if TYPE_CHECKING:
@@ -333,3 +334,80 @@ def test_account_details(caller: Caller):
 def test_date_header_is_the_clock(caller: Caller):
     """A client may learn the server's time; it is the injected clock's."""
     assert caller.get(LIST).headers["Date"] == "Wed, 01 Jul 2026 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/crm/v3/owners"),
+        ("GET", "/crm/owners/2026-03"),
+        ("GET", "/crm/v3/owners/1"),
+        ("GET", "/crm/v3/pipelines/deals"),
+        ("GET", "/crm/pipelines/2026-03/deals"),
+        ("POST", "/crm/v3/lists/search"),
+        ("GET", "/account-info/v3/api-usage/daily/private-apps"),
+        ("POST", "/crm/v3/associations/contacts/companies/batch/read"),
+        ("POST", LIST),
+        ("PATCH", f"{LIST}/1"),
+        ("DELETE", f"{LIST}/1"),
+        ("POST", f"{LIST}/batch/create"),
+        ("POST", f"{LIST}/merge"),
+        ("POST", "/crm/objects/2026-03/contacts/gdpr-delete"),
+        ("PUT", "/crm/v4/objects/contacts/1/associations/companies"),
+        ("GET", "/crm/v3/objects/0-162"),
+        ("GET", "/crm/v3/objects/feedback_submissions"),
+        ("GET", "/crm/v3/objects/tax"),
+        ("POST", "/crm/v3/objects/projects/search"),
+        ("GET", "/crm/v3/properties/0-410"),
+    ],
+)
+def test_what_only_hubspot_has(caller: Caller, method, path):
+    """Loud, and no guess."""
+    reply = caller.call(method, path, b"{}")
+    assert reply.status == 501
+    assert "does not know" in reply.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("type_id", "name", "created"),
+    [
+        ("0-18", "communications", "hs_createdate"),
+        ("0-53", "invoices", "createdate"),
+        ("0-86", "taxes", "createdate"),
+        ("0-101", "commerce_payments", "createdate"),
+        ("0-116", "postal_mail", "hs_createdate"),
+        ("0-421", "appointments", "createdate"),
+        ("0-970", "projects", "createdate"),
+    ],
+)
+def test_all_types_of_hubspots(empty: Caller, type_id, name, created):
+    """HubSpot 10: by id and by name."""
+    assert empty.emulator.add_object_type(type_id) == name
+    object_id = empty.emulator.create(name)
+    for spelling in (type_id, name):
+        (row,) = empty.get(f"/crm/v3/objects/{spelling}").json["results"]
+        assert row["id"] == object_id
+        assert {created, "hs_lastmodifieddate"} < row["properties"].keys()
+
+
+def test_one_correlation_id(caller: Caller):
+    """HubSpot 4: the body has that of the header; so has a scripted refusal."""
+    caller.emulator.faults.add(Fault(status=503, route="properties", headers={"Retry-After": "1"}))
+    for path in ("/crm/v3/objects/butterflies", f"{LIST}/5", "/nothing", "/crm/v3/properties/0-1"):
+        reply = caller.get(path)
+        assert reply.json["correlationId"] == reply.headers["X-HubSpot-Correlation-Id"]
+    assert reply.headers["Retry-After"] == "1"
+
+
+def test_values_as_hubspot_prints_them():
+    """HubSpot 9: all digits of a double, an exponent, an instant without milliseconds."""
+    with HubSpotEmulator(contacts=400, clock=ManualClock()) as emulator:
+        records = list(emulator.records("contacts").values())
+    numbers = [value for one in records if (value := one.properties["total_revenue"])]
+    long = [one for one in numbers if len(one) > 34]
+    assert len(long) > 3
+    assert all(float(one) == Decimal(one) for one in long)
+    assert any(one.endswith("E7") for one in numbers)
+    instants = [one.properties["hs_analytics_last_timestamp"] or "" for one in records]
+    assert any(len(one) == len("2026-12-31T00:00:00Z") for one in instants)
+    assert any("." in one for one in instants)

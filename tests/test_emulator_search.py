@@ -219,3 +219,73 @@ def test_keyset_walk_sees_changes_between_pages():
         rest = caller.search("contacts", window, last)
         assert rest.json["total"] == 19
         assert page.ids + rest.ids == list(emulator.records("contacts"))
+
+
+def test_the_old_form_of_filters(caller: Caller):
+    """HubSpot 1.7: a top-level list is one group; beside groups it is refused, never ignored."""
+    chosen, *others = list(caller.emulator.records("contacts"))
+    one = {"propertyName": "hs_object_id", "operator": "EQ", "value": chosen}
+    path = "/crm/v3/objects/contacts/search"
+    assert caller.post(path, {"filters": [one]}).ids == [chosen]
+    assert caller.post(path, {"filters": [one], "filterGroups": []}).ids == [chosen]
+    assert len(others) > 0
+    both = {"filters": [one], "filterGroups": [{"filters": [one]}]}
+    assert caller.post(path, both).status == 501
+    assert caller.post(path, {"filters": [one] * 7}).status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"filters": {"propertyName": "email", "operator": "HAS_PROPERTY"}},
+        {"filters": ["email"]},
+        {"filters": [{"property": "email", "operator": "HAS_PROPERTY"}]},
+        {"filterGroups": {"filters": []}},
+        {"filterGroups": [{"filters": "email"}]},
+        {"sorts": "email"},
+        {"sorts": [{"propertyName": "email", "direction": "DESC"}]},
+        {"sorts": [1]},
+        {"properties": "email"},
+    ],
+)
+def test_searches_of_another_shape(caller: Caller, body):
+    """Refused rather than answered with everything."""
+    assert caller.post("/crm/v3/objects/contacts/search", body).status == 400
+
+
+@pytest.fixture
+def own() -> Iterator[Caller]:
+    """An account for a test that writes."""
+    with HubSpotEmulator(clock=ManualClock(START)) as emulator:
+        yield Caller(emulator)
+
+
+def test_associations_as_a_filter(own: Caller):
+    """HubSpot 1.7: by the ids of the other records; custom types cannot be filtered by."""
+    caller, emulator = own, own.emulator
+    company, other = emulator.create("companies"), emulator.create("companies")
+    contacts = [emulator.create("contacts") for _ in range(3)]
+    emulator.associate("contacts", contacts[0], "companies", company)
+    emulator.associate("contacts", contacts[0], "companies", other)
+    emulator.associate("contacts", contacts[1], "companies", company)
+    these = {"propertyName": "hs_object_id", "operator": "IN", "values": contacts}
+
+    def found(name, **more):
+        return caller.search("contacts", these, {"propertyName": name, **more}).ids
+
+    for name in ("associations.company", "associations.companies", "associations.0-2"):
+        assert found(name, operator="EQ", value=company) == contacts[:2]
+        assert found(name, operator="IN", values=[other, "5"]) == contacts[:1]
+        assert found(name, operator="HAS_PROPERTY") == contacts[:2]
+        assert found(name, operator="NOT_HAS_PROPERTY") == contacts[2:]
+    emulator.dissociate("contacts", contacts[1], "companies", company)
+    assert found("associations.company", operator="EQ", value=company) == contacts[:1]
+    emulator.add_object_type("pets", type_id="2-5")
+    for name in ("associations.p62515_pets", "associations.nothing"):
+        one = {"propertyName": name, "operator": "HAS_PROPERTY"}
+        assert caller.search("contacts", one).status == 400
+    for odd in (
+        {"propertyName": "associations.company", "operator": "GT", "value": "1"},
+        {"propertyName": "associations.deal", "operator": "EQ", "value": "1"},
+    ):
+        assert caller.search("contacts", odd).status == 501

@@ -18,8 +18,13 @@ from hubspot_sync._hubspot.properties import read_definitions
 from hubspot_sync._hubspot.rows import to_records
 from hubspot_sync._hubspot.transport import Answer
 from hubspot_sync._hubspot.values import conversion_for
+from hubspot_sync.testing.clock import ManualClock
+from hubspot_sync.testing.emulator import HubSpotEmulator
+from test_emulator_support import Caller
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "recorded"
+# Beside the project, or beside a folder of its worktrees.
+PLACES = [one / "shared" / "recorded" for one in Path(__file__).resolve().parents[2:4]]
+FOLDER = next((one for one in PLACES if one.is_dir()), PLACES[0])
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="no recorded answers beside the project"
 )
@@ -135,3 +140,86 @@ def test_errors_are_told_in_hubspots_words(name, status, expected):
 def test_account_details_have_a_portal_id():
     """What `identify` relies on."""
     assert str(body("post-auth-account-info")["portalId"]).isdigit()
+
+
+@pytest.fixture
+def emulator():
+    """Two contacts, one of them with companies, that have the ids of the recording."""
+    with HubSpotEmulator(clock=ManualClock()) as started:
+        started.create("contacts", {"email": "a@example.com"}, object_id="501")
+        started.create("contacts", object_id="103107104018")
+        started.create("companies", object_id="29022297485")
+        started.associate("contacts", "501", "companies", "29022297485", primary=True)
+        yield started
+
+
+def shape(value):
+    """The names and kinds of a body, its values left out; of lists the first entry's."""
+    if isinstance(value, dict):
+        return {name: shape(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [shape(one) for one in value[:1]]
+    return type(value).__name__
+
+
+def post(emulator, path, content):
+    """What the emulator answers."""
+    return Caller(emulator).post(path, content).json
+
+
+def test_the_emulators_association_batches_have_the_recorded_shape(emulator):
+    """A 207 with a result and with "none"."""
+    recorded = body("search-contacts-contacts-to-companies")
+    inputs = [{"id": "501"}, {"id": "103107104018"}]
+    given = post(emulator, "/crm/v4/associations/contacts/companies/batch/read", {"inputs": inputs})
+
+    assert shape(given) == shape(recorded)
+    assert given["errors"] == recorded["errors"]
+    assert given["results"] == recorded["results"]
+
+
+def test_the_emulators_batch_reads_have_the_recorded_shape(emulator):
+    """A 207 with a row and with "not found"."""
+    recorded = body("batch-update-contacts-err-partial-success")
+    inputs = [{"id": "501"}, {"id": "unknownIdentifier888"}]
+    given = post(emulator, "/crm/v3/objects/contacts/batch/read", {"inputs": inputs})
+
+    assert given["errors"] == recorded["errors"]
+    assert given.keys() == recorded.keys()
+    assert given["results"][0].keys() == recorded["results"][0].keys()
+
+
+def test_the_emulators_refusals_have_the_recorded_shape(emulator):
+    """An unknown object type, and a schema without its scope."""
+    caller = Caller(emulator)
+    unknown = caller.get("/crm/v3/objects/butterflies").json
+    assert {**unknown, "correlationId": ""} == {
+        **body("search-error-invalid-object"),
+        "correlationId": "",
+    }
+    emulator.withhold_scopes("crm.schemas.custom.read")
+    assert shape(caller.get("/crm/v3/schemas").json) == shape(body("metadata-err-schemas-scope"))
+
+
+def test_the_emulators_schemas_have_the_recorded_shape(emulator):
+    """Of a type with associations."""
+    given = Caller(emulator).get("/crm/v3/schemas/contacts").json
+    recorded = body("associations-contacts-schema-resp")
+
+    assert given.keys() == recorded.keys()
+    assert given["associations"][0].keys() == recorded["associations"][0].keys()
+    assert given["labels"] == recorded["labels"]
+
+
+def test_the_emulators_definitions_have_the_recorded_shape(emulator):
+    """One of HubSpot's own, one of the account's own, one that refers to companies."""
+    emulator.add_property("contacts", "hobby__c")
+    recorded = {one["name"]: one for one in body("metadata-contacts-properties-sampled")["results"]}
+    listed = Caller(emulator).get("/crm/v3/properties/contacts").json["results"]
+    given = {one["name"]: one for one in listed}
+
+    for name in ("address", "mobilephone", "associatedcompanyid", "hobby__c"):
+        assert given[name].keys() == recorded[name].keys(), name
+        for flag in ("calculated", "hidden", "formField", "externalOptions"):
+            assert given[name][flag] == recorded[name][flag], (name, flag)
+    assert given["email"]["hasUniqueValue"] is True

@@ -134,8 +134,8 @@ class Access:
             self.deleted, self._static = True, None
             self._expiries.clear()
 
-    def check(self, headers: Mapping[str, str]) -> None:
-        """Let a request pass.
+    def check(self, headers: Mapping[str, str]) -> bool:
+        """Let a request pass; returns whether its access token is the static one.
 
         Raises:
             RefusalError: 401.
@@ -144,13 +144,14 @@ class Access:
         if given is None:
             raise unauthenticated()
         if given == self._static:
-            return
+            return True
         expiry = self._expiries.get(given)
         if expiry is None:
             raise unauthenticated()
         late = self._now() - expiry
         if late >= 0:
             raise expired(late / 1000, to_iso(expiry))
+        return False
 
     def end(self, headers: Mapping[str, str]) -> None:
         """Let the access token that a request carries be out of date from now on, if issued."""

@@ -97,6 +97,7 @@ def _schema(portal: Portal, kind: ObjectType) -> dict[str, Any]:
         "primaryDisplayProperty": next(iter(portal.definitions(kind))),
         "secondaryDisplayProperties": [],
         "description": None,
+        "allowsSensitiveProperties": True,
         "archived": False,
         "restorable": True,
         "metaType": "PORTAL_SPECIFIC" if kind.custom else "HUBSPOT",

@@ -46,11 +46,11 @@ class EmulatedAccount(HostileAccount):
         access_token_lifetime: How long access tokens from the token endpoint live, by the clock;
             seconds or a duration.
         extra_properties: Further custom properties per object type, for wide accounts.
-        burst_limit: Calls per rolling ten seconds; None is no limit, and no limit headers.
+        burst_limit: Calls per rolling ten seconds; None is no limit.
         search_limit: Searches per rolling second; None is no limit.
         latency: Seconds that every answer takes at least.
-        daily_limit: Calls per day, searches and association batches included; None is no limit,
-            and no such headers (an OAuth app has none).
+        daily_limit: Calls per day with the static access token, searches and association batches
+            included; None is no limit, and no such headers (an OAuth app has none).
         time_zone: The account's IANA time zone; the daily limit starts anew at its midnight.
         scopes: The scopes of every access token; None is all there are. Without a scope that an
             endpoint needs: 403.

@@ -14,7 +14,7 @@ from hubspot_sync.testing.emulator._breakage import broken
 from hubspot_sync.testing.emulator._calls import Call, CallLog
 from hubspot_sync.testing.emulator._failures import RefusalError, internal_error, not_found
 from hubspot_sync.testing.emulator._routes import Route, build_routes, family_of, find_route
-from hubspot_sync.testing.emulator._wire import Answer, Request, refusal
+from hubspot_sync.testing.emulator._wire import CORRELATION, Answer, Request, refusal
 
 if TYPE_CHECKING:
     import threading
@@ -80,7 +80,7 @@ class Application:
         )
         call, given = self._answer(installation, request, call)
         self._log(installation, call, given)
-        headers: dict[str, str | None] = {"X-HubSpot-Correlation-Id": str(uuid.uuid4())}
+        headers: dict[str, str | None] = {CORRELATION: str(uuid.uuid4())}
         headers |= _dates(installation.portal, request, at)
         return attrs.evolve(given, headers={**headers, **given.headers})
 
@@ -175,8 +175,8 @@ def _serve(installation: Installation, route: Route, request: Request) -> Answer
     headers: Mapping[str, str] = {}
     try:
         if not route.open:
-            _admit(installation, route, request)
-            headers = installation.limits.count(route.pot)
+            static = _admit(installation, route, request)
+            headers = installation.limits.count(route.pot, static=static)
         with installation.portal.lock:
             given = route.endpoint(installation, request)
     except RefusalError as error:
@@ -186,14 +186,16 @@ def _serve(installation: Installation, route: Route, request: Request) -> Answer
     return attrs.evolve(given, headers={**headers, **given.headers})
 
 
-def _admit(installation: Installation, route: Route, request: Request) -> None:
+def _admit(installation: Installation, route: Route, request: Request) -> bool:
+    """Let a call pass; returns whether its access token is static."""
     portal, access = installation.portal, installation.access
     mischief = portal.mischief
     early = mischief.settings.early_expiry
     if early and mischief.roll("early_expiry", request.fingerprint):
         access.end(request.headers)
-    access.check(request.headers)
+    static = access.check(request.headers)
     _check_scopes(installation, route, request)
+    return static
 
 
 def _check_scopes(installation: Installation, route: Route, request: Request) -> None:

@@ -65,7 +65,6 @@ class PropertyDefinition:
             "displayOrder": -1,
             "calculated": self.calculated,
             "externalOptions": self.external_options,
-            "archived": False,
             "hasUniqueValue": self.unique,
             "hidden": self.hidden,
             "modificationMetadata": {
@@ -73,7 +72,7 @@ class PropertyDefinition:
                 "readOnlyDefinition": self.hubspot_defined,
                 "readOnlyValue": self.read_only,
             },
-            "formField": not self.read_only,
+            "formField": not (self.read_only or self.hidden),
             "dataSensitivity": "non_sensitive",
             **self._optional(),
         }
@@ -84,6 +83,7 @@ class PropertyDefinition:
             parts["hubspotDefined"] = True
         else:
             parts |= {"createdUserId": "61526374", "updatedUserId": "61526374"}
+            parts |= {"archived": False}
         if self.references is not None:
             parts["referencedObjectType"] = self.references
         if self.money is not None:

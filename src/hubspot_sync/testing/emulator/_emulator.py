@@ -55,11 +55,11 @@ class HubSpotEmulator(EmulatedAccount, Hosting):
             one by default. Latency and delays take real time always.
         port: Where to listen; 0 takes a free port.
         extra_properties: Further custom properties per object type, for wide accounts.
-        burst_limit: Calls per rolling ten seconds; None is no limit, and no limit headers.
+        burst_limit: Calls per rolling ten seconds; None is no limit.
         search_limit: Searches per rolling second; None is no limit.
         latency: Seconds that every answer takes at least.
-        daily_limit: Calls per day of the account, searches and association batches included; None
-            is no limit, and no such headers (an OAuth app has none).
+        daily_limit: Calls per day with the static access token, searches and association batches
+            included; None is no limit, and no such headers (an OAuth app has none).
         time_zone: The account's IANA time zone; the daily limit starts anew at its midnight.
         scopes: The scopes of every access token; None is all there are. Without a scope that an
             endpoint needs: 403.

@@ -172,17 +172,10 @@ def rate_limited(policy: str) -> RefusalError:
 def batch_error(category: str, message: str, **parts: Any) -> dict[str, Any]:
     """One entry of `errors` in a 207.
 
-    The wire leaves `links` and `errors` out, HubSpot's specification requires them, and the
-    official client raises without them; they are empty here.
+    The wire has no `links` and `errors` in it (HubSpot 1.6), although HubSpot's specification
+    requires them; the official client's models load without.
     """
-    return {
-        "status": "error",
-        "category": category,
-        **parts,
-        "message": message,
-        "links": {},
-        "errors": [],
-    }
+    return {"status": "error", "category": category, **parts, "message": message}
 
 
 def unsupported(what: str) -> RefusalError:

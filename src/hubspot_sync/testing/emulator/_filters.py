@@ -10,6 +10,7 @@ import orjson
 
 from hubspot_sync.testing.emulator._failures import bad_request, unknown_property, unsupported
 from hubspot_sync.testing.emulator._instants import parse_milliseconds
+from hubspot_sync.testing.emulator._types import standard_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _COMPARISONS: Final = frozenset({"EQ", "NEQ", "LT", "LTE", "GT", "GTE"})
 _SPANS: Final = frozenset({"EQ", "LT", "LTE", "GT", "GTE", "BETWEEN"})
 _FOREIGN: Final = frozenset({"CONTAINS_TOKEN", "NOT_CONTAINS_TOKEN"})
+_ASSOCIATED: Final = "associations."
 _MATCH_NOTHING: Final = "hs_lastmodifieddate"
 
 
@@ -171,6 +173,8 @@ def _predicate(portal: Portal, kind: ObjectType, one: Mapping[str, Any]) -> Pred
         raise bad_request("a filter needs propertyName and operator")
     if operator in _FOREIGN:
         raise unsupported(f"the search operator {operator}")
+    if name.startswith(_ASSOCIATED):
+        return _associated(portal, kind, name.removeprefix(_ASSOCIATED), one)
     key = key_of(portal, kind, name)
     if operator == "HAS_PROPERTY":
         return lambda record: key(record) is not None
@@ -185,6 +189,32 @@ def _predicate(portal: Portal, kind: ObjectType, one: Mapping[str, Any]) -> Pred
     if operator in {"IN", "NOT_IN"}:
         return _membership(one, key, convert, wanted=operator == "IN")
     raise bad_request(f"{operator!r} is not a search operator")
+
+
+def _associated(
+    portal: Portal, kind: ObjectType, target_name: str, one: Mapping[str, Any]
+) -> Predicate:
+    """A filter on the ids of associated records, of HubSpot's own types only (HubSpot 1.7)."""
+    target, operator = portal.types.find(target_name), one["operator"]
+    if target is None and standard_type(target_name) is not None:
+        raise unsupported(f"the object type {target_name} unless add_object_type adds it")
+    if target is None or target.custom:
+        raise unknown_property(f"{_ASSOCIATED}{target_name}", kind.singular)
+    pair = (kind.type_id, target.type_id)
+
+    def edges(record: Record) -> Mapping[int, Any]:
+        return portal.edges.of(pair, record.number)
+
+    if operator in {"HAS_PROPERTY", "NOT_HAS_PROPERTY"}:
+        wanted = operator == "HAS_PROPERTY"
+        return lambda record: bool(edges(record)) is wanted
+    if operator == "EQ":
+        number = _converted(one, "value", _number)
+        return lambda record: number in edges(record)
+    if operator == "IN":
+        numbers = _members(one, _number)
+        return lambda record: not numbers.isdisjoint(edges(record))
+    raise unsupported(f"the operator {operator} on associated records")
 
 
 def _value_reader(portal: Portal, kind: ObjectType, name: str) -> Callable[[str], Any]:
@@ -211,8 +241,12 @@ def _comparison(operator: str, key: Key, bound: Any) -> Predicate:
 def _membership(
     one: Mapping[str, Any], key: Key, convert: Callable[[str], Any], *, wanted: bool
 ) -> Predicate:
+    members = _members(one, convert)
+    return lambda record: (value := key(record)) is not None and (value in members) is wanted
+
+
+def _members(one: Mapping[str, Any], convert: Callable[[str], Any]) -> set[Any]:
     values = one.get("values")
     if not isinstance(values, list) or not values:
         raise bad_request("IN and NOT_IN need a list of values that is not empty")
-    members = {_converted({"value": value}, "value", convert) for value in values}
-    return lambda record: (value := key(record)) is not None and (value in members) is wanted
+    return {_converted({**one, "value": value}, "value", convert) for value in values}

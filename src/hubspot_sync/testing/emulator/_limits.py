@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _BURST_SECONDS: Final = 10.0
 _SEARCH_SECONDS: Final = 1.0
 _SECONDLY: Final = 11
+# What the headers say where calls are not limited: they are never absent.
+_UNLIMITED: Final = 1_000_000
 _PREFIX: Final = "X-HubSpot-RateLimit"
 
 
@@ -106,7 +108,8 @@ class RateLimits:
     """The ten-second pot of an app, and the one-second pot of search and the daily one of all.
 
     Args:
-        burst_limit: Calls per rolling ten seconds; None switches it off, headers included.
+        burst_limit: Calls per rolling ten seconds; None switches it off, and the headers tell of a
+            million.
         search_limit: Searches per rolling second; None switches it off.
         daily_limit: Calls of any kind per day of the account; None switches it off.
         time_zone: The account's.
@@ -136,8 +139,11 @@ class RateLimits:
                 settings.other_apps_burst_rate, Series(settings.seed, "other apps: burst")
             )
 
-    def count(self, pot: str) -> Mapping[str, str]:
-        """Count a call in its pot ("burst", "search" or "none") and in the daily one.
+    def count(self, pot: str, *, static: bool) -> Mapping[str, str]:
+        """Count a call in its pot ("burst", "search" or "none").
+
+        A call with a *static* access token counts in the daily pot, too; OAuth apps have none
+        (HubSpot 3.1).
 
         Returns:
             The `X-HubSpot-RateLimit-*` headers of its answer; none for a search (HubSpot 1.7).
@@ -145,35 +151,39 @@ class RateLimits:
         Raises:
             RefusalError: One too many: 429, with the headers that belong to it.
         """
+        daily = self._daily if static and self._daily else None
         try:
-            if self._daily:
-                self._daily.take()
-            remaining = self._take(pot)
+            if daily:
+                daily.take()
+            remaining = self._take(pot, daily)
         except RefusalError as error:
-            error.headers = self._headers(pot, 0)
+            error.headers = self._headers(pot, 0, daily)
             raise
-        return self._headers(pot, remaining)
+        return self._headers(pot, remaining, daily)
 
-    def _take(self, pot: str) -> int | None:
+    def _take(self, pot: str, daily: DailyPot | None) -> int | None:
         window = {"burst": self._burst, "search": self._search}.get(pot)
         if not window:
             return None
         remaining = window.take()
         if remaining is None:
-            if self._daily:
-                self._daily.give_back()
+            if daily:
+                daily.give_back()
             raise rate_limited("SECONDLY" if pot == "search" else "TEN_SECONDLY_ROLLING")
         return remaining
 
-    def _headers(self, pot: str, remaining: int | None) -> Mapping[str, str]:
+    def _headers(
+        self, pot: str, remaining: int | None, daily: DailyPot | None
+    ) -> Mapping[str, str]:
         if pot == "search":
             return {}
-        headers = dict(self._daily.headers()) if self._daily else {}
+        headers = dict(daily.headers()) if daily else {}
         # Association batches are exempt from the ten-second pot (HubSpot 1.7).
-        if pot == "burst" and self._burst:
+        if pot == "burst":
+            remaining = _UNLIMITED - 1 if remaining is None else remaining
             headers |= {
                 f"{_PREFIX}-Interval-Milliseconds": str(int(_BURST_SECONDS * 1000)),
-                f"{_PREFIX}-Max": str(self._burst_limit),
+                f"{_PREFIX}-Max": str(self._burst_limit or _UNLIMITED),
                 f"{_PREFIX}-Remaining": str(remaining),
                 f"{_PREFIX}-Secondly": str(_SECONDLY),
                 f"{_PREFIX}-Secondly-Remaining": str(_SECONDLY - 1),

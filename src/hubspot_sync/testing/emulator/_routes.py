@@ -10,7 +10,7 @@ import attrs
 
 from hubspot_sync.testing.emulator import _account, _associations, _objects
 from hubspot_sync.testing.emulator._consent import AUTHORIZE
-from hubspot_sync.testing.emulator._failures import not_found, wrong_method
+from hubspot_sync.testing.emulator._failures import not_found, unsupported, wrong_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -130,6 +130,32 @@ _SEARCH: Final = (
 )
 
 
+# What HubSpot has and the emulator does not: a 404 would be a guess.
+_VERSION: Final = r"(?:v\d+|\d{4}-\d{2})"
+_CRM_AREAS: Final = (
+    "(?:owners|pipelines|lists|imports|exports|limits|timeline|associations|extensions)"
+)
+_AREAS: Final = (
+    "(?:account-info|appinstalls|app-webhooks|automation|cms|communication-preferences"
+    "|conversations|events|files|integrations|marketing|settings|webhooks|webhooks-journal)"
+)
+_OBJECT_WRITES: Final = "(?:merge|gdpr-delete|batch/(?:create|update|upsert|archive))"
+_ELSEWHERE: Final = re.compile(
+    rf"/crm/(?:{_VERSION}/{_CRM_AREAS}|{_CRM_AREAS}/{_VERSION})(?:/.*)?"
+    rf"|/crm/(?:v3/objects|objects/{_VERSION})/[^/]+/{_OBJECT_WRITES}"
+    rf"|/{_AREAS}/(?:.*/)?{_VERSION}(?:/.*)?"
+)
+# Methods with which HubSpot changes what the emulator only shows.
+_WRITES: Final = {
+    "list": {"POST"},
+    "get": {"PATCH", "DELETE"},
+    "properties": {"POST", "PATCH", "DELETE"},
+    "schemas": {"POST", "PATCH", "DELETE"},
+    "associations": {"PUT", "DELETE"},
+    "labels": {"POST", "PUT", "DELETE"},
+}
+
+
 @attrs.frozen(kw_only=True)
 class Route:
     """One endpoint under all its paths.
@@ -182,19 +208,24 @@ def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, 
     """The route for a path and the path's variable parts.
 
     Raises:
-        RefusalError: No such path (404), or not with this method (405).
+        RefusalError: No such path (404), or not with this method (405), or HubSpot has it and the
+            emulator does not (501).
     """
-    matched = False
+    matched: list[str] = []
     for route in routes:
         match = route.pattern.fullmatch(path)
         if match is None:
             continue
-        matched = True
+        matched.append(route.name)
         if route.method == method:
             parts = match.groupdict()
             return route, {
                 name.rstrip("_"): unquote(part) for name, part in parts.items() if part is not None
             }
+    writing = any(method in _WRITES.get(name, ()) for name in matched)
+    # `.../merge` looks like the path of a record.
+    if writing or (matched in ([], ["get"]) and _ELSEWHERE.fullmatch(path)):
+        raise unsupported(f"{method} {path[:100]}")
     raise wrong_method() if matched else not_found()
 
 

@@ -15,7 +15,7 @@ _TOPICS: Final = ("pricing", "roadmap", "security", "integrations", "training", 
 
 # name, type, fieldType, further arguments of PropertyDefinition
 _CONTACTS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
-    ("email", "string", "text", {}),
+    ("email", "string", "text", {"unique": True}),
     ("firstname", "string", "text", {"label": "First Name"}),
     ("lastname", "string", "text", {"label": "Last Name"}),
     ("phone", "string", "phonenumber", {"label": "Phone Number"}),
@@ -39,7 +39,7 @@ _CONTACTS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
     ("hs_email_optout", "bool", "booleancheckbox", {"options": _YES_NO}),
     ("contract_end", "date", "date", {"hubspot_defined": False}),
     ("closedate", "datetime", "date", {"label": "Became a Customer Date"}),
-    ("hs_analytics_last_timestamp", "datetime", "date", {"read_only": True, "calculated": True}),
+    ("hs_analytics_last_timestamp", "datetime", "date", {"read_only": True}),
     ("total_revenue", "number", "number", {"money": "currency_code"}),
     ("currency_code", "enumeration", "select", {"options": ("EUR", "USD", "GBP", "JPY")}),
     (
@@ -89,13 +89,14 @@ _COMPANIES: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
         "num_associated_contacts",
         "number",
         "calculation_rollup",
-        {"calculated": True, "read_only": True},
+        {"read_only": True},
     ),
 )
 _DEALS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
     ("dealname", "string", "text", {"label": "Deal Name"}),
     ("amount", "number", "number", {"money": "deal_currency_code"}),
     ("deal_currency_code", "enumeration", "select", {"options": ("EUR", "USD", "GBP", "JPY")}),
+    ("hs_deal_stage_probability", "number", "number", {"read_only": True}),
     ("dealstage", "enumeration", "radio", {"external_options": True}),
     ("pipeline", "enumeration", "select", {"external_options": True}),
     ("closedate", "datetime", "date", {}),

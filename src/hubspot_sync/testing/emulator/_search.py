@@ -177,12 +177,12 @@ def read_query(portal: Portal, kind: ObjectType, body: Mapping[str, Any]) -> Que
     # A 400, not a cut; the exact body has not been seen by us (HubSpot 1.7).
     if offset + limit > MAX_ROWS:
         raise bad_request(f"You can only page through the first {MAX_ROWS} results of a search.")
-    sort, descending = _sort(portal, kind, body.get("sorts") or [])
+    sort, descending = _sort(portal, kind, _list(body, "sorts"))
     return Query(
-        groups=_groups(portal, kind, body.get("filterGroups") or []),
+        groups=_groups(portal, kind, _filter_groups(body)),
         sort=sort,
         descending=descending,
-        names=tuple(body.get("properties") or ()),
+        names=tuple(_list(body, "properties")),
         limit=limit,
         offset=offset,
     )
@@ -192,8 +192,23 @@ def _optional_text(given: Any) -> str | None:
     return None if given is None or given == "" else str(given)
 
 
+def _list(body: Mapping[str, Any], name: str) -> list[Any]:
+    given = body.get(name) or []
+    if not isinstance(given, list):
+        raise bad_request(f"{name} must be a list")
+    return given
+
+
+def _filter_groups(body: Mapping[str, Any]) -> list[Any]:
+    """The groups, of which a list `filters` beside them, an old form, is the only one (1.7)."""
+    groups, filters = _list(body, "filterGroups"), _list(body, "filters")
+    if groups and filters:
+        raise unsupported("a search with filters beside filterGroups")
+    return [{"filters": filters}] if filters else groups
+
+
 def _groups(portal: Portal, kind: ObjectType, groups: Sequence[Any]) -> tuple[Group, ...]:
-    lists = [group.get("filters") or [] for group in groups if isinstance(group, dict)]
+    lists = [_list(group, "filters") for group in groups if isinstance(group, dict)]
     if len(lists) != len(groups):
         raise bad_request("every filter group must be an object")
     if len(groups) > MAX_GROUPS:
@@ -215,7 +230,10 @@ def _sort(portal: Portal, kind: ObjectType, sorts: Sequence[Any]) -> tuple[str |
     if isinstance(rule, str):
         name, descending = rule.removeprefix("-"), rule.startswith("-")
     elif isinstance(rule, dict):
-        name, descending = str(rule.get("propertyName")), rule.get("direction") == "DESCENDING"
+        name, direction = str(rule.get("propertyName")), rule.get("direction", "ASCENDING")
+        if direction not in {"ASCENDING", "DESCENDING"}:
+            raise bad_request(f"direction {direction!r} is neither ASCENDING nor DESCENDING")
+        descending = direction == "DESCENDING"
     else:
         raise bad_request("a sort rule is a property name or an object")
     key_of(portal, kind, name)

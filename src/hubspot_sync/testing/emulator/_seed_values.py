@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.testing.emulator import _words
 from hubspot_sync.testing.emulator._instants import to_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hubspot_sync.testing.emulator._definitions import PropertyDefinition
     from hubspot_sync.testing.emulator._series import Series
@@ -21,6 +22,14 @@ _CURRENCIES: Final = ("EUR", "USD", "GBP", "JPY")
 _LATEST: Final = 1_782_777_600_000  # 2026-06-30
 # Past 2**53: a float would lose its last digits.
 _BEYOND_FLOAT: Final = 9_007_199_254_740_993
+
+
+# How HubSpot prints numbers that it has computed (HubSpot 9): a double with all its digits, or
+# with an exponent. By place, so that no other value changes.
+_PRINTED: Final[dict[int, Callable[[int], str]]] = {
+    3: lambda cents: str(Decimal((cents + 0.4) / 100)),
+    11: lambda cents: f"{cents % 9 + 1}.0E7",
+}
 
 
 class Values:
@@ -118,6 +127,8 @@ class Values:
             cents = int(10 ** (self._random.random() * 11))
             values[amount] = self._random.choice((f"{cents // 100}.{cents % 100:02d}", str(cents)))
             values[currency] = self._random.choice(_CURRENCIES)
+            if place % 17 in _PRINTED:
+                values[amount] = _PRINTED[place % 17](cents)
         if self._random.happens(0.3):
             values[number] = str(_BEYOND_FLOAT + 2 * place)
 
@@ -130,9 +141,12 @@ class Values:
         if self._random.happens(0.3):
             moment = self._random.randrange(created, max(created + 1, _LATEST))
             # Some datetimes read as epoch milliseconds (HubSpot 9).
-            values[latest] = self._random.choice((str(moment), to_iso(moment)))
+            # Whole seconds are printed without a fraction now and then (HubSpot 9).
+            text = to_iso(moment)
+            text = f"{text[:19]}Z" if moment % 7 == 0 else text
+            values[latest] = self._random.choice((str(moment), text))
             if instant is not None:
-                values[instant] = self._random.choice((to_iso(moment), ""))
+                values[instant] = self._random.choice((text, ""))
 
     def _with_extra(self, values: dict[str, str]) -> dict[str, str]:
         if self._extra and self._random.happens(0.5):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 import attrs
@@ -13,6 +13,9 @@ from hubspot_sync.testing.emulator._failures import RefusalError, bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+CORRELATION: Final = "X-HubSpot-Correlation-Id"
 
 
 @attrs.frozen(kw_only=True)
@@ -111,9 +114,11 @@ def answer(content: Mapping[str, Any], *, status: int = 200) -> Answer:
 
 def refusal(error: RefusalError, correlation_id: str) -> Answer:
     """The answer that an endpoint's refusal becomes."""
-    body = orjson.dumps(error.content(correlation_id))
     return Answer(
-        status=error.status, body=body, headers=error.headers, expired_for=error.expired_for
+        status=error.status,
+        body=orjson.dumps(error.content(correlation_id)),
+        headers={CORRELATION: correlation_id, **error.headers},
+        expired_for=error.expired_for,
     )
 
 
