@@ -48,8 +48,8 @@ def converted(text: str | None, kind: str, field_type: str) -> Any:
 
 
 def _instant(text: str) -> datetime:
-    form = "%Y-%m-%dT%H:%M:%S.%f%z" if "." in text else "%Y-%m-%dT%H:%M:%S%z"
-    return datetime.strptime(text, form)
+    whole = text if "." in text else text.replace("Z", ".000Z")
+    return datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S.%f%z")
 
 
 def _since_1970(milliseconds: int) -> datetime:
