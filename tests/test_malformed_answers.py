@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 
@@ -154,7 +155,7 @@ def test_a_malformed_answer_ends_in_an_error_of_ours(hubspot_emulator, clock, ro
             host.sink = type(host.sink)()
         emulator.touch("contacts", count=2)
         emulator.faults.add(
-            Fault(route=route, status=status, body=body, headers=headers, times=times)
+            Fault(route=route, status=status, body=json.dumps(body), headers=headers, times=times)
         )
         before = len(emulator.calls)
 
@@ -178,7 +179,7 @@ def test_a_malformed_token_answer_ends_in_an_error_of_ours(hubspot_emulator, clo
             expected_revision=stored.revision,
         )
         emulator.faults.add(
-            Fault(route="oauth", status=status, body=body, headers=headers, times=times)
+            Fault(route="oauth", status=status, body=json.dumps(body), headers=headers, times=times)
         )
 
         run(host)
