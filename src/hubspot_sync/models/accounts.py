@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import (
+    is_access_token,
     is_aware,
     is_choice,
     is_credential,
@@ -153,7 +154,7 @@ class StaticAccessToken:
         access_token: The secret; never part of the repr.
     """
 
-    access_token: str = field(repr=False, converter=stripped, validator=is_credential)
+    access_token: str = field(repr=False, converter=stripped, validator=is_access_token)
 
 
 @frozen(kw_only=True)
@@ -170,7 +171,7 @@ class OAuthTokens:
     """
 
     refresh_token: str = field(repr=False, converter=stripped, validator=is_credential)
-    access_token: str | None = field(default=None, repr=False)
+    access_token: str | None = field(default=None, repr=False, validator=or_none(is_credential))
     expires_at: datetime | None = field(default=None, validator=is_aware)
     issued_at: datetime | None = field(default=None, validator=is_aware)
     refreshing_until: datetime | None = field(default=None, validator=is_aware)
