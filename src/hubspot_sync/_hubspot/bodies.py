@@ -83,7 +83,7 @@ def _whole(response: urllib3.BaseHTTPResponse) -> bytes:
             status=response.status,
         )
     body = _Body(response, _LARGEST)
-    data = b"".join(body)
+    parts = list(body)
     if body.is_too_large:
         raise HubSpotUnavailableError(
             f"HubSpot's answer is larger than {_LARGEST // _MEBIBYTE} MiB, which none of its "
@@ -92,7 +92,7 @@ def _whole(response: urllib3.BaseHTTPResponse) -> bytes:
         )
     if not body.is_complete:
         raise HubSpotUnavailableError("HubSpot's answer was cut off", status=response.status)
-    return data
+    return b"".join(parts)
 
 
 def _beginning(response: urllib3.BaseHTTPResponse) -> bytes:

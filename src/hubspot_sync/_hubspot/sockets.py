@@ -141,7 +141,11 @@ class _PlainSocket(_Waiting):
 
 class _SafeSocket(_Waiting, ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - ssl's
-        self._patiently(lambda: super(_SafeSocket, self).do_handshake(block))
+        try:
+            self._patiently(lambda: super(_SafeSocket, self).do_handshake(block))
+        except StopRequested:
+            self.close()  # nobody else has it yet
+            raise
 
 
 class _Response(http.client.HTTPResponse):
