@@ -10,11 +10,11 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import traceback
 import zlib
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from typing import ClassVar
 
 import pytest
 
@@ -27,11 +27,14 @@ from hubspot_sync import (
     RateLimitedError,
     RequestRefusedError,
 )
-from hubspot_sync._clock import StopRequested
+from hubspot_sync._clock import StopRequested, SystemClock
 from hubspot_sync._engine.turns import Turn
 from hubspot_sync._hubspot.client import Call
+from hubspot_sync._hubspot.decoding import loads
 from hubspot_sync._hubspot.errors import error_for
+from hubspot_sync._hubspot.rows import to_records
 from hubspot_sync._hubspot.transport import Answer, Transport
+from hubspot_sync._hubspot.values import conversion_for
 from hubspot_sync.models import StreamStarted
 from hubspot_sync.testing import Fault, ManualClock
 from support import ACCOUNT, Host
@@ -46,6 +49,8 @@ from wire import (
     proxy,
 )
 
+# A socket knows no other time.
+REAL = SystemClock()
 DETAILS = json.dumps({"portalId": 62515}).encode()
 
 
@@ -86,9 +91,11 @@ class TestCertificates:
         """The file makes it trusted, but no less expired, and no other name's."""
         file, context = certificate(tmp_path, **options)
         trusted = {"ca_file": str(file)} if options else {}
-        with Wire(answering(http(DETAILS)), context) as server:
-            with pytest.raises(HubSpotUnavailableError, match=reason) as caught:
-                identify(host, server.url, **trusted)
+        with (
+            Wire(answering(http(DETAILS)), context) as server,
+            pytest.raises(HubSpotUnavailableError, match=reason) as caught,
+        ):
+            identify(host, server.url, **trusted)
         assert "no safe connection to HubSpot could be made; check its certificate" in str(
             caught.value
         )
@@ -119,9 +126,11 @@ class TestCertificates:
             connection.recv(65536)
             connection.sendall(http(b"speak HTTP", status="400 Bad Request"))
 
-        with Wire(refuse) as server:
-            with pytest.raises(HubSpotUnavailableError, match="no safe connection"):
-                identify(host, server.url.replace("http:", "https:"))
+        with (
+            Wire(refuse) as server,
+            pytest.raises(HubSpotUnavailableError, match="no safe connection"),
+        ):
+            identify(host, server.url.replace("http:", "https:"))
 
     @pytest.mark.parametrize("content", [None, "no certificate"])
     def test_a_file_without_certificates_is_refused(self, tmp_path, content):
@@ -156,9 +165,7 @@ class TestProxies:
     def test_a_plain_call_is_forwarded(self, host):
         """As to an emulator."""
         with Wire(proxy) as through:
-            found = identify(
-                host, host.emulator.base_url, proxy=f"http://127.0.0.1:{through.port}"
-            )
+            found = identify(host, host.emulator.base_url, proxy=f"http://127.0.0.1:{through.port}")
         assert found.account_id == "62515"
         assert through.requests[0].startswith(f"GET {host.emulator.base_url}/account-info/")
 
@@ -168,33 +175,41 @@ class TestProxies:
         refusal = http(
             b"user:canary-password", "X-HubSpot-Correlation-Id: canary-password", status="407 No"
         )
-        with Wire(answering(refusal)) as through:
-            with pytest.raises(ConfigurationError, match="proxy.*407") as caught:
-                identify(
-                    host,
-                    f"{scheme}://127.0.0.1:9",
-                    proxy=f"http://user:canary-password@127.0.0.1:{through.port}",
-                )
+        with (
+            Wire(answering(refusal)) as through,
+            pytest.raises(ConfigurationError, match=r"proxy.*407") as caught,
+        ):
+            identify(
+                host,
+                f"{scheme}://127.0.0.1:9",
+                proxy=f"http://user:canary-password@127.0.0.1:{through.port}",
+            )
         assert "canary" not in everything_in(caught.value)
 
     def test_one_that_refuses_the_tunnel_is_named(self, host):
         """It may be a rule, or pass."""
-        with Wire(answering(http(status="403 No"))) as through:
-            with pytest.raises(HubSpotUnavailableError, match="proxy.*403") as caught:
-                identify(host, "https://api.example", proxy=f"http://127.0.0.1:{through.port}")
+        with (
+            Wire(answering(http(status="403 No"))) as through,
+            pytest.raises(HubSpotUnavailableError, match=r"proxy.*403") as caught,
+        ):
+            identify(host, "https://api.example", proxy=f"http://127.0.0.1:{through.port}")
         assert f"127.0.0.1:{through.port}" in str(caught.value)
 
     def test_one_that_is_not_there_is_named(self, host):
         """It, and not HubSpot, has to be looked after."""
-        with pytest.raises(HubSpotUnavailableError, match=r"no answer from the proxy 127\.0\.0\.1:9"):
+        with pytest.raises(
+            HubSpotUnavailableError, match=r"no answer from the proxy 127\.0\.0\.1:9"
+        ):
             identify(host, "https://api.example", proxy="http://user:canary@127.0.0.1:9")
 
     def test_its_certificate_is_looked_at_too(self, host, tmp_path):
         """A proxy that is itself reached over TLS."""
         _, context = certificate(tmp_path)
-        with Wire(proxy, context) as through:
-            with pytest.raises(HubSpotUnavailableError, match="no safe connection") as caught:
-                identify(host, "https://api.example", proxy=f"https://127.0.0.1:{through.port}")
+        with (
+            Wire(proxy, context) as through,
+            pytest.raises(HubSpotUnavailableError, match="no safe connection") as caught,
+        ):
+            identify(host, "https://api.example", proxy=f"https://127.0.0.1:{through.port}")
         assert f"127.0.0.1:{through.port}" in str(caught.value)
 
     def test_a_tunnel_through_a_safe_proxy(self, host, tmp_path):
@@ -208,7 +223,15 @@ class TestProxies:
 
     @pytest.mark.parametrize(
         "address",
-        ["socks5://127.0.0.1:1", "127.0.0.1:3128", "http://", "http://host/path", 7, "", "http://a:b@"],
+        [
+            "socks5://127.0.0.1:1",
+            "127.0.0.1:3128",
+            "http://",
+            "http://host/path",
+            7,
+            "",
+            "http://a:b@",
+        ],
     )
     def test_what_is_no_http_proxy_is_refused(self, address):
         """Without a word of it: it may hold a password."""
@@ -240,7 +263,13 @@ SECURE, LOCAL = "https://api.hubapi.com", "http://127.0.0.1:8080"
         (SECURE, {"all_proxy": "p:1", "HTTPS_PROXY": "https://q"}, "https://q"),
         *(
             (SECURE, {"HTTPS_PROXY": "http://p:1", "NO_PROXY": exceptions}, None)
-            for exceptions in ("*", "api.hubapi.com", ".hubapi.com", "a.b, hubapi.com", "*.HUBAPI.com")
+            for exceptions in (
+                "*",
+                "api.hubapi.com",
+                ".hubapi.com",
+                "a.b, hubapi.com",
+                "*.HUBAPI.com",
+            )
         ),
         (SECURE, {"HTTPS_PROXY": "http://p:1", "no_proxy": "api.com,10.0.0.0/8"}, "http://p:1"),
         (LOCAL, {"http_proxy": "http://p:1", "NO_PROXY": "127.0.0.0/8"}, None),
@@ -282,14 +311,14 @@ class TestStopping:
         event = stop or threading.Event()
         transport = Transport(at(url, **settings), event)
         threading.Timer(0.1, event.set).start()
-        began = time.monotonic()
+        began = REAL.monotonic()
         try:
             with pytest.raises(StopRequested) as caught:
                 transport.send("POST", "/", body={"text": "x" * 30_000_000})
         finally:
             transport.close()
         assert caught.value.__context__ is None
-        return time.monotonic() - began
+        return REAL.monotonic() - began
 
     def test_while_the_answer_hangs(self):
         """The most usual case."""
@@ -364,9 +393,9 @@ class TestStopping:
         host.emulator.faults.add(Fault(kind="delay", object_type="contacts", delay=60, times=None))
         with host.engine() as engine:
             threading.Thread(target=stop_when_asked, args=(host, engine), daemon=True).start()
-            began = time.monotonic()
+            began = REAL.monotonic()
             report = engine.sync(ACCOUNT)
-            assert time.monotonic() - began < 20
+            assert REAL.monotonic() - began < 20
         assert [stream.status.value for stream in report.streams] == ["completed", "stopped"]
         assert report.streams[0].counts.delivered == 1
 
@@ -374,18 +403,18 @@ class TestStopping:
 def stop_when_asked(host, engine):
     """Stop *engine* a moment after the contacts have begun."""
     while sum(isinstance(event, StreamStarted) for event in host.recorder.events) < 2:
-        time.sleep(0.02)
-    time.sleep(0.2)
+        REAL.sleep(0.02)
+    REAL.sleep(0.2)
     engine.stop()
 
 
 def test_a_read_that_hangs_times_out_as_long_as_nobody_stops_it(host):
     """The short waits together are as long as the settings say."""
     with Wire(hang) as server:
-        began = time.monotonic()
+        began = REAL.monotonic()
         with pytest.raises(HubSpotUnavailableError, match="timed out"):
             identify(host, server.url, read_timeout=timedelta(milliseconds=700), max_tries=1)
-    assert time.monotonic() - began >= 0.7
+    assert REAL.monotonic() - began >= 0.7
 
 
 class TestBounds:
@@ -404,7 +433,8 @@ class TestBounds:
         except HubSpotUnavailableError as error:
             print(error)
         # Of this program alone; what `resource` says begins with what its parent had.
-        print(int(re.search("VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024)
+        status = Path("/proc/self/status").read_text()
+        print(int(re.search("VmHWM:\\s+([0-9]+) kB", status)[1]) // 1024)
         """
     )
 
@@ -484,7 +514,10 @@ class TestBounds:
 
     @pytest.mark.parametrize(
         "body",
-        [gzip.compress(DETAILS[:5]) + gzip.compress(DETAILS[5:]), gzip.compress(DETAILS) + b"\0" * 9],
+        [
+            gzip.compress(DETAILS[:5]) + gzip.compress(DETAILS[5:]),
+            gzip.compress(DETAILS) + b"\0" * 9,
+        ],
         ids=["two members", "padding"],
     )
     def test_gzip_as_it_may_be(self, host, body):
@@ -496,9 +529,8 @@ class TestBounds:
     def test_a_refusal_is_one_whatever_its_body(self, host, body):
         """Its status says all that matters."""
         refusal = http(body, "Content-Encoding: gzip", status="401 No")
-        with Wire(answering(refusal)) as server:
-            with pytest.raises(AuthorizationRevokedError):
-                identify(host, server.url)
+        with Wire(answering(refusal)) as server, pytest.raises(AuthorizationRevokedError):
+            identify(host, server.url)
 
     def test_connections_are_used_again(self, host):
         """Reading to the end in parts gives them back."""
@@ -511,6 +543,91 @@ class TestBounds:
             (pool,) = manager.pools._container.values()
             assert (pool.num_connections, pool.num_requests) == (1, 3)
             source.close()
+
+
+class TestDepth:
+    """JSON that is nested thousands deep."""
+
+    DEEP = (b"[" * 2_000 + b"]" * 2_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000)
+
+    def row(self, number, value=b'"x"'):
+        """A row with *value* as its e-mail address."""
+        instant = b'"2026-03-02T10:35:01.123Z"'
+        return (
+            b'{"id": "%d", "createdAt": %s, "updatedAt": %s, "properties": {"email": %s, '
+            b'"hs_object_id": "%d", "createdate": %s, "lastmodifieddate": %s}}'
+        ) % (number, instant, instant, value, number, instant, instant)
+
+    @pytest.mark.parametrize("deep", [*DEEP, b"[" * 600 + b"]" * 600])
+    @pytest.mark.parametrize(
+        "beside", [b'"x"', rb'"half \ud800 [{"', rb'"quoted \" [{"', b'"\xff"']
+    )
+    def test_one_row_is_skipped_the_others_are_read(self, host, deep, beside):
+        """Whatever is beside it, brackets in text as well."""
+        rows = [self.row(1, beside), self.row(2, deep), self.row(3)]
+        body = b'{"results": [' + b",".join(rows) + b"]}"
+        with Wire(answering(http(body))) as server:
+            transport = Transport(at(server.url))
+            found = transport.send("GET", "/").json()["results"]
+            transport.close()
+        records, skipped = to_records(found, "contacts", conversion_for([]))
+        assert [record.object_id for record in records] == ["1", "3"]
+        assert [row.object_id for row in skipped] == ["2"]
+
+    @pytest.mark.parametrize("place", ["createdAt", "id", "properties"])
+    def test_wherever_it_is_in_a_row(self, place):
+        """A row that is none is skipped."""
+        row = json.loads(self.row(1))
+        row[place] = "here"
+        body = json.dumps([row]).encode().replace(b'"here"', self.DEEP[0])
+        records, skipped = to_records(loads(body), "contacts", conversion_for([]))
+        assert (len(records), len(skipped)) == (0, 1)
+
+    @pytest.mark.parametrize(
+        "body", [*DEEP, b"[" * 3_000, b'{"results": ' + b"[" * 100_000, b"]" * 10_000]
+    )
+    def test_an_answer_that_is_nothing_else_is_unreadable(self, host, body):
+        """It holds nothing that was asked for."""
+        with (
+            Wire(answering(http(body))) as server,
+            pytest.raises(HubSpotUnavailableError) as caught,
+        ):
+            identify(host, server.url)
+        assert only_ours(caught.value)
+
+    def test_one_that_is_not_even_whole_is_tried_again(self, host):
+        """As any that is no JSON."""
+        with Wire(answering(http(b"[" * 100_000), http(DETAILS))) as server:
+            assert identify(host, server.url).account_id == "62515"
+
+    def test_a_sync_goes_on(self, host):
+        """The stream is complete, and the row counted."""
+        page = b'{"results": [' + self.row(1) + b"," + self.row(2, self.DEEP[0]) + b"]}"
+        fault = Fault(
+            kind="status", route="list", object_type="contacts", status=200, body=page.decode()
+        )
+        host.emulator.faults.add(fault)
+        with host.engine() as engine:
+            report = engine.sync(ACCOUNT)
+        contacts = report.streams[1]
+        assert contacts.counts.skipped == 1
+        assert contacts.counts.delivered >= 1
+
+    @pytest.mark.parametrize(
+        ("sent", "read"),
+        [
+            (rb'"\ud83d\ude00"', "\U0001f600"),
+            (rb'"\ud800"', "\ufffd"),
+            (rb'"\udc00\ud800x"', "\ufffd\ufffdx"),
+            (rb'"\ud800\ud83d\ude00"', "\ufffd\U0001f600"),
+            (rb'"\\ud800 \ud800"', "\\ud800 \ufffd"),
+            (rb'{"\ud800": "\ud800"}', {"\ufffd": "\ufffd"}),
+            (b'"\xed\xa0\x80"', "\ufffd\ufffd\ufffd"),
+        ],
+    )
+    def test_half_a_character_is_replaced(self, sent, read):
+        """No store can keep one, and whole ones stay."""
+        assert loads(sent) == read
 
 
 class TestHints:
@@ -539,11 +656,8 @@ class TestHints:
             while not wire.over.wait(0.001):
                 connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
 
-        with Wire(serve) as server:
-            with pytest.raises(HubSpotUnavailableError, match="timed out"):
-                identify(
-                    host, server.url, answer_timeout=timedelta(milliseconds=300), max_tries=1
-                )
+        with Wire(serve) as server, pytest.raises(HubSpotUnavailableError, match="timed out"):
+            identify(host, server.url, answer_timeout=timedelta(milliseconds=300), max_tries=1)
 
 
 class TestRedirects:
@@ -555,9 +669,11 @@ class TestRedirects:
         with Wire(answering(http(DETAILS))) as elsewhere:
             target = f"http://user:canary@127.0.0.1:{elsewhere.port}/new/place?canary=1#canary"
             moved = http(b"", f"Location: {target}", status=f"{status} Moved")
-            with Wire(answering(moved)) as server:
-                with pytest.raises(RequestRefusedError, match="check base_url") as caught:
-                    identify(host, server.url)
+            with (
+                Wire(answering(moved)) as server,
+                pytest.raises(RequestRefusedError, match="check base_url") as caught,
+            ):
+                identify(host, server.url)
         assert f"redirected to http://127.0.0.1:{elsewhere.port}/new/place:" in str(caught.value)
         assert "canary" not in str(caught.value)
         assert elsewhere.requests == []
@@ -574,7 +690,7 @@ class TestRedirects:
 class TestDataCentres:
     """An account that HubSpot keeps in another place than it was asked at."""
 
-    BODY = {"message": "Hub 7 is unknown to this Hublet", "correctHublet": "eu1"}
+    BODY: ClassVar = {"message": "Hub 7 is unknown to this Hublet", "correctHublet": "eu1"}
 
     @pytest.mark.parametrize("status", [477, 488])
     def test_once_it_is_tried_again(self, host, status):
@@ -588,9 +704,11 @@ class TestDataCentres:
     def test_for_good_the_place_is_named(self, host, status):
         """After a few tries."""
         wrong = http(json.dumps(self.BODY).encode(), status=f"{status} Elsewhere")
-        with Wire(answering(wrong)) as server:
-            with pytest.raises(HubSpotUnavailableError, match=r"data centre eu1.*base_url") as caught:
-                identify(host, server.url)
+        with (
+            Wire(answering(wrong)) as server,
+            pytest.raises(HubSpotUnavailableError, match=r"data centre eu1.*base_url") as caught,
+        ):
+            identify(host, server.url)
         assert caught.value.status == status
         assert len(server.requests) == 3
 
@@ -623,7 +741,7 @@ class TestWaits:
 
     def test_a_date_without_the_servers_is_by_our_own_clock(self):
         """Better than none."""
-        until = datetime.now(timezone.utc) + timedelta(seconds=100)
+        until = REAL.now() + timedelta(seconds=100)
         headers = {"Retry-After": format_datetime(until, usegmt=True)}
         error = error_for(Answer(status=503, headers=headers, content=b""), "testing")
         assert timedelta(seconds=30) < error.retry_after <= timedelta(seconds=100)
@@ -691,9 +809,11 @@ class TestNonsense:
             wire.head(connection)
             connection.sendall(answer)
 
-        with Wire(serve) as server:
-            with pytest.raises((HubSpotUnavailableError, RequestRefusedError)) as caught:
-                identify(host, server.url)
+        with (
+            Wire(serve) as server,
+            pytest.raises((HubSpotUnavailableError, RequestRefusedError)) as caught,
+        ):
+            identify(host, server.url)
         assert only_ours(caught.value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import socket
 import ssl
 import threading
@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-_DAY = datetime.timedelta(days=1)
+from hubspot_sync._clock import SystemClock
+
+_DAY = dt.timedelta(days=1)
 
 
 def http(body=b"{}", *headers, status="200 OK"):
@@ -29,6 +31,7 @@ class Wire:
     Attributes:
         port: Where it listens, on 127.0.0.1.
         requests: The heads of the requests, as far as `head` read them.
+        bodies: Their bodies.
         over: Set when everything is to end.
     """
 
@@ -38,6 +41,7 @@ class Wire:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.requests = []
+        self.bodies = []
         self.over = threading.Event()
         self._open = []
 
@@ -69,11 +73,16 @@ class Wire:
         head, _, body = sent.partition(b"\r\n\r\n")
         self.requests.append(head.decode("latin-1"))
         length = next(
-            (int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-l")),
+            (
+                int(line[15:])
+                for line in head.split(b"\r\n")
+                if line.lower().startswith(b"content-l")
+            ),
             0,
         )
         while len(body) < length:
             body += connection.recv(65536)
+        self.bodies.append(body)
         return head
 
     def _accept(self):
@@ -130,12 +139,13 @@ def proxy(wire, connection):
     host, _, port = place.decode().partition(":")
     # Whatever the name: it is for the proxy to resolve.
     del host
+    before = b"" if method == b"CONNECT" else b"http://" + place
     with socket.create_connection(("127.0.0.1", int(port))) as onwards:
         if method == b"CONNECT":
             connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
-            onwards.sendall(sent.replace(b" http://" + place, b" ", 1))
-        pipes = [(connection, onwards), (onwards, connection)]
+            onwards.sendall(sent.replace(before, b"", 1))
+        pipes = [(connection, onwards, before), (onwards, connection, b"")]
         threads = [threading.Thread(target=_pipe, args=pipe, daemon=True) for pipe in pipes]
         for thread in threads:
             thread.start()
@@ -143,10 +153,10 @@ def proxy(wire, connection):
             thread.join()
 
 
-def _pipe(source, target):
+def _pipe(source, target, left_out):
     with suppress(OSError):
         while more := source.recv(65536):
-            target.sendall(more)
+            target.sendall(more.replace(left_out, b"", 1))
         target.shutdown(socket.SHUT_WR)
 
 
@@ -154,7 +164,7 @@ def certificate(folder, *, name="127.0.0.1", ended=False):
     """A self-signed certificate for *name*: its file, and a server's context with it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hubspot_sync test")])
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = SystemClock().now()
     try:
         alternative = x509.IPAddress(ip_address(name))
     except ValueError:

@@ -43,7 +43,7 @@ _TOO_LONG: Final = 414
 _LOCKED: Final = 423
 _TOO_MANY: Final = 429
 _MOVING: Final = 477
-# "Hub 7 is unknown to this Hublet, but it appears to exist in Hublet eu1"; docs/hubspot.md.
+# "Hub 7 is unknown to this Hublet, but it appears to exist in Hublet eu1": docs/hubspot.md, 3.4.
 _ELSEWHERE: Final = 488
 _SERVER_ERROR: Final = 500
 # What Cloudflare answers when it cannot find out from the access token where to go.

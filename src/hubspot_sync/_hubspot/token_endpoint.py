@@ -5,7 +5,6 @@ https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -200,9 +199,10 @@ def _sold(
 
 def _lifetime(seconds: Any) -> timedelta:
     """How long a token lives; one that does not say so in numbers is refreshed before each use."""
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or math.isnan(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         return timedelta(0)
-    return timedelta(seconds=min(max(seconds, 0), _LONGEST_LIFE.total_seconds()))
+    # In this order, because NaN is neither more nor less than anything.
+    return timedelta(seconds=min(_LONGEST_LIFE.total_seconds(), max(0, seconds)))
 
 
 def _answer(tokens: OAuthTokens, body: Mapping[str, Any]) -> TokenAnswer:

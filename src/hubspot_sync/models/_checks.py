@@ -6,9 +6,10 @@ import re
 import ssl
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from functools import wraps
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from hubspot_sync.errors import ConfigurationError
@@ -19,10 +20,34 @@ if TYPE_CHECKING:
 
     from attrs import Attribute
 
+T = TypeVar("T")
+
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NUMBER = re.compile("0|[1-9][0-9]*")
 _SENDABLE = re.compile("[!-~](?:[ -~]*[!-~])?")
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+def hides_arguments(model: type[T]) -> type[T]:
+    """Let no argument of *model* show among the local variables when one is refused.
+
+    Collectors of errors take them along from every frame of a traceback.
+    """
+    construct = model.__init__
+
+    @wraps(construct)
+    def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807 - in its place
+        try:
+            construct(self, *arguments, **named)
+        except (ConfigurationError, TypeError) as error:
+            refused = error.with_traceback(None)
+        else:
+            return
+        del self, arguments, named
+        raise refused
+
+    model.__init__ = __init__  # type: ignore[method-assign]
+    return model
 
 
 def to_milliseconds(instant: datetime) -> int:

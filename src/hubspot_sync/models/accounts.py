@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import (
+    hides_arguments,
     is_access_token,
     is_aware,
     is_choice,
@@ -146,6 +147,7 @@ class Account:
         return AccountKey(self.domain_id, self.account_id)
 
 
+@hides_arguments
 @frozen(kw_only=True)
 class StaticAccessToken:
     """A credential that does not expire: a private app's access token or a service key.
@@ -157,6 +159,7 @@ class StaticAccessToken:
     access_token: str = field(repr=False, converter=stripped, validator=is_access_token)
 
 
+@hides_arguments
 @frozen(kw_only=True)
 class OAuthTokens:
     """One set of OAuth 2.0 tokens.
@@ -203,6 +206,7 @@ DEFAULT_SCOPES: Final = (
 )
 
 
+@hides_arguments
 @frozen(kw_only=True)
 class OAuthApp:
     """The HubSpot app whose OAuth tokens are used.

@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import (
+    hides_arguments,
     is_ca_file,
     is_choice,
     is_duration,
@@ -45,6 +46,7 @@ def _without_slash(value: str) -> str:
     return value.rstrip("/") if isinstance(value, str) else value
 
 
+@hides_arguments
 @frozen(kw_only=True)
 class HubSpotSettings:
     """How to talk to HubSpot.
