@@ -5,7 +5,7 @@
 Credentials come from the environment, so that they do not show in the list of processes:
 HUBSPOT_ACCESS_TOKEN (a private app's access token or a service key), or HUBSPOT_CLIENT_ID,
 HUBSPOT_CLIENT_SECRET and HUBSPOT_REFRESH_TOKEN (OAuth) with HUBSPOT_SYNC_KEY, the key that
-encrypts the tokens in the store.
+encrypts the tokens in the store. HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and the like count as usual.
 
 An access token of the environment always counts. OAuth tokens that are stored for the account come
 first, because HubSpot may have changed the refresh token since; those of the environment are stored
@@ -168,7 +168,7 @@ def engine_for(
     options: argparse.Namespace, app: OAuthApp | None, environment: Mapping[str, str]
 ) -> Callable[[], SyncEngine]:
     """What opens the engine for the store that the command line names."""
-    hubspot = hubspot_settings(options)
+    hubspot = hubspot_settings(options, environment)
     cipher = cipher_from(environment) if app is not None else None
     if options.store.startswith(MONGODB):
         return partial(mongodb_engine, options.store, cipher=cipher, oauth_app=app, hubspot=hubspot)
@@ -234,14 +234,17 @@ def cipher_from(environment: Mapping[str, str]) -> EncryptionKeys:
     return EncryptionKeys(key)
 
 
-def hubspot_settings(options: argparse.Namespace) -> HubSpotSettings:
-    """The settings that were given on the command line, the defaults for the rest."""
+def hubspot_settings(
+    options: argparse.Namespace, environment: Mapping[str, str]
+) -> HubSpotSettings:
+    """What was given on the command line, the way out of the environment, else the defaults."""
     given = {
         "base_url": options.base_url,
         "burst_limit": options.burst_limit,
         "search_limit": options.search_limit,
     }
-    return HubSpotSettings(**{name: value for name, value in given.items() if value is not None})
+    known = {name: value for name, value in given.items() if value is not None}
+    return HubSpotSettings.from_environment(environment, **known)
 
 
 def complain(error: HubSpotSyncError, *, status: int) -> int:

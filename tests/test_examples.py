@@ -22,6 +22,7 @@ from attrs import frozen
 
 from hubspot_sync import EncryptionKeys
 from support import as_json, from_bson, truth_of
+from wire import Wire, proxy
 
 ROOT = Path(__file__).parent.parent
 SYNC_ACCOUNT = ROOT / "examples" / "sync_account.py"
@@ -291,6 +292,21 @@ def test_an_account_is_kept_in_step(account, store):
     assert sorted(updates, key=int) == touched
     assert len(actions) == 450 + 120 + 37
     assert_holds_the_account(actions, emulator)
+
+
+def test_the_environments_way_out_is_taken(account, tmp_path):
+    """A proxy, but for what it is not for."""
+    store = f"sqlite:///{tmp_path}/crm.db"
+    with Wire(proxy) as through:
+        environment = account.static | {"HTTP_PROXY": f"127.0.0.1:{through.port}", "NO_PROXY": ""}
+        account.sync(store, environment=environment)
+        asked = len(through.requests)
+        account.sync(store, environment=environment | {"NO_PROXY": "127.0.0.1"})
+        assert len(through.requests) == asked > 0
+    socks = account.static | {"all_proxy": "socks5://user:canary@127.0.0.1:1", "NO_PROXY": ""}
+    done = account.run(store, environment=socks)
+    assert "all_proxy" in refusal(done, 2)
+    assert "canary" not in done.stderr
 
 
 def test_what_moved_no_date_is_found_on_demand(account, store):

@@ -416,6 +416,12 @@ class TestSettings:
         assert "hush-secret" not in repr(settings)
         assert KEY not in repr(settings)
 
+    def test_the_way_out(self):
+        """As most programs take it from the environment."""
+        settings = Settings.from_environment(ENVIRON | {"https_proxy": "http://proxy.example:3128"})
+
+        assert settings.hubspot == HubSpotSettings(proxy="http://proxy.example:3128")
+
     @pytest.mark.parametrize(
         ("name", "value"),
         [(name, "") for name in ENVIRON]

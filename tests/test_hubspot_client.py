@@ -349,7 +349,7 @@ def test_a_refused_request_says_why(host, emulator):
     assert emulator.calls.count("account") == 1
 
 
-@pytest.mark.parametrize("base_url", ["http://127.0.0.1:{port}", "http://no-such-host.invalid"])
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:{port}", "https://no-such-host.invalid"])
 def test_a_base_url_that_leads_nowhere_is_reported_soon(host, base_url):
     """A typing error is no outage: a few tries, not minutes."""
     with socket.socket() as unused:

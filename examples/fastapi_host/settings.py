@@ -10,6 +10,9 @@
 | `HUBSPOT_CLIENT_ID`, `HUBSPOT_CLIENT_SECRET` | the HubSpot app |
 | `HUBSPOT_SYNC_KEY` | the key that encrypts stored tokens; older ones behind it, with spaces |
 | `HUBSPOT_BASE_URL`, `HUBSPOT_CONSENT_URL` | an emulator's, in place of HubSpot's |
+
+The variables that most programs know, such as `NO_PROXY` and `SSL_CERT_FILE`, say how HubSpot is
+reached.
 """
 
 from __future__ import annotations
@@ -114,7 +117,8 @@ class Settings:
             public_url=_address(variables.get("HOST_PUBLIC_URL", "http://localhost:8000")),
             workers=int(workers),
             sync_due=sync_due == "yes",
-            hubspot=HubSpotSettings(
+            hubspot=HubSpotSettings.from_environment(
+                variables,
                 base_url=variables.get("HUBSPOT_BASE_URL", _HUBSPOT.base_url),
                 consent_url=variables.get("HUBSPOT_CONSENT_URL", _HUBSPOT.consent_url),
             ),

@@ -88,6 +88,12 @@ class Turn(threading.Event):
         self._over = over
         self._clock = clock
 
+    @property
+    def at_once(self) -> threading.Event:
+        """What ends even the wait for an answer: that all is to end, not that time is up."""
+        outer: threading.Event = getattr(self._stop, "at_once", self._stop)
+        return outer
+
     def is_set(self) -> bool:
         """Whether the turn is to end; once it is, that stays."""
         if not super().is_set() and (self._stop.is_set() or self._over()):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hubspot_sync._hubspot.refreshing import oauth_tokens
+from hubspot_sync._hubspot.secrets import Secret
 from hubspot_sync.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ _IN_FLIGHT_SHARE: Final = 4
 class Authorizer(Protocol):
     """Gives the access token for each call."""
 
-    def access_token(self) -> str:
+    def access_token(self) -> Secret:
         """The access token to send now, renewed first when its time is up."""
 
-    def renew(self, rejected: str) -> bool:
+    def renew(self, rejected: Secret) -> bool:
         """Get a new access token because HubSpot rejected *rejected*; False where none can be."""
 
     def close(self) -> None:
@@ -42,13 +43,13 @@ class StaticAuthorizer:
     """
 
     def __init__(self, credentials: StaticAccessToken) -> None:
-        self._access_token = credentials.access_token
+        self._access_token = Secret(credentials.access_token)
 
-    def access_token(self) -> str:
+    def access_token(self) -> Secret:
         """The access token."""
         return self._access_token
 
-    def renew(self, rejected: str) -> bool:  # noqa: ARG002 - the protocol's
+    def renew(self, rejected: Secret) -> bool:  # noqa: ARG002 - the protocol's
         """Never possible."""
         return False
 
@@ -77,26 +78,26 @@ class OAuthAuthorizer:
         # Workers, and the accounts of one, should not all find the same moment.
         self._jitter = 1.0 + clock.random()
 
-    def access_token(self) -> str:
+    def access_token(self) -> Secret:
         """The access token, refreshed first when its time is nearly up."""
         tokens = self._tokens
         if not self._is_due(tokens) and not self._refresher.owes:
-            return tokens.access_token or ""
+            return Secret(tokens.access_token or "")
         # One thread sees to it; the others wait for it only when they have to.
         if not self._lock.acquire(blocking=not self._lasts(tokens)):
-            return tokens.access_token or ""
+            return Secret(tokens.access_token or "")
         try:
-            return self._refreshed().access_token or ""
+            return Secret(self._refreshed().access_token or "")
         except StoreUnavailableError:
             if not self._lasts(self._tokens):
                 raise
-            return self._tokens.access_token or ""
+            return Secret(self._tokens.access_token or "")
         finally:
             self._lock.release()
 
-    def renew(self, rejected: str) -> bool:
+    def renew(self, rejected: Secret) -> bool:
         """Refresh because HubSpot rejected *rejected*, unless another thread just did."""
-        self._rejected = rejected
+        self._rejected = rejected.reveal()
         with self._lock:
             self._refreshed()
             return True

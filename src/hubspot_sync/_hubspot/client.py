@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
     from hubspot_sync._hubspot.auth import Authorizer
     from hubspot_sync._hubspot.counting import CallCounter
+    from hubspot_sync._hubspot.secrets import Secret
     from hubspot_sync._hubspot.server_clock import ServerClock
     from hubspot_sync._hubspot.transport import Answer, Transport
     from hubspot_sync._ratelimit import RateLimiter
@@ -215,7 +216,7 @@ class HubSpotClient:
                 self._daily.check()  # once more: the wait may have been long
             access_token = self._authorizer.access_token()  # likewise
             answer = self._send(call, access_token)
-            error = None if answer.ok else error_for(answer, call.doing)
+            error = None if answer.ok else error_for(answer, call.doing, call.endpoint)
             permit.outcome = outcome_of(answer, error)
         answered_at = self._clock.monotonic()
         self._watch_daily(answer, error)
@@ -228,7 +229,7 @@ class HubSpotClient:
         size = len(answer.content)
         return Reply(content=content, size=size, asked_at=asked_at, answered_at=answered_at)
 
-    def _send(self, call: Call, access_token: str) -> Answer:
+    def _send(self, call: Call, access_token: Secret) -> Answer:
         self._calls.add(call.endpoint)
         sent_at = self._clock.now()
         answer = self._transport.send(

@@ -92,7 +92,8 @@ class HubSpotConnector:
             )
         policy = RetryPolicy(max_tries=self._settings.max_tries, max_wait=self._settings.max_wait)
         retrier = Retrier(policy=policy, clock=self._clock, stop=stop)
-        transport = Transport(self._settings)
+        # The end of a turn waits for an answer, as long as that may take; `stop()` does not.
+        transport = Transport(self._settings, getattr(stop, "at_once", stop))
         calls = CallCounter()
         if isinstance(stored.credentials, StaticAccessToken):
             authorizer: Authorizer = StaticAuthorizer(stored.credentials)

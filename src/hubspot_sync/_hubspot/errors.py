@@ -7,9 +7,13 @@ does not list are treated as their neighbours are.
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
+from hubspot_sync._clock import SystemClock
+from hubspot_sync._hubspot.breakdowns import refused_by_proxy
 from hubspot_sync._hubspot.decoding import loads
 from hubspot_sync.errors import (
     AccessError,
@@ -26,48 +30,65 @@ from hubspot_sync.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from hubspot_sync._hubspot.transport import Answer
 
+_REDIRECTS: Final = range(300, 400)
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
+_PROXY_WANTS_CREDENTIALS: Final = 407
 _TOO_LONG: Final = 414
 _LOCKED: Final = 423
 _TOO_MANY: Final = 429
 _MOVING: Final = 477
+# "Hub 7 is unknown to this Hublet, but it appears to exist in Hublet eu1": docs/hubspot.md, 3.4.
+_ELSEWHERE: Final = 488
 _SERVER_ERROR: Final = 500
 # What Cloudflare answers when it cannot find out from the access token where to go.
 _LOST: Final = 530
 # HubSpot asks to report these instead of repeating them for long; and who answers 501 knows no such
 # thing, and hardly will in a moment.
-_FEW_TRIES: Final = {501: 3, 522: 3, 525: 3, 526: 3, _LOST: 3}
+_FEW_TRIES: Final = {_ELSEWHERE: 3, 501: 3, 522: 3, 525: 3, 526: 3, _LOST: 3}
 # "expired 20336 day(s) ago" is the time since 1970: the access token could not be decoded.
 _EXPIRED_LONG_AGO: Final = re.compile(r"expired \d{5,} day")
 # HubSpot holds an object's lock for about two seconds.
 _LOCK_WAIT: Final = timedelta(seconds=2)
 _LONGEST_WAIT: Final = timedelta(days=2)
-_POLICY_WAITS: Final = {
-    "TEN_SECONDLY_ROLLING": timedelta(seconds=10),
-    "SECONDLY": timedelta(seconds=1),
-}
+_TEN_SECONDS: Final = timedelta(seconds=10)
+_A_SECOND: Final = timedelta(seconds=1)
+_POLICY_WAITS: Final = {"TEN_SECONDLY_ROLLING": _TEN_SECONDS, "SECONDLY": _A_SECOND}
+# Endpoint classes with a limit for each second; the others have one for ten.
+_BY_THE_SECOND: Final = ("search", "oauth")
+_SECONDS: Final = re.compile(r"([0-9]{1,9})[0-9]*(\.[0-9]{1,6})?[0-9]*")
 _MESSAGE_LENGTH: Final = 300
+_NAME_LENGTH: Final = 100
 
 
-def error_for(answer: Answer, doing: str) -> HubSpotSyncError:
-    """The error that an answer outside 2xx stands for."""
+def error_for(answer: Answer, doing: str, endpoint: str = "") -> HubSpotSyncError:
+    """The error that an answer outside 2xx stands for.
+
+    Args:
+        answer: The answer.
+        doing: What the call was for, to finish the sentence "HubSpot refused while ...".
+        endpoint: The endpoint class that the call counts in.
+    """
     body = _body(answer)
     context: dict[str, Any] = {
         "status": answer.status,
         "correlation_id": _correlation_id(answer, body),
     }
     if answer.status == _TOO_MANY or "RATE_LIMIT" in _text(body, "category", "errorType"):
-        return _rate_limited(answer, body, doing, context)
+        return _rate_limited(answer, body, doing, endpoint, context)
     if answer.status == _UNAUTHORIZED:
         return _unauthorized(body, doing, context)
     if answer.status == _FORBIDDEN:
         return _forbidden(body, doing, context)
-    if answer.status in (_LOCKED, _MOVING) or answer.status >= _SERVER_ERROR:
+    if answer.status == _PROXY_WANTS_CREDENTIALS:
+        return refused_by_proxy(None)
+    passing = answer.status in (_LOCKED, _MOVING, _ELSEWHERE) or "correctHublet" in body
+    if passing or answer.status >= _SERVER_ERROR:
         return _unavailable(answer, body, doing, context)
     return RequestRefusedError(
         f"HubSpot refused a request while {doing}: {_message(body)}; {_advice(answer)}",
@@ -79,10 +100,22 @@ def error_for(answer: Answer, doing: str) -> HubSpotSyncError:
 def _advice(answer: Answer) -> str:
     if answer.status == _TOO_LONG:
         return "it is too long, ask for fewer properties"
+    if answer.status in _REDIRECTS:
+        return f"it was redirected to {_location(answer)}: check base_url"
     usual = "check the object type and the stream's settings, else report it"
     if answer.status == _NOT_FOUND and answer.base_url is not None:
         return f"is base_url right, {answer.base_url}? If so, {usual}"
     return usual
+
+
+def _location(answer: Answer) -> str:
+    """Where a redirect leads to, without what may be a secret: user, query and fragment."""
+    try:
+        parts = urlsplit(_clean(answer.headers.get("Location", ""), _MESSAGE_LENGTH))
+    except ValueError:
+        return "no usable address"
+    place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
+    return f"{place}{parts.path}" or "nowhere"
 
 
 def tries_for_status(status: int | None) -> int | None:
@@ -103,8 +136,11 @@ def malformed_access_token(error: HubSpotUnavailableError) -> AuthorizationRevok
 
 def token_error_for(answer: Answer, doing: str = "refreshing the access token") -> HubSpotSyncError:
     """The error that an answer of the token endpoint outside 2xx stands for."""
-    error = error_for(answer, doing)
+    error = error_for(answer, doing, "oauth")
     if not isinstance(error, (RequestRefusedError, AuthorizationRevokedError)):
+        return error
+    # These come from somebody else: what is behind base_url is no token endpoint.
+    if answer.status in _REDIRECTS or answer.status == _NOT_FOUND:
         return error
     reason = _text(_body(answer), "status")
     context: dict[str, Any] = {
@@ -152,14 +188,15 @@ def _unauthorized(
 
 
 def _rate_limited(
-    answer: Answer, body: Mapping[str, Any], doing: str, context: dict[str, Any]
+    answer: Answer, body: Mapping[str, Any], doing: str, endpoint: str, context: dict[str, Any]
 ) -> RateLimitedError:
     policy = _text(body, "policyName") or None
+    usual = _A_SECOND if endpoint in _BY_THE_SECOND else _TEN_SECONDS
     return RateLimitedError(
         f"HubSpot's rate limit is used up ({policy or 'not named'}) while {doing}: "
         f"{_message(body)}",
         policy=policy,
-        retry_after=_retry_after(answer) or _POLICY_WAITS.get(policy or "", timedelta(seconds=1)),
+        retry_after=_retry_after(answer) or _POLICY_WAITS.get(policy or "", usual),
         **context,
     )
 
@@ -183,6 +220,15 @@ def _unavailable(
     answer: Answer, body: Mapping[str, Any], doing: str, context: dict[str, Any]
 ) -> HubSpotUnavailableError:
     wait = _retry_after(answer) or (_LOCK_WAIT if answer.status == _LOCKED else None)
+    data_centre = _text(body, "correctHublet")
+    if data_centre:
+        return HubSpotUnavailableError(
+            f"the account lives in HubSpot's data centre {data_centre}, and another one answered "
+            f"while {doing}; if this lasts, give an engine for such accounts the address of that "
+            "data centre, HubSpotSettings(base_url=...)",
+            retry_after=wait,
+            **context,
+        )
     return HubSpotUnavailableError(
         f"HubSpot could not answer while {doing}: {_message(body)}", retry_after=wait, **context
     )
@@ -198,25 +244,55 @@ def _body(answer: Answer) -> Mapping[str, Any]:
 
 
 def _text(body: Mapping[str, Any], *names: str) -> str:
-    return " ".join(value for name in names if isinstance(value := body.get(name), str))
+    """Single words of HubSpot's."""
+    found = (value for name in names if isinstance(value := body.get(name), str))
+    return _clean(" ".join(found), _NAME_LENGTH)
 
 
 def _message(body: Mapping[str, Any]) -> str:
     """HubSpot's own words in one line, cut where validation errors go on for pages."""
-    words = " ".join(_text(body, "message").split()) or "no reason given"
-    return words if len(words) <= _MESSAGE_LENGTH else f"{words[:_MESSAGE_LENGTH]}..."
+    message = body.get("message")
+    return _clean(message if isinstance(message, str) else "", _MESSAGE_LENGTH) or "no reason given"
+
+
+def _clean(text: str, length: int) -> str:
+    """*text* in one line of *length* characters at most that all can be printed."""
+    # What is cut away need not be looked at.
+    printable = (one if one.isprintable() else " " for one in text[: length * 4])
+    words = " ".join("".join(printable).split())
+    return words if len(words) <= length else f"{words[:length]}..."
 
 
 def _correlation_id(answer: Answer, body: Mapping[str, Any]) -> str | None:
-    return _text(body, "correlationId") or answer.headers.get("X-HubSpot-Correlation-Id")
+    sent = _text(body, "correlationId") or answer.headers.get("X-HubSpot-Correlation-Id", "")
+    return _clean(sent, _NAME_LENGTH) or None
 
 
 def _retry_after(answer: Answer) -> timedelta | None:
-    """The server's Retry-After in seconds; its date form is not used by HubSpot."""
-    value = answer.headers.get("Retry-After", "")
-    if not (value.isascii() and value.isdigit()):
+    """How long the server asks to wait, in seconds or until a date, which is by its own clock.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
+    """
+    value = answer.headers.get("Retry-After", "").strip()
+    seconds = _SECONDS.fullmatch(value)
+    if seconds is not None:
+        return min(timedelta(seconds=float(f"{seconds[1]}{seconds[2] or ''}")), _LONGEST_WAIT)
+    until = _date(value)
+    if until is None:
         return None
-    return min(timedelta(seconds=int(value[:9])), _LONGEST_WAIT)
+    now = _date(answer.headers.get("Date", "")) or SystemClock().now()
+    return min(max(until - now, timedelta(0)), _LONGEST_WAIT)
+
+
+def _date(value: str) -> datetime | None:
+    """An HTTP date, if it is one."""
+    try:
+        found = parsedate_to_datetime(value)
+        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).astimezone(
+            timezone.utc
+        )
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def _scopes(body: Mapping[str, Any]) -> list[str]:
@@ -224,9 +300,15 @@ def _scopes(body: Mapping[str, Any]) -> list[str]:
     errors = body.get("errors")
     details = [body, *(errors if isinstance(errors, list) else ())]
     contexts = [detail.get("context") for detail in details if isinstance(detail, dict)]
-    return [
-        str(scope)
+    named = [
+        context.get("requiredGranularScopes") or context.get("requiredScopes")
         for context in contexts
         if isinstance(context, dict)
-        for scope in context.get("requiredGranularScopes") or context.get("requiredScopes") or ()
+    ]
+    return [
+        _clean(scope, _NAME_LENGTH)
+        for scopes in named
+        if isinstance(scopes, list)
+        for scope in scopes
+        if isinstance(scope, str)
     ]

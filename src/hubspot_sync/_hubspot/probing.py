@@ -9,6 +9,7 @@ from hubspot_sync._hubspot.answers import account_details, shaped
 from hubspot_sync._hubspot.brief import brief_retrier, log_retry
 from hubspot_sync._hubspot.errors import error_for, malformed_access_token
 from hubspot_sync._hubspot.paths import paths_for
+from hubspot_sync._hubspot.secrets import Secret
 from hubspot_sync._hubspot.transport import Transport
 from hubspot_sync.errors import HubSpotUnavailableError
 
@@ -34,7 +35,7 @@ class HubSpotProbe:
         transport = Transport(self._settings)
         try:
             return self._retrier.call(
-                lambda: self._once(transport, credentials.access_token), on_retry=log_retry
+                lambda: self._once(transport, Secret(credentials.access_token)), on_retry=log_retry
             )
         except HubSpotUnavailableError as error:
             hopeless = malformed_access_token(error)
@@ -44,7 +45,7 @@ class HubSpotProbe:
         finally:
             transport.close()
 
-    def _once(self, transport: Transport, access_token: str) -> AccountDetails:
+    def _once(self, transport: Transport, access_token: Secret) -> AccountDetails:
         path = paths_for(self._settings.api_version).account
         answer = transport.send("GET", path, access_token=access_token)
         if not answer.ok:

@@ -5,6 +5,7 @@ https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,13 +14,16 @@ from attrs import field, frozen
 from hubspot_sync._hubspot.errors import token_error_for
 from hubspot_sync._hubspot.paths import INTROSPECT_PATH, REVOKE_PATH, TOKEN_PATH
 from hubspot_sync._hubspot.quota import outcome_of
+from hubspot_sync._hubspot.secrets import Secret
 from hubspot_sync._ratelimit import RollingWindow
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import OAuthTokens
+from hubspot_sync.models._checks import can_be_sent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+    from typing import TypeAlias
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._hubspot.counting import CallCounter
@@ -28,10 +32,15 @@ if TYPE_CHECKING:
     from hubspot_sync.errors import RetryableError
     from hubspot_sync.models import OAuthApp
 
+    _Form: TypeAlias = Mapping[str, str | Secret]
+
 # HubSpot has a limit for each second and does not say which; far more than refreshing takes.
 _CALLS_A_SECOND: Final = 10
 # Answers that say that nothing was done yet: slow down, locked, moving, come back later.
-_NOT_BEGUN: Final = (423, 429, 477, 503)
+_NOT_BEGUN: Final = (423, 429, 477, 488, 503)
+# They live half an hour; a token that says more is refreshed once a day, or when it is refused.
+_LONGEST_LIFE: Final = timedelta(days=1)
+_ACCOUNT_ID: Final = re.compile("[1-9][0-9]{0,18}")
 
 
 def token_window(clock: Clock) -> RollingWindow:
@@ -88,9 +97,9 @@ class TokenEndpoint:
             ConfigurationError: The app's own credentials are wrong.
             RetryableError: The endpoint could not answer.
         """
-        form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token}
+        form: _Form = {"grant_type": "refresh_token", "refresh_token": Secret(tokens.refresh_token)}
         return self.retrier.call(
-            lambda: self._buy(form, tokens.refresh_token, "refreshing the access token"),
+            lambda: self._buy(form, tokens, "refreshing the access token"),
             on_retry=self.on_retry,
         )
 
@@ -106,9 +115,9 @@ class TokenEndpoint:
             ConfigurationError: The app's own credentials or its redirect URI are wrong.
             RetryableError: The endpoint could not answer.
         """
-        form = {
+        form: _Form = {
             "grant_type": "authorization_code",
-            "code": code,
+            "code": Secret(code),
             "redirect_uri": self.app.redirect_uri or "",
         }
         tries = self.retrier.policy.max_tries
@@ -139,19 +148,24 @@ class TokenEndpoint:
         """
         self._about(REVOKE_PATH, tokens, "revoking tokens")
 
-    def _buy(self, form: Mapping[str, str], refresh_token: str | None, doing: str) -> TokenAnswer:
+    def _buy(self, form: _Form, before: OAuthTokens | None, doing: str) -> TokenAnswer:
         asked_at = self.clock.now()
-        body = self._post(TOKEN_PATH, form, doing)
-        return _answer(_bought(body, refresh_token, asked_at), body)
+        sold = _sold(self._post(TOKEN_PATH, form, doing), before, asked_at)
+        if sold is None:
+            raise HubSpotUnavailableError(
+                "the token endpoint's answer holds no tokens, or tokens with characters that "
+                "cannot be sent"
+            )
+        return sold
 
     def _about(self, path: str, tokens: OAuthTokens, doing: str) -> Mapping[str, Any]:
-        form = {"token": tokens.refresh_token, "token_type_hint": "refresh_token"}
+        form: _Form = {"token": Secret(tokens.refresh_token), "token_type_hint": "refresh_token"}
         return self.retrier.call(lambda: self._post(path, form, doing), on_retry=self.on_retry)
 
-    def _post(self, path: str, form: Mapping[str, str], doing: str) -> Mapping[str, Any]:
+    def _post(self, path: str, form: _Form, doing: str) -> Mapping[str, Any]:
         """One try; the secrets travel in the body, never in the URL."""
         self.calls.add("oauth")
-        own = (("client_id", self.app.client_id), ("client_secret", self.app.client_secret))
+        own = (("client_id", self.app.client_id), ("client_secret", Secret(self.app.client_secret)))
         with self.window.permit("oauth", self.retrier.stop) as permit:
             answer = self.transport.send("POST", path, form=(*form.items(), *own))
             error = None if answer.ok else token_error_for(answer, doing)
@@ -162,28 +176,46 @@ class TokenEndpoint:
         return body if isinstance(body, dict) else {}
 
 
-def _bought(body: Mapping[str, Any], refresh_token: str | None, asked_at: datetime) -> OAuthTokens:
-    """The tokens in an answer; their time runs from when they were asked for."""
-    bought = _text(body, "refresh_token") or refresh_token
+def _sold(
+    body: Mapping[str, Any], before: OAuthTokens | None, asked_at: datetime
+) -> TokenAnswer | None:
+    """The tokens in an answer; their time runs from when they were asked for.
+
+    None where there are none that can be used, instead of an error, which would show *body* among
+    the local variables of its traceback.
+    """
+    bought = _text(body, "refresh_token") or (before.refresh_token if before else None)
     access_token = _text(body, "access_token")
-    if access_token is None or bought is None:
-        raise HubSpotUnavailableError("the token endpoint's answer holds no tokens")
-    lifetime = body.get("expires_in")
-    seconds = lifetime if isinstance(lifetime, (int, float)) else 0
-    return OAuthTokens(
+    if not can_be_sent(access_token) or not can_be_sent(bought):
+        return None
+    tokens = OAuthTokens(
         refresh_token=bought,
         access_token=access_token,
-        expires_at=asked_at + timedelta(seconds=seconds),
+        expires_at=asked_at + _lifetime(body.get("expires_in")),
         issued_at=asked_at,
     )
+    return _answer(tokens, body)
+
+
+def _lifetime(seconds: Any) -> timedelta:
+    """How long a token lives; one that does not say so in numbers is refreshed before each use."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        return timedelta(0)
+    # In this order, because NaN is neither more nor less than anything.
+    return timedelta(seconds=min(_LONGEST_LIFE.total_seconds(), max(0, seconds)))
 
 
 def _answer(tokens: OAuthTokens, body: Mapping[str, Any]) -> TokenAnswer:
-    hub_id, scopes = str(body.get("hub_id", "")), body.get("scopes")
+    hub_id, scopes = body.get("hub_id"), body.get("scopes")
+    known = isinstance(hub_id, (int, str)) and _ACCOUNT_ID.fullmatch(str(hub_id))
     return TokenAnswer(
         tokens=tokens,
-        account_id=hub_id if hub_id.isascii() and hub_id.isdigit() else None,
-        scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else None,
+        account_id=str(hub_id) if known else None,
+        scopes=(
+            tuple(scope for scope in scopes if isinstance(scope, str))
+            if isinstance(scopes, list)
+            else None
+        ),
         user=_text(body, "user"),
         account_name=_text(body, "hub_domain"),
     )

@@ -3,21 +3,51 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from hubspot_sync.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeGuard
 
     from attrs import Attribute
 
+T = TypeVar("T")
+
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NUMBER = re.compile("0|[1-9][0-9]*")
+_SENDABLE = re.compile("[!-~](?:[ -~]*[!-~])?")
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+def hides_arguments(model: type[T]) -> type[T]:
+    """Let no argument of *model* show among the local variables when one is refused.
+
+    Collectors of errors take them along from every frame of a traceback.
+    """
+    construct = model.__init__
+
+    @wraps(construct)
+    def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807 - in its place
+        try:
+            construct(self, *arguments, **named)
+        except (ConfigurationError, TypeError) as error:
+            refused = error.with_traceback(None)
+        else:
+            return
+        del self, arguments, named
+        raise refused
+
+    model.__init__ = __init__  # type: ignore[method-assign]
+    return model
 
 
 def to_milliseconds(instant: datetime) -> int:
@@ -84,10 +114,15 @@ def stripped(value: str) -> str:
     return value.strip() if isinstance(value, str) else value
 
 
+def can_be_sent(value: object) -> TypeGuard[str]:
+    """Whether *value* can be a credential: printable ASCII, and something."""
+    return isinstance(value, str) and _SENDABLE.fullmatch(value) is not None
+
+
 def is_credential(instance: Any, attribute: Attribute[Any], value: object) -> None:
     """Validate what is sent as a credential; the message names it and does not repeat it."""
     name = f"{type(instance).__name__}.{attribute.name}"
-    if not isinstance(value, str) or not value or not value.isprintable():
+    if not can_be_sent(value):
         raise ConfigurationError(
             f"{name} is empty, is no text, or has characters that cannot be sent; copy it anew "
             "from HubSpot"
@@ -96,29 +131,99 @@ def is_credential(instance: Any, attribute: Attribute[Any], value: object) -> No
         raise ConfigurationError(f"{name} begins with 'Bearer '; give what comes after it alone")
 
 
-def is_url(*, such_as: str, query: bool = True) -> Callable[..., None]:
-    """Validate an address of the web, with a query or not; *such_as* is one that would do."""
+def is_access_token(instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate what a person copied: one word."""
+    is_credential(instance, attribute, value)
+    if " " in str(value):
+        raise ConfigurationError(
+            f"{type(instance).__name__}.{attribute.name} has a space in it; copy it anew from "
+            "HubSpot"
+        )
+
+
+def is_url(*, such_as: str, query: bool = True, safe: bool = False) -> Callable[..., None]:
+    """Validate an address of the web, with a query or not; *such_as* is one that would do.
+
+    A *safe* one is https unless it stays on this machine: access tokens go there.
+    """
 
     def check(instance: Any, attribute: Attribute[Any], value: object) -> None:
+        name = f"{type(instance).__name__}.{attribute.name}"
         if not _is_url(value, query=query):
+            # What is before an @ may be a password.
+            told = "has an @ in it" if "@" in str(value) else f"is {value!r}"
+            raise ConfigurationError(f"{name} {told}; give a URL, such as {such_as!r}")
+        if safe and urlsplit(str(value)).scheme != "https" and not _is_local(str(value)):
             raise ConfigurationError(
-                f"{type(instance).__name__}.{attribute.name} is {value!r}; give a URL, such as "
-                f"{such_as!r}"
+                f"{name} is {value!r}, to which access tokens would go unencrypted; give one with "
+                f"https, such as {such_as!r}"
             )
 
     return check
 
 
 def _is_url(value: object, *, query: bool) -> bool:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isprintable():
         return False
     try:
         parts = urlsplit(value)
         usable = parts.port != 0  # asking for the port is what checks it
     except ValueError:
         return False
-    known = parts.scheme in ("http", "https") and bool(parts.hostname)
-    return usable and known and (query or not parts.query)
+    known = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+    return usable and known and (query or not (parts.query or parts.fragment or " " in value))
+
+
+def _is_local(url: str) -> bool:
+    """Whether *url* is on this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_proxy(instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate the address of a proxy; the message does not repeat it: it may hold a password."""
+    scheme, _, rest = value.partition("://") if isinstance(value, str) else ("", "", "")
+    place = rest.rpartition("@")[2].removesuffix("/")
+    if not _is_url(f"{scheme}://{place}", query=False) or "/" in place:
+        raise ConfigurationError(
+            f"{type(instance).__name__}.{attribute.name} is no address of an HTTP proxy; give one "
+            "such as 'http://proxy.example:3128' or 'http://user:password@proxy.example:3128'"
+        )
+
+
+def without_user(url: str | None) -> str:
+    """The repr of *url* without what is before its @, which is a secret."""
+    if url is None or "@" not in url:
+        return repr(url)
+    return repr(f"{url.partition('://')[0]}://[hidden]@{url.rpartition('@')[2]}")
+
+
+def is_ca_file(instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate a file, or a folder, with certificates of authorities."""
+    try:
+        load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), cast("str", value))
+    except (OSError, ValueError, TypeError):
+        raise ConfigurationError(
+            f"{type(instance).__name__}.{attribute.name} is {value!r}; give a file with the "
+            "certificates of the authorities to trust, in PEM"
+        ) from None
+
+
+def load_authorities(context: ssl.SSLContext, path: str) -> None:
+    """Let *context* trust the authorities in the file, or folder, *path*.
+
+    Raises:
+        OSError: There are none that can be read.
+    """
+    if Path(path).is_dir():
+        context.load_verify_locations(capath=path)
+    else:
+        context.load_verify_locations(cafile=path)
 
 
 def is_positive(instance: Any, attribute: Attribute[Any], value: object) -> None:

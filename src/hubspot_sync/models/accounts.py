@@ -10,6 +10,8 @@ from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import (
+    hides_arguments,
+    is_access_token,
     is_aware,
     is_choice,
     is_credential,
@@ -145,6 +147,7 @@ class Account:
         return AccountKey(self.domain_id, self.account_id)
 
 
+@hides_arguments
 @frozen(kw_only=True)
 class StaticAccessToken:
     """A credential that does not expire: a private app's access token or a service key.
@@ -153,9 +156,10 @@ class StaticAccessToken:
         access_token: The secret; never part of the repr.
     """
 
-    access_token: str = field(repr=False, converter=stripped, validator=is_credential)
+    access_token: str = field(repr=False, converter=stripped, validator=is_access_token)
 
 
+@hides_arguments
 @frozen(kw_only=True)
 class OAuthTokens:
     """One set of OAuth 2.0 tokens.
@@ -170,7 +174,7 @@ class OAuthTokens:
     """
 
     refresh_token: str = field(repr=False, converter=stripped, validator=is_credential)
-    access_token: str | None = field(default=None, repr=False)
+    access_token: str | None = field(default=None, repr=False, validator=or_none(is_credential))
     expires_at: datetime | None = field(default=None, validator=is_aware)
     issued_at: datetime | None = field(default=None, validator=is_aware)
     refreshing_until: datetime | None = field(default=None, validator=is_aware)
@@ -202,6 +206,7 @@ DEFAULT_SCOPES: Final = (
 )
 
 
+@hides_arguments
 @frozen(kw_only=True)
 class OAuthApp:
     """The HubSpot app whose OAuth tokens are used.

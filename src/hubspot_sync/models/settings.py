@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import (
+    hides_arguments,
+    is_ca_file,
     is_choice,
     is_duration,
     is_not_negative,
     is_positive,
     is_positive_duration,
+    is_proxy,
     is_share,
     is_url,
     or_none,
+    without_user,
 )
+from hubspot_sync.models._environment import ca_file_in, proxy_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ApiVersion = Literal["2025-09", "2026-03", "2026-09", "v3"]
 
@@ -38,12 +46,14 @@ def _without_slash(value: str) -> str:
     return value.rstrip("/") if isinstance(value, str) else value
 
 
+@hides_arguments
 @frozen(kw_only=True)
 class HubSpotSettings:
     """How to talk to HubSpot.
 
     Attributes:
-        base_url: Where the API is; the same for every data centre of HubSpot's.
+        base_url: Where the API is; the same for every data centre of HubSpot's. It is https, or
+            an address of this machine.
         consent_url: Where people consent to the app; HubSpot sends them on to their data centre.
         api_version: The family of paths: a date-based version, or "v3" for the older paths
             (with associations from "v4"), which HubSpot stops supporting in 2027.
@@ -67,10 +77,17 @@ class HubSpotSettings:
         max_tries: How often a call is made at most before its failure ends the stream's run.
         max_wait: The longest single wait between two tries of a call; when HubSpot asks for
             more, the run ends and says when to come back.
+        proxy: The HTTP proxy that leads out, such as `"http://user:password@proxy.example:3128"`;
+            None goes straight. The variables of the environment count with `from_environment`
+            only.
+        ca_file: A file with the certificates of the authorities to trust, in PEM, in place of the
+            system's; for a proxy that looks into connections.
     """
 
     base_url: str = field(
-        default=_API, converter=_without_slash, validator=is_url(such_as=_API, query=False)
+        default=_API,
+        converter=_without_slash,
+        validator=is_url(such_as=_API, query=False, safe=True),
     )
     consent_url: str = field(
         default=_CONSENT, converter=_without_slash, validator=is_url(such_as=_CONSENT, query=False)
@@ -88,6 +105,30 @@ class HubSpotSettings:
     )
     max_tries: int = field(default=8, validator=is_positive)
     max_wait: timedelta = field(default=timedelta(seconds=60), validator=is_positive_duration)
+    proxy: str | None = field(default=None, repr=without_user, validator=or_none(is_proxy))
+    ca_file: str | None = field(default=None, validator=or_none(is_ca_file))
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], **settings: Any) -> HubSpotSettings:
+        """Settings with the proxy and the authorities that *environment* names.
+
+        These are `HTTPS_PROXY`, `HTTP_PROXY` (for a *base_url* with http), `ALL_PROXY` and
+        `NO_PROXY`, in capitals or not, and `SSL_CERT_FILE` or `REQUESTS_CA_BUNDLE`. What is among
+        *settings* comes first.
+
+        Args:
+            environment: The variables, such as `os.environ`.
+            **settings: Settings by name.
+
+        Raises:
+            ConfigurationError: A variable, or a setting, is wrong.
+        """
+        given = cls(**settings)
+        if "proxy" not in settings:
+            given = evolve(given, proxy=proxy_for(given.base_url, environment))
+        if "ca_file" not in settings:
+            given = evolve(given, ca_file=ca_file_in(environment))
+        return given
 
 
 @frozen(kw_only=True)

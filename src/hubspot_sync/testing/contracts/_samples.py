@@ -98,7 +98,7 @@ ALL_KINDS: Final[Mapping[str, Value]] = {
 }
 
 TOKENS: Final = OAuthTokens(
-    refresh_token="refresh-Žluť-1",  # noqa: S106 - made up
+    refresh_token='refresh-\\"~$.1',  # noqa: S106 - made up
     access_token="access-1",  # noqa: S106 - made up
     expires_at=MOMENT,
     issued_at=MOMENT - timedelta(minutes=30),
