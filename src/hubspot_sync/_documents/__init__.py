@@ -111,6 +111,7 @@ def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
         "reading": None if checkpoint.reading is None else _pass_to_document(checkpoint.reading),
         "doubtful_until": _optional_text(checkpoint.doubtful_until),
         "reconcile_since": _optional_text(checkpoint.reconcile_since),
+        "fell_from": _optional_text(checkpoint.fell_from),
     }
 
 
@@ -154,6 +155,7 @@ def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
         reading=None if reading is None else _pass_from_document(reading),
         doubtful_until=_optional_instant(document.get("doubtful_until")),
         reconcile_since=_optional_instant(document.get("reconcile_since")),
+        fell_from=_optional_instant(document.get("fell_from")),
     )
 
 

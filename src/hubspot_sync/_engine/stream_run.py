@@ -25,7 +25,7 @@ from hubspot_sync._processing import (
     without_repeats,
 )
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
-from hubspot_sync._windows import advance
+from hubspot_sync._windows import advance, is_late, look_deeper
 from hubspot_sync.models import Counts, Mode, to_milliseconds
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class StreamRun:
         reading: The pass.
         resumed: Whether an earlier run had begun it.
         refusals: Takes the actions that are refused.
+
+    Attributes:
+        began_too_late: Whether the window may have begun too late, so that it proves nothing and
+            is to be read again from further back.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class StreamRun:
         self._in_flight = InFlight()
         self._refusals = refusals
         self._oddities = Oddities(self._stream, parts.notify)
+        self.began_too_late = False
         self._delivery = Delivery(
             parts=parts,
             lease=lease,
@@ -167,6 +172,10 @@ class StreamRun:
         queued = self._refusals.held([record.object_id for record in fresh])
         fresh, waiting = without_queued(fresh, queued)
         self._oddities.kept_as_text(fresh)
+        self.began_too_late |= any(
+            is_late(record, self._checkpoint, self._reading, self._parts.settings)
+            for record in fresh
+        )
         outcome = to_actions(
             self._stream.account,
             self._associate(fresh),
@@ -188,6 +197,8 @@ class StreamRun:
 
     def _reached(self, left: tuple[IdRange, ...]) -> Checkpoint:
         """The checkpoint once all but *left* is in the sink."""
+        if self.began_too_late and not left:
+            return look_deeper(self._checkpoint)
         reached = advance(self._checkpoint, self._reading, left, self._parts.settings)
         if left:
             return reached

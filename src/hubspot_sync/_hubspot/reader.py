@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
 
 from hubspot_sync._hubspot.answers import account_details
 from hubspot_sync._hubspot.associations import read_batches
@@ -14,11 +17,11 @@ from hubspot_sync._hubspot.searching import Searching
 from hubspot_sync._hubspot.subject import Subject
 from hubspot_sync._hubspot.values import conversion_for
 from hubspot_sync._hubspot.walk_pool import WalkPool
-from hubspot_sync.errors import HubSpotUnavailableError
+from hubspot_sync.errors import HubSpotSyncError, HubSpotUnavailableError
 from hubspot_sync.models import AccountDetails, IdRange, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from hubspot_sync._hubspot.client import HubSpotClient
@@ -41,6 +44,7 @@ _LISTERS: Final = 8
 _SEARCHERS: Final = 3
 _BYTES_AHEAD: Final = 16 * 1024 * 1024
 _FRESH_STARTS: Final = 3
+_MORE_WITNESSES: Final = 2
 _logger = logging.getLogger("hubspot_sync")
 
 
@@ -83,11 +87,20 @@ class HubSpotSource:
         )
         return account_details(reply.body)
 
-    def server_time(self) -> datetime:
-        """HubSpot's time; the first time around, a call that is needed anyway tells it."""
+    def server_time(self, *, latest: bool = False) -> datetime:
+        """HubSpot's time; the first time around, a call that is needed anyway tells it.
+
+        Where its answer contradicts other witnesses, more are asked for, by the cheapest call.
+        """
         if not self._server_clock.known:
             self._define(self._account.streams[0].object_type)
-        return self._server_clock.now()
+        for _ in range(_MORE_WITNESSES):
+            if self._server_clock.settled or not self._server_clock.known:
+                break
+            # Whatever the answer is, it has a date.
+            with suppress(HubSpotSyncError):
+                self.identify()
+        return self._server_clock.latest() if latest else self._server_clock.now()
 
     def read(self, settings: StreamSettings, reading: Pass) -> Iterator[Page]:
         """Read what is left of *reading*, page by page."""
@@ -101,10 +114,17 @@ class HubSpotSource:
             convert=conversion_for(definitions, raw=settings.raw_values),
         )
         if reading.mode is Mode.INCREMENTAL:
+            # Where clocks disagree the pass promises no more than all of them allow, but what is
+            # there already should not have to wait for that.
+            reading = evolve(reading, end=reading.end + self._server_clock.spread)
             searching = Searching(subject=subject, reading=reading)
-            yield from _pool(searching, reading.ranges, _SEARCHERS).pages()
+            pages = _pool(searching, reading.ranges, _SEARCHERS).pages()
         else:
-            yield from _list(Listing(subject=subject), reading.ranges)
+            pages = _list(Listing(subject=subject), reading.ranges)
+        with closing(pages):
+            for page in pages:
+                self._server_clock.stamped(record.modified_at for record in page.records)
+                yield page
 
     def associations(
         self, object_type: str, to_object_type: str, object_ids: Sequence[str]
@@ -153,7 +173,7 @@ class HubSpotSource:
         return held
 
 
-def _list(listing: Listing, ranges: Sequence[IdRange]) -> Iterator[Page]:
+def _list(listing: Listing, ranges: Sequence[IdRange]) -> Generator[Page, None, None]:
     """Read the list in parallel; serially, from the beginning, when it turns out unordered."""
     object_type = listing.subject.object_type
     for _ in range(_FRESH_STARTS):

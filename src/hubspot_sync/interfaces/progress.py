@@ -78,5 +78,6 @@ class Checkpointer(Protocol):
 
         Raises:
             LeaseLostError: The lease is not the current one; nothing was written.
-            InvariantError: The high-water mark would fall; nothing was written.
+            InvariantError: The high-water mark would fall, from another one than `fell_from`;
+                nothing was written.
         """

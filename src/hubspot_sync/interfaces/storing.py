@@ -96,7 +96,8 @@ class AtomicSink(ActionSink, Protocol):
             StoreUnavailableError: Nothing was stored, or it is not known whether all was; the
                 engine repeats it.
             LeaseLostError: The lease is not the current one; nothing was written.
-            InvariantError: The high-water mark would fall; nothing was written.
+            InvariantError: The high-water mark would fall, from another one than `fell_from`;
+                nothing was written.
             ConfigurationError: The store cannot do it; nothing was written.
         """
 

@@ -139,10 +139,6 @@ class _Stream:
     def holds(self, lease: Lease) -> bool:
         return self.lease is not None and self.lease.fence == lease.fence
 
-    def would_fall(self, checkpoint: Checkpoint) -> bool:
-        kept, offered = self.checkpoint.high_water_mark, checkpoint.high_water_mark
-        return kept is not None and (offered is None or offered < kept)
-
     def learn(self, fingerprint: Fingerprint) -> None:
         known = self.fingerprints.get(fingerprint.object_id)
         if known is None or known.version <= fingerprint.version:
@@ -208,7 +204,7 @@ class MemoryCheckpointer:
         """Store progress under *lease*; see `Checkpointer.commit`."""
         with self._lock:
             kept = self._held(lease)
-            if kept.would_fall(checkpoint):
+            if not checkpoint.may_follow(kept.checkpoint.high_water_mark):
                 raise mark_falls(lease.stream)
             for fingerprint in fingerprints:
                 kept.learn(fingerprint)

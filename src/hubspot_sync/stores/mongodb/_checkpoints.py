@@ -154,9 +154,12 @@ def _allowing(lease: Lease, document: Document) -> Document:
 
 
 def _not_falling(document: Document) -> Document:
-    unset: Document = {_MARK: None}
+    """What `Checkpoint.may_follow` says, as a filter."""
+    allowed: list[Document] = [{_MARK: {"$in": [None, document["fell_from"]]}}]
     mark = document["high_water_mark"]
-    return unset if mark is None else {"$or": [unset, {_MARK: {"$lte": mark}}]}
+    if mark is not None:
+        allowed.append({_MARK: {"$lte": mark}})
+    return {"$or": allowed}
 
 
 def _from_now(duration: timedelta) -> Document:

@@ -140,8 +140,7 @@ def _check_commit(connection: sqlite3.Connection, lease: Lease, checkpoint: Chec
     row = connection.execute(_LOAD, _named(lease.stream)).fetchone()
     if row is None or row[0] != lease.fence or row[1] is None:
         raise lease_lost(lease)
-    kept, offered = _checkpoint(lease.stream, row[2]).high_water_mark, checkpoint.high_water_mark
-    if kept is not None and (offered is None or offered < kept):
+    if not checkpoint.may_follow(_checkpoint(lease.stream, row[2]).high_water_mark):
         raise mark_falls(lease.stream)
 
 
