@@ -8,8 +8,10 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from hubspot_sync import SyncSettings
+from hubspot_sync import AccountEntry, SyncSettings
 from hubspot_sync.models import Checkpoint, Mode, Pass, StreamKey, StreamSettings
+from hubspot_sync.stores.memory import MemoryAccountStore
+from hubspot_sync.stores.sqlite import SqliteAccountStore, SqliteDatabase
 from hubspot_sync.testing import HubSpotEmulator, ManualClock
 from support import ACCOUNT, Host, truth_of
 
@@ -290,3 +292,39 @@ def test_a_longer_margin_is_the_hosts_to_choose(make):
     world.sync()
 
     world.assert_complete()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def accounts(request, tmp_path):
+    if request.param == "memory":
+        yield MemoryAccountStore()
+    else:
+        with SqliteDatabase(tmp_path / "sync.db") as database:
+            yield SqliteAccountStore(database)
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["whole", "crashed"])
+def test_a_host_clock_ten_years_ahead_for_one_fleet_run(make, accounts, crash):
+    """The account is due again as if nothing had been, and so is one that was only claimed."""
+    world = make()
+    world.sync()
+    engine = world.host.engine(accounts=accounts)
+    accounts.save(
+        AccountEntry(
+            account=CONTACTS, status_since=world.truth.now(), next_sync_at=world.truth.now()
+        )
+    )
+    world.host_clock.off = 10 * YEAR
+    if crash:
+        assert next(iter(engine.claim_due(claim_for=MINUTE, limit=1)), None) is not None
+    else:
+        assert engine.sync_all(due_only=True).completed
+    world.host_clock.off = NONE
+    world.edit()
+    world.truth.advance(15 * MINUTE)
+
+    assert len(engine.sync_all(due_only=True).accounts) == 1
+
+    world.assert_complete()
+    assert accounts.load(CONTACTS.key).next_sync_at == world.truth.now() + CONTACTS.sync_every
+    assert engine.sync_all(due_only=True).accounts == ()

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 # Clocks that are right differ by less, also those of two machines or of two runs.
 SLACK: Final = timedelta(minutes=1)
+# HubSpot's day is full again at a midnight, and some days have 25 hours. What is put off further
+# says when it was.
+LONGEST_WAIT: Final = timedelta(hours=25)
 
 
 def is_ahead(instant: datetime, now: datetime) -> bool:
@@ -21,6 +24,14 @@ def is_ahead(instant: datetime, now: datetime) -> bool:
     when something is due again would last for as long as the clock was ahead.
     """
     return instant - now > SLACK
+
+
+def later(instant: datetime, by: timedelta) -> datetime:
+    """The instant so much later, or the last one that there is."""
+    try:
+        return instant + by
+    except OverflowError:
+        return datetime.max.replace(tzinfo=timezone.utc)
 
 
 class StopRequested(Exception):  # noqa: N818 - a signal, not a failure
