@@ -210,6 +210,22 @@ def test_drift_is_followed():
     assert abs(world.latest_error.total_seconds() - 20) <= 1
 
 
+def test_witnesses_that_agree_leave_no_spread():
+    """Also while time passes: a window's end is not moved by as much as a millisecond."""
+
+    class Ticking(ManualClock):
+        def now(self):
+            return self.advance(0.0004)
+
+    clock = Ticking(NOON)
+    server_clock = ServerClock(clock)
+    assert server_clock.spread == timedelta(0)
+
+    server_clock.observe(clock.monotonic(), "Mon, 02 Mar 2026 12:00:00 GMT")
+
+    assert [server_clock.spread for _ in range(5)] == [timedelta(0)] * 5
+
+
 def test_a_slow_answer_widens_nothing():
     """Its Date was made at any time between sending and receiving; the earliest counts."""
     world = World(HOUR)

@@ -99,7 +99,15 @@ class HubSpotSource:
                 break
             # Whatever the answer is, it has a date.
             with suppress(HubSpotSyncError):
-                self.identify()
+                self._client.call(
+                    Call(
+                        endpoint="account",
+                        method="GET",
+                        path=self._paths.account,
+                        doing="asking what time it is",
+                        max_tries=1,
+                    )
+                )
         return self._server_clock.latest() if latest else self._server_clock.now()
 
     def read(self, settings: StreamSettings, reading: Pass) -> Iterator[Page]:

@@ -95,8 +95,9 @@ class ServerClock:
 
     @property
     def spread(self) -> timedelta:
-        """How far apart `now` and `latest` are."""
-        return self.latest() - self.now()
+        """How far apart `now` and `latest` are; nothing where all witnesses agree."""
+        earliest, latest = self._span()
+        return max(latest - earliest, timedelta(0))
 
     def observe(self, sent_at: float, date_header: str | None) -> None:
         """Learn from the Date header of an answer that has just come.
@@ -136,23 +137,22 @@ class ServerClock:
 
     def now(self) -> datetime:
         """The present time at HubSpot or a little before it, aware and in UTC."""
-        host, told = self._told()
-        zero = self._stamped_zero
-        if zero is not None:
-            host = max(host, zero + timedelta(seconds=self._clock.monotonic()))
-        return min(host, *told)
+        return self._span()[0]
 
     def latest(self) -> datetime:
         """The latest that the present time at HubSpot can be, by what its answers say."""
-        host, told = self._told()
-        return max(told) if self._known is not None else max(host, *told)
+        return self._span()[1]
 
-    def _told(self) -> tuple[datetime, list[datetime]]:
-        """The host's time, and what each witness says; the host's again where there is none."""
+    def _span(self) -> tuple[datetime, datetime]:
+        """The earliest and the latest time that it can be, both of one moment."""
         with self._lock:
-            witnesses = [one for one in (self._known, *self._rivals) if one is not None]
-        host, monotonic = self._clock.now(), timedelta(seconds=self._clock.monotonic())
-        return host, [one.present(monotonic, host) for one in witnesses] or [host]
+            known, rivals, stamped_zero = self._known, self._rivals, self._stamped_zero
+            host, monotonic = self._clock.now(), timedelta(seconds=self._clock.monotonic())
+        witnesses = rivals if known is None else (known, *rivals)
+        told = [one.present(monotonic, host) for one in witnesses]
+        latest = max(told if known is not None else (host, *told))
+        proved = host if stamped_zero is None else max(host, stamped_zero + monotonic)
+        return min(proved if told else host, *told, latest), latest
 
     def _host(self) -> _Bounds:
         zero = self._clock.now() - timedelta(seconds=self._clock.monotonic())
