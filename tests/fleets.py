@@ -150,7 +150,7 @@ class EndlessSource:
         """The account that it was made for."""
         return AccountDetails(account_id=self._account.account_id)
 
-    def server_time(self) -> Any:
+    def server_time(self, **_: Any) -> Any:
         """The clock's."""
         return self._clock.now()
 

@@ -100,7 +100,7 @@ class ScriptedSource:
         """The account that it was made for."""
         return AccountDetails(account_id=ACCOUNT.account_id)
 
-    def server_time(self) -> Any:
+    def server_time(self, **_: Any) -> Any:
         """The clock's, a minute later than at the time before."""
         return self._clock.advance(timedelta(minutes=1))
 

@@ -101,7 +101,8 @@ class Host:
 
     def __init__(self, emulator: HubSpotEmulator, clock: Any = None, **hubspot: Any) -> None:
         self.emulator = emulator
-        self.clock = clock or ManualClock()
+        # HubSpot's midnight and the host's must not depend on the day on which a test runs.
+        self.clock = clock or ManualClock(emulator._clock.now())
         self.hubspot = HubSpotSettings(
             **{
                 "base_url": emulator.base_url,

@@ -262,3 +262,76 @@ def test_streams_that_the_account_has_no_more_are_forgotten():
 
     assert set(before.streams) == {"companies", "contacts"}
     assert set(after(before, report()).streams) == {"contacts"}
+
+
+YEARS = timedelta(days=3653)
+
+
+def noted_with(entry, report, started_at, finished_at):
+    return noted(entry, report, started_at=started_at, finished_at=finished_at, chance=0.0)
+
+
+@pytest.mark.parametrize("error", [None, AWAY])
+def test_a_clock_that_was_put_right_during_a_run(error):
+    """The account is due after its period, or its wait, and not in ten years."""
+    entry = noted_with(ENTRY, report(stream("companies", error)), NOON + YEARS, NOON)
+
+    assert entry.next_sync_at == NOON + (MINUTE if error else ACCOUNT.sync_every)
+    assert entry.last_sync.started_at <= entry.last_sync.finished_at
+
+
+def test_an_entry_of_a_clock_that_was_ahead_is_due_and_heals():
+    """Whatever it is that was decided in the future."""
+    ahead = noted_with(ENTRY, report(), NOON + YEARS, NOON + YEARS + MINUTE)
+    assert ahead.next_sync_at > NOON + YEARS
+    assert ahead.is_due(NOON)
+
+    healed = noted_with(ahead, report(), NOON, NOON + MINUTE)
+
+    assert healed.next_sync_at == NOON + ACCOUNT.sync_every
+    assert not healed.is_due(NOON + MINUTE)
+
+
+def test_a_status_since_the_future_keeps_nothing():
+    """It was decided before this run, by a wrong clock."""
+    entry = evolve(ENTRY, status_since=NOON + YEARS)
+    revoked = AuthorizationRevokedError("not accepted")
+
+    entry = after(entry, report(stream("companies", revoked), error=revoked))
+
+    assert entry.status is AccountStatus.NEEDS_REAUTHORIZATION
+
+
+@pytest.mark.parametrize("days", [1, 2, 365])
+def test_a_long_wait_that_was_asked_for_is_kept(days):
+    """HubSpot, or the host, may ask for more than a day; not so who asked in the future."""
+    error = RateLimitedError("no calls left", retry_after=timedelta(days=days))
+
+    entry = after(ENTRY, report(stream("companies", error), error=error))
+
+    assert (entry.postponed_at is None) == (days == 1)
+    assert not entry.is_due(NOON + MINUTE)
+    assert not entry.is_due(entry.next_sync_at - MINUTE)
+    assert entry.is_due(entry.next_sync_at)
+    if days > 1:
+        assert entry.is_due(NOON - MINUTE), "before it was asked for"
+
+
+def test_a_claim_of_a_clock_that_is_ahead_is_none():
+    """The process died with it, and somebody put the clock right."""
+    clock, store = ManualClock(NOON), MemoryAccountStore()
+    retrier = Retrier(
+        policy=RetryPolicy(max_tries=1, max_wait=MINUTE), clock=clock, stop=threading.Event()
+    )
+    directory = Directory(store=store, retrier=retrier, notify=lambda _: None)
+    books = Bookkeeping(directory=directory, clock=clock, notify=lambda _: None)
+    entry = store.save(ENTRY)
+    clock.set(NOON + YEARS)
+    assert books.claim(entry, timedelta(days=30)) is not None
+
+    clock.set(NOON)
+
+    (due,) = store.due(NOON, limit=10)
+    claimed = books.claim(due)
+    assert claimed.next_sync_at == NOON + ACCOUNT.sync_every
+    assert list(store.due(NOON, limit=10)) == []

@@ -52,7 +52,8 @@ LONG = {"contacts": 600, "companies": 5, "latency": 0.4}
 
 @pytest.fixture
 def host(hubspot_emulator):
-    host = FleetHost(hubspot_emulator(account_id="1"), ManualClock())
+    clock = ManualClock()
+    host = FleetHost(hubspot_emulator(account_id="1", clock=clock), clock)
     host.add("acme", "1001", contacts=12, companies=4)
     return host
 

@@ -165,3 +165,16 @@ def test_no_two_are_alike():
     one = desk()
 
     assert len({one.ask("acme") for _ in range(100)}) == 100
+
+
+def test_a_proof_from_the_future_is_out_of_date():
+    """A clock that was years ahead gives out none that is good for years."""
+    clock = ManualClock()
+    one, right = desk(clock=clock), clock.now()
+    clock.set(right + timedelta(days=3653))
+    proof = one.ask("acme")
+
+    clock.set(right)
+
+    assert refusal(one, proof) == "expired"
+    assert one.accept(one.ask("acme"), "acme").domain_id == "acme"

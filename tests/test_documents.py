@@ -65,6 +65,7 @@ checkpoints = st.builds(
     high_water_mark=st.none() | instants,
     index_floor=st.none() | instants,
     reading=st.none() | passes,
+    fell_from=st.none() | instants,
 )
 
 

@@ -1,6 +1,5 @@
 """Reading HubSpot's answers: rows, instants, associations, and bodies that are no JSON."""
 
-import threading
 from datetime import datetime, timezone
 
 import pytest
@@ -16,10 +15,8 @@ from hubspot_sync._hubspot.answers import (
 from hubspot_sync._hubspot.associations import InlineKeys, read_inline
 from hubspot_sync._hubspot.decoding import loads
 from hubspot_sync._hubspot.rows import to_records
-from hubspot_sync._hubspot.server_clock import ServerClock
 from hubspot_sync._hubspot.values import conversion_for, to_instant
 from hubspot_sync.models import Association, AssociationType, PropertyDefinition
-from hubspot_sync.testing import ManualClock
 
 ROW = {
     "id": "512",
@@ -276,64 +273,3 @@ def test_the_last_page_has_no_paging():
     """HubSpot leaves the key out there."""
     assert next_after({"results": []}) is None
     assert next_after({"paging": {"next": {"after": 7}}}) == "7"
-
-
-def test_the_hosts_clock_is_believed_until_an_answer_contradicts_it():
-    """A Date header is up to a second old."""
-    clock = ManualClock(datetime(2026, 3, 2, 12, 0, 0, 900_000, tzinfo=timezone.utc))
-    server_clock = ServerClock(clock)
-
-    assert not server_clock.known
-    server_clock.observe(clock.now(), "Mon, 02 Mar 2026 12:00:00 GMT")
-
-    assert server_clock.known
-    assert server_clock.now() == clock.now()
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("Mon, 02 Mar 2026 12:05:00 GMT", 299.1), ("Mon, 02 Mar 2026 11:55:00 GMT", -299.9)],
-)
-def test_a_wrong_clock_of_the_hosts_is_corrected(header, seconds):
-    """By as little as explains the answer."""
-    clock = ManualClock(datetime(2026, 3, 2, 12, 0, 0, 900_000, tzinfo=timezone.utc))
-    server_clock = ServerClock(clock)
-
-    server_clock.observe(clock.now(), header)
-
-    assert (server_clock.now() - clock.now()).total_seconds() == pytest.approx(seconds)
-
-
-def test_a_clock_that_was_set_is_learnt_anew():
-    """Bounds that exclude each other cannot both be true any more."""
-    clock = ManualClock(datetime(2026, 3, 2, 12, tzinfo=timezone.utc))
-    server_clock = ServerClock(clock)
-    server_clock.observe(clock.now(), "Mon, 02 Mar 2026 12:05:00 GMT")
-
-    server_clock.observe(clock.now(), "Mon, 02 Mar 2026 12:00:00 GMT")
-
-    assert server_clock.now() == clock.now()
-
-
-@pytest.mark.parametrize("header", [None, "", "soon", "Mon, 02 Mar 2026 12:00:00"])
-def test_answers_without_a_usable_date_teach_nothing(header):
-    """Proxies may drop it."""
-    server_clock = ServerClock(ManualClock())
-
-    server_clock.observe(datetime.now(timezone.utc), header)  # noqa: TID251
-
-    assert not server_clock.known
-
-
-def test_threads_share_a_server_clock():
-    """No answer is lost, none breaks it."""
-    clock = ManualClock(datetime(2026, 3, 2, 12, tzinfo=timezone.utc))
-    server_clock = ServerClock(clock)
-    observe = lambda: server_clock.observe(clock.now(), "Mon, 02 Mar 2026 12:00:00 GMT")  # noqa: E731
-    threads = [threading.Thread(target=observe) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert server_clock.now() == clock.now()

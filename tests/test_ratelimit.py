@@ -639,6 +639,19 @@ class TestDailyPot:
         assert (reason is not None) is short
         assert not short or "daily_reserve" in reason
 
+    def test_a_day_that_a_wrong_clock_closed_is_over(self, pot, clock):
+        """Nobody waits ten years for the midnight after it."""
+        right = clock.now()
+        clock.set(right + timedelta(days=3653))
+        pot.close("used up")
+
+        clock.set(right)
+
+        assert not pot.closed
+        pot.check()
+        pot.close("used up")
+        assert pot.error().retry_after < timedelta(days=1)
+
     def test_a_pot_that_is_empty_at_midnight_is_tried_by_the_hour(self, pot, clock):
         """The time zone was not known, or HubSpot is late."""
         pot.close("used up")

@@ -137,6 +137,28 @@ class TestOneForAll:
         assert timedelta() <= clock.now() - until < timedelta(seconds=2)
         assert kept(host).refreshing_until is None
 
+    def test_a_claim_that_ends_in_years_is_none(self, host, emulator, clock):
+        """No claim lasts that long, so nobody waits for it."""
+        keep(host, evolve(kept(host), refreshing_until=clock.now() + timedelta(days=3653)))
+
+        assert host.source().identify().account_id == "62515"
+        assert not clock.waits
+        assert kept(host).refreshing_until is None
+
+    def test_an_access_token_of_a_clock_that_was_ahead_is_refreshed(self, host, emulator, clock):
+        """Its end is that clock's, so it has long ended when that comes."""
+        tokens = bought(host)
+        years = timedelta(days=3653)
+        ahead = {"issued_at": tokens.issued_at + years, "expires_at": tokens.expires_at + years}
+        keep(host, evolve(tokens, **ahead))
+
+        source = host.source()
+        for _ in range(3):
+            assert source.identify().account_id == "62515"
+
+        assert refreshes(emulator) == 2
+        assert kept(host).issued_at == clock.now()
+
     def test_a_clock_that_goes_wrong_elsewhere_blocks_nobody_for_long(self, host, emulator, clock):
         """A claim that ends next year is waited for no longer than any other."""
         began = clock.now()

@@ -73,3 +73,7 @@ class TestMemoryCheckpointer(CheckpointerContract):
     @pytest.fixture
     def let_pass(self, clock):
         return clock.advance
+
+    @pytest.fixture
+    def set_clock(self, clock):
+        return lambda by: clock.set(clock.now() + by)

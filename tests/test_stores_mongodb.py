@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ from hubspot_sync.errors import (
     ConfigurationError,
     HubSpotSyncError,
     InvariantError,
+    LeaseHeldError,
     LeaseLostError,
     StoreUnavailableError,
 )
@@ -242,6 +243,23 @@ class TestDocuments:
         assert (checkpoint["fence"], checkpoint["owner"]) == (1, "a")
         assert isinstance(checkpoint["fence"], Int64)
         assert checkpoint["checkpoint"]["high_water_mark"] == "2026-03-02T10:35:01.123Z"
+
+    def test_a_lease_that_was_granted_in_the_servers_future_has_ended(self, database, raw):
+        """Its clock was wrong, so nobody knows how long the lease is; renewing makes it right."""
+        store = MongoCheckpointer(database)
+        stale = store.acquire(STREAM, "a", HOUR)
+        ahead = datetime(2999, 1, 1, tzinfo=timezone.utc)
+        in_the_future = {"$set": {"leased_at": ahead, "expires_at": ahead + HOUR}}
+
+        raw["checkpoints"].update_one({}, in_the_future)
+        store.renew(stale, HOUR)
+        with pytest.raises(LeaseHeldError):
+            store.acquire(STREAM, "b", HOUR)
+        raw["checkpoints"].update_one({}, in_the_future)
+
+        assert store.acquire(STREAM, "b", HOUR).fence == stale.fence + 1
+        with pytest.raises(LeaseLostError):
+            store.renew(stale, HOUR)
 
     def test_what_a_validator_of_the_host_refuses(self, database, raw):
         """A document that the collection's validator refuses is refused, the others stored."""

@@ -140,6 +140,10 @@ class TestSqliteCheckpointer(CheckpointerContract):
         return clock.advance
 
     @pytest.fixture
+    def set_clock(self, clock):
+        return lambda by: clock.set(clock.now() + by)
+
+    @pytest.fixture
     def away(self, closed_file):
         return SqliteCheckpointer(closed_file)
 

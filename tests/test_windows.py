@@ -1,4 +1,4 @@
-"""Planning: windows overlap enough, marks never fall, and no modified time is left out."""
+"""Planning: windows overlap enough, marks fall only when they lie ahead, nothing is left out."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -12,10 +12,12 @@ from hubspot_sync._windows import (
     after_all_passes,
     demanded,
     doubt_left,
+    grounded,
+    is_late,
     plan_pass,
     put_off,
 )
-from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass, to_milliseconds
+from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass, Record, to_milliseconds
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 SETTINGS = SyncSettings()
@@ -213,3 +215,103 @@ def test_a_pass_over_all_records_ends_all_doubt():
 
     assert doubt_left(before, reading) == NOON
     assert advance(before, reading, (), SETTINGS).doubtful_until is None
+
+
+HOUR, MARGIN = timedelta(hours=1), SETTINGS.clock_margin
+
+
+def ground(checkpoint, latest=NOON):
+    return grounded(checkpoint, NOON, lambda: latest, SETTINGS)
+
+
+def test_what_is_not_in_the_future_stays():
+    """Within the margin clocks may differ, and nobody is asked for more."""
+    edge = NOON + MARGIN
+    window = Pass(mode=Mode.INCREMENTAL, start=NOON, end=edge)
+    checkpoint = Checkpoint(
+        high_water_mark=edge,
+        index_floor=edge,
+        reconciled_at=edge,
+        doubtful_until=edge,
+        reconcile_since=edge,
+        reading=window,
+    )
+
+    def nobody():
+        raise AssertionError("nothing is ahead")
+
+    assert grounded(checkpoint, NOON, nobody, SETTINGS) == checkpoint
+    assert grounded(Checkpoint(), NOON, nobody, SETTINGS) == Checkpoint()
+    later = NOON + HOUR
+    ahead = Checkpoint(high_water_mark=later, index_floor=later, reconciled_at=later)
+    assert ground(ahead, latest=later) == ahead, "as long as one witness allows it"
+
+
+def test_a_mark_in_the_future_proves_nothing():
+    """All records are compared, and their pass ends the fall."""
+    mark = NOON + HOUR
+    stored = Checkpoint(high_water_mark=mark, index_floor=NOON, reconciled_at=NOON - HOUR)
+
+    fallen = ground(stored)
+
+    assert fallen == Checkpoint(fell_from=mark, reconciled_at=NOON - HOUR)
+    assert fallen.may_follow(mark)
+    assert not fallen.may_follow(mark + HOUR)
+    assert ground(fallen) == fallen
+    reading = plan_pass(fallen, NOON, SETTINGS, compared=True)
+    assert reading == Pass(mode=Mode.RECONCILE, end=NOON)
+    after = advance(fallen, reading, (), SETTINGS)
+    assert after == Checkpoint(high_water_mark=NOON, index_floor=NOON - MARGIN, reconciled_at=NOON)
+
+
+def test_a_whole_pass_that_began_in_time_ends_the_fall():
+    """Whatever the mark was when it began."""
+    pass_under_way = Pass(mode=Mode.RECONCILE, end=NOON - HOUR, ranges=(IdRange(after="7"),))
+    stored = Checkpoint(high_water_mark=NOON + HOUR, reading=pass_under_way)
+
+    fallen = ground(stored)
+
+    assert fallen.reading == pass_under_way
+    assert advance(fallen, pass_under_way, (), SETTINGS).high_water_mark == NOON - HOUR
+
+
+def test_a_window_that_ends_in_the_future_is_planned_again():
+    """From the mark, which has not moved; what the cut-off one has delivered is in doubt."""
+    window = Pass(mode=Mode.INCREMENTAL, start=NOON - HOUR, end=NOON + HOUR)
+    stored = Checkpoint(high_water_mark=NOON - HOUR, reconciled_at=NOON - HOUR, reading=window)
+
+    assert ground(stored) == evolve(stored, reading=None, doubtful_until=NOON)
+
+
+def test_each_instant_falls_by_itself():
+    """A pass over all records that never was is due; demands and doubts are of the present."""
+    ahead = NOON + HOUR
+    mark = NOON - HOUR
+    stored = Checkpoint(
+        high_water_mark=mark, reconciled_at=ahead, doubtful_until=ahead, reconcile_since=ahead
+    )
+
+    expected = Checkpoint(high_water_mark=mark, doubtful_until=NOON, reconcile_since=NOON)
+    assert ground(stored) == expected
+
+
+def test_what_should_not_be_new_to_the_first_window():
+    """What was modified before the pass over all records ended, by half of the margin."""
+    after = advance(Checkpoint(), plan_pass(Checkpoint(), NOON, SETTINGS), (), SETTINGS)
+    first = plan_pass(after, NOON + HOUR, SETTINGS)
+    later = advance(after, first, (), SETTINGS)
+    second = plan_pass(later, NOON + 2 * HOUR, SETTINGS)
+    moment = timedelta(milliseconds=1)
+
+    def late(at, before=after, reading=first):
+        record = Record(
+            object_type="contacts", object_id="1", properties={}, modified_at=at, created_at=at
+        )
+        return is_late(record, before, reading, SETTINGS)
+
+    assert late(first.start)
+    assert late(NOON - MARGIN / 2 - moment)
+    assert not late(NOON - MARGIN / 2)
+    assert not late(first.start - moment), "of no window"
+    assert not late(second.start, later, second)
+    assert not late(NOON - MARGIN, Checkpoint(), Pass(mode=Mode.BACKFILL, end=NOON))

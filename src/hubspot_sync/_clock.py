@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import random
 import time
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Protocol
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import threading
+
+# Clocks that are right differ by less, also those of two machines or of two runs.
+SLACK: Final = timedelta(minutes=1)
+# HubSpot's day is full again at a midnight, and some days have 25 hours. What is put off further
+# says when it was.
+LONGEST_WAIT: Final = timedelta(hours=25)
+
+
+def is_ahead(instant: datetime, now: datetime) -> bool:
+    """Whether *instant*, which somebody noted as the present, is in the future.
+
+    Then a clock was wrong, and what was reckoned from it counts for nothing: a lease, a claim, or
+    when something is due again would last for as long as the clock was ahead.
+    """
+    return instant - now > SLACK
+
+
+def later(instant: datetime, by: timedelta) -> datetime:
+    """The instant so much later, or the last one that there is."""
+    try:
+        return instant + by
+    except OverflowError:
+        return datetime.max.replace(tzinfo=timezone.utc)
 
 
 class StopRequested(Exception):  # noqa: N818 - a signal, not a failure

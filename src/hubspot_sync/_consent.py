@@ -22,6 +22,7 @@ from attrs import frozen
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from hubspot_sync._clock import is_ahead
 from hubspot_sync.errors import ConsentError
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ class ConsentDesk:
         consent = _decoded(text)
         if consent.domain_id != domain_id:
             raise _refused("other_domain", "was given out to another domain")
-        if consent.expires_at <= self._clock.now():
+        now = self._clock.now()
+        # Given out in the future: by a wrong clock, so nobody knows how long it was to be good.
+        if consent.expires_at <= now or is_ahead(consent.expires_at - self._lifetime, now):
             raise _refused("expired", "is out of date")
         if not self._nonces.spend(consent.nonce, consent.expires_at):
             raise _refused("used", "was used before")

@@ -7,17 +7,74 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
+from hubspot_sync._clock import SLACK
 from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from hubspot_sync.models import ListedSpan, PropertySet, SyncSettings
+    from hubspot_sync.models import ListedSpan, PropertySet, Record, SyncSettings
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # JSON numbers are exact up to here, and HubSpot sends some ids as numbers.
 _BEYOND_ALL_IDS: Final = 2**53
+
+
+def grounded(
+    checkpoint: Checkpoint,
+    server_time: datetime,
+    latest: Callable[[], datetime],
+    settings: SyncSettings,
+) -> Checkpoint:
+    """*checkpoint* with nothing in it that lies in HubSpot's future.
+
+    Where a clock was wrong, the mark may promise what is still to come: all that is modified up to
+    it would count as read already. Nor is it known then since when the clock was wrong, so a mark
+    that falls leaves none behind, and all records are compared. The fingerprints make that cheap
+    for the sink. A pass under way that ends in the future is begun again.
+
+    Args:
+        checkpoint: What is stored.
+        server_time: The earliest that the present time at HubSpot can be.
+        latest: Gives the latest that it can be; asked only where that matters.
+        settings: The clock margin.
+    """
+    margin = max(settings.clock_margin, SLACK)
+    reading = checkpoint.reading
+    instants = (
+        checkpoint.high_water_mark,
+        checkpoint.index_floor,
+        checkpoint.reconciled_at,
+        checkpoint.doubtful_until,
+        checkpoint.reconcile_since,
+        reading.end if reading else None,
+    )
+    if all(one is None or one <= server_time + margin for one in instants):
+        return checkpoint
+    limit = latest() + margin
+
+    def proved(instant: datetime | None) -> datetime | None:
+        return None if instant is None or instant > limit else instant
+
+    def reached(instant: datetime | None) -> datetime | None:
+        return instant and (proved(instant) or server_time)
+
+    mark, fell_from = proved(checkpoint.high_water_mark), checkpoint.fell_from
+    if mark != checkpoint.high_water_mark:
+        fell_from = checkpoint.high_water_mark
+    goes_on = reading is None or proved(reading.end) is not None
+    return evolve(
+        checkpoint,
+        high_water_mark=mark,
+        fell_from=fell_from,
+        index_floor=mark and proved(checkpoint.index_floor),
+        reconciled_at=proved(checkpoint.reconciled_at),
+        reading=reading if goes_on else None,
+        # As after any pass that was cut off.
+        doubtful_until=reached(checkpoint.doubtful_until) if goes_on else server_time,
+        reconcile_since=reached(checkpoint.reconcile_since),
+    )
 
 
 def plan_pass(
@@ -30,7 +87,7 @@ def plan_pass(
     """The pass to read now: what an earlier run left over, else a new one.
 
     Args:
-        checkpoint: How far the stream is.
+        checkpoint: How far the stream is; `grounded`.
         server_time: The present time at HubSpot, asked before anything is read.
         settings: Lookback, settle lag, clock margin, and how often to reconcile.
         compared: Whether this run has compared all records, so that no settings ask for it.
@@ -38,15 +95,16 @@ def plan_pass(
     if checkpoint.reading is not None:
         return checkpoint.reading
     if checkpoint.high_water_mark is None:
+        if checkpoint.fell_from is not None:
+            return Pass(mode=Mode.RECONCILE, end=_unused_end(checkpoint, server_time))
         return Pass(mode=Mode.BACKFILL, end=server_time)
     is_due = not compared and _is_due(checkpoint, server_time, settings)
     if is_due or _lacks(checkpoint, checkpoint.reconcile_since):
         return Pass(mode=Mode.RECONCILE, end=_unused_end(checkpoint, server_time))
-    overlap = max(settings.lookback, settings.clock_margin)
-    start = checkpoint.high_water_mark - overlap
+    start = checkpoint.high_water_mark - _overlap(settings)
     if checkpoint.index_floor is not None:
         start = max(start, checkpoint.index_floor)
-    # The mark never falls, even when HubSpot's clock is found to be behind what we believed.
+    # The mark falls only in `grounded`, not where clocks differ by what is to be expected.
     end = max(server_time - settings.settle_lag, checkpoint.high_water_mark)
     return Pass(mode=Mode.INCREMENTAL, start=start, end=end)
 
@@ -63,9 +121,31 @@ def with_properties(
     reading = evolve(reading, properties=properties)
     if reading.start is None or before is None or before.digest == properties.digest:
         return reading
-    overlap = max(settings.lookback, settings.clock_margin)
-    start = min(reading.start, before.defined_at - overlap)
+    start = min(reading.start, before.defined_at - _overlap(settings))
     return evolve(reading, start=start, compares=True)
+
+
+def _overlap(settings: SyncSettings) -> timedelta:
+    return max(settings.lookback, settings.clock_margin)
+
+
+def is_late(record: Record, checkpoint: Checkpoint, reading: Pass, settings: SyncSettings) -> bool:
+    """Whether *record*, which is new to *reading*, should have been in the pass before it.
+
+    That was a pass over all records, and *record* was modified before it ended, unless HubSpot
+    stamps records by a clock that is behind the one that `Pass.end` came from. Half of the margin
+    is what may be used up without more of that being likely to lie beyond the margin, where the
+    floor hides it.
+    """
+    mark, floor = checkpoint.high_water_mark, checkpoint.index_floor
+    if mark is None or floor is None or reading.start != floor:
+        return False
+    return floor <= record.modified_at < mark - settings.clock_margin / 2
+
+
+def look_deeper(checkpoint: Checkpoint) -> Checkpoint:
+    """*checkpoint* after a window that began too late: the next one looks back all the way."""
+    return evolve(checkpoint, index_floor=None, reading=None)
 
 
 def demanded(checkpoint: Checkpoint, since: datetime) -> Checkpoint:
@@ -151,6 +231,7 @@ def advance(
         high_water_mark=max(mark, checkpoint.high_water_mark or mark),
         index_floor=max(floor, checkpoint.index_floor or floor),
         reconciled_at=reading.end,
+        fell_from=None,
         reading=None,
         # What was cut off was read again, in the version that it has now, whichever that is.
         doubtful_until=None,

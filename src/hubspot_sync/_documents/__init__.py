@@ -115,6 +115,7 @@ def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
         "reconcile_since": _optional_text(checkpoint.reconcile_since),
         "unread": list(checkpoint.unread),
         "properties": _properties_to_document(checkpoint.properties),
+        "fell_from": _optional_text(checkpoint.fell_from),
     }
 
 
@@ -160,6 +161,7 @@ def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
         reconcile_since=_optional_instant(document.get("reconcile_since")),
         unread=tuple(document.get("unread") or ()),
         properties=_properties_from_document(document.get("properties")),
+        fell_from=_optional_instant(document.get("fell_from")),
     )
 
 

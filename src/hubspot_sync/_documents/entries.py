@@ -63,6 +63,8 @@ def entry_to_document(entry: AccountEntry) -> dict[str, Any]:
             for object_type, summary in entry.streams.items()
         ],
     }
+    if entry.postponed_at is not None:
+        document["postponed_at"] = instant_to_text(entry.postponed_at)
     return {name: _storable(value) for name, value in document.items()}
 
 
@@ -236,6 +238,7 @@ _ENTRY: Final[Readers] = {
     "name": _as_it_is,
     "scopes": tuple,
     "last_sync": _sync_from_document,
+    "postponed_at": _optional_instant,
     "failed_runs": int,
     "streams": _summaries_from_documents,
 }

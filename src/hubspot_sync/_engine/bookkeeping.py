@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
+from hubspot_sync._clock import is_ahead, later
 from hubspot_sync._engine.entries import with_status
 from hubspot_sync._engine.turns import is_same
 from hubspot_sync.errors import (
@@ -90,9 +91,10 @@ class Bookkeeping:
         Raises:
             StoreUnavailableError: The account store stays away.
         """
-        until = self.clock.now() + (claim_for or min(entry.account.sync_every, _LONGEST_CLAIM))
+        now = self.clock.now()
+        until = later(now, claim_for or min(entry.account.sync_every, _LONGEST_CLAIM))
         try:
-            return self.directory.save(evolve(entry, next_sync_at=until))
+            return self.directory.save(entry.due_from(until, now))
         except RevisionConflictError:
             return None
 
@@ -102,7 +104,7 @@ class Bookkeeping:
         self._change(
             key,
             lambda entry: (
-                evolve(entry, next_sync_at=now) if entry.status is AccountStatus.ACTIVE else entry
+                entry.due_from(now, now) if entry.status is AccountStatus.ACTIVE else entry
             ),
         )
 
@@ -134,6 +136,7 @@ def noted(
         claimed_until: What claiming the account made of `next_sync_at`, where it was claimed.
         chance: A number in [0, 1) that spreads what failed together.
     """
+    started_at = min(started_at, finished_at)  # the clock may have been put right meanwhile
     streams = [one for one in report.streams if not isinstance(one.error, SupersededError)]
     if report.streams and not streams:
         return entry  # another worker has all of it, and will write down how it went
@@ -153,7 +156,9 @@ def noted(
         streams=_summaries(entry, streams, finished_at),
     )
     asked_for = _asked_for(entry, started_at, finished_at, claimed_until)
-    if entry.status_since <= started_at and not asked_for:  # what was decided meanwhile stays
+    # What was decided meanwhile stays; what a wrong clock puts into the future was not.
+    decided_before = entry.status_since <= started_at or is_ahead(entry.status_since, finished_at)
+    if decided_before and not asked_for:
         after = _judged(after, report, failure, finished_at)
     if after.status is not AccountStatus.ACTIVE or asked_for:
         return after
@@ -165,7 +170,7 @@ def noted(
         finished_at=finished_at,
         chance=chance,
     )
-    return evolve(after, next_sync_at=due)
+    return after.due_from(due, finished_at)
 
 
 def _asked_for(
@@ -239,8 +244,8 @@ def _next(
 ) -> datetime:
     """When an active account is due again."""
     if isinstance(failure, RetryableError):
-        return finished_at + _wait(entry, failure, chance)
-    return finished_at if stopped else started_at + entry.account.sync_every
+        return later(finished_at, _wait(entry, failure, chance))
+    return finished_at if stopped else later(started_at, entry.account.sync_every)
 
 
 def _wait(entry: AccountEntry, failure: RetryableError, chance: float) -> timedelta:

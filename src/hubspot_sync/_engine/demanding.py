@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.leases import held_lease
-from hubspot_sync._windows import after_all_passes, demanded, put_off
+from hubspot_sync._windows import after_all_passes, demanded, grounded, put_off
 from hubspot_sync.errors import HubSpotSyncError, LeaseHeldError
 from hubspot_sync.models import Checkpoint
 
@@ -45,13 +46,14 @@ class ReconcileDemand:
             HubSpotSyncError: A store stayed away, or HubSpot does not say what time it is.
             StopRequested: The run was stopped.
         """
-        checkpoints = self._checkpoints()
+        present = self._parts.source.server_time()
+        checkpoints = self._checkpoints(present)
         since = min(
             (one.reconcile_since for one in checkpoints.values() if one.reconcile_since),
             default=None,
         )
         if since is None:
-            since = after_all_passes(checkpoints.values(), self._parts.source.server_time())
+            since = after_all_passes(checkpoints.values(), present)
         for stream, checkpoint in checkpoints.items():
             if self._lacks(checkpoint, since):
                 self._change(stream, lambda before: demanded(before, since))
@@ -68,7 +70,7 @@ class ReconcileDemand:
         """
         try:
             present = self._parts.source.server_time()
-            since = after_all_passes(self._checkpoints().values(), present)
+            since = after_all_passes(self._checkpoints(present).values(), present)
             for stream in failed:
                 self._change(stream, lambda before: put_off(before, since))
         except (HubSpotSyncError, StopRequested) as error:
@@ -91,8 +93,13 @@ class ReconcileDemand:
         """Whether the demand is to be noted; a new stream is read as a whole in any case."""
         return checkpoint not in (Checkpoint(), demanded(checkpoint, since))
 
-    def _checkpoints(self) -> dict[StreamKey, Checkpoint]:
-        return {stream: self._load(stream) for stream in self._streams}
+    def _checkpoints(self, present: datetime) -> dict[StreamKey, Checkpoint]:
+        """As the streams' own passes will find them."""
+        latest = partial(self._parts.source.server_time, latest=True)
+        return {
+            stream: grounded(self._load(stream), present, latest, self._parts.settings)
+            for stream in self._streams
+        }
 
     def _load(self, stream: StreamKey) -> Checkpoint:
         return self._parts.patience.call(stream, lambda: self._parts.checkpointer.load(stream))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
+from hubspot_sync._clock import later
 from hubspot_sync._engine.account_access import AccountAccess
 from hubspot_sync._engine.entries import altered, status_in_words, with_account, with_status
 from hubspot_sync.errors import ConfigurationError
@@ -139,11 +140,11 @@ class Domain(AccountAccess):
 
         For hosts that have a sync of it in hand, so that nobody begins another one meanwhile.
         """
-        due = self._clock.now() + by
+        now = self._clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
             active = entry.status is AccountStatus.ACTIVE
-            return evolve(entry, next_sync_at=due) if active else entry
+            return entry.due_from(later(now, by), now) if active else entry
 
         return self._directory.change(self._key(account_id), change)
 

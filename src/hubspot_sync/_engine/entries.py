@@ -28,6 +28,7 @@ def with_status(
         reason=reason,
         status_since=now,
         next_sync_at=now if status is AccountStatus.ACTIVE else None,
+        postponed_at=None,
     )
 
 
@@ -43,8 +44,9 @@ def with_account(entry: AccountEntry, account: Account, now: datetime) -> Accoun
     if due is not None and account.streams != before.streams:
         due = now
     elif due is not None and last is not None and account.sync_every != before.sync_every:
-        due = max(last.started_at + account.sync_every, now)
-    return evolve(entry, account=account, next_sync_at=due)
+        due = max(min(last.started_at, now) + account.sync_every, now)
+    changed = evolve(entry, account=account)
+    return changed if due == entry.next_sync_at or due is None else changed.due_from(due, now)
 
 
 def altered(
@@ -79,5 +81,6 @@ def opened(
         name=name or found or entry.name,
         scopes=scopes,
         next_sync_at=now if status is AccountStatus.ACTIVE else None,
+        postponed_at=None,
         failed_runs=0,
     )

@@ -26,7 +26,7 @@ from hubspot_sync._processing import (
     without_repeats,
 )
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
-from hubspot_sync._windows import advance
+from hubspot_sync._windows import advance, is_late, look_deeper
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import Counts, Mode, SkippedRow, to_milliseconds
 
@@ -73,6 +73,8 @@ class StreamRun:
 
     Attributes:
         gaps: What of the pass could not be proved, in words.
+        began_too_late: Whether the window may have begun too late, so that it proves nothing and
+            is to be read again from further back.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class StreamRun:
         self._in_flight = InFlight()
         self._refusals = refusals
         self._oddities = Oddities(self._stream, parts.notify)
+        self.began_too_late = False
         self._delivery = Delivery(
             parts=parts,
             lease=lease,
@@ -198,6 +201,10 @@ class StreamRun:
         fresh, unanswered = self._associate(fresh)
         skipped += unanswered
         self._oddities.kept_as_text(fresh)
+        self.began_too_late |= any(
+            is_late(record, self._checkpoint, self._reading, self._parts.settings)
+            for record in fresh
+        )
         outcome = to_actions(
             self._stream.account,
             fresh,
@@ -272,8 +279,11 @@ class StreamRun:
     def _reached(self, pages: Sequence[Page], skipped: Sequence[SkippedRow]) -> Checkpoint:
         """The checkpoint once *pages* are in the sink."""
         last = pages[-1]
+        before = evolve(self._checkpoint, unread=self._still_unread(pages, skipped))
+        if self.began_too_late and not last.ranges:
+            return look_deeper(before)
         reached = advance(
-            evolve(self._checkpoint, unread=self._still_unread(pages, skipped)),
+            before,
             self._reading,
             last.ranges,
             self._parts.settings,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
@@ -12,7 +14,7 @@ from hubspot_sync._engine.leases import held_lease
 from hubspot_sync._engine.redelivery import Redelivery
 from hubspot_sync._engine.refusals import Refusals
 from hubspot_sync._engine.stream_run import StreamRun
-from hubspot_sync._windows import demanded, doubt_left, plan_pass, with_properties
+from hubspot_sync._windows import demanded, doubt_left, grounded, plan_pass, with_properties
 from hubspot_sync.models import Checkpoint, Counts, Mode, RetryCounts, StreamStarted
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     from hubspot_sync._engine.parts import Parts
     from hubspot_sync.models import Lease, StreamKey, StreamSettings
+
+_logger = logging.getLogger("hubspot_sync")
 
 
 _NAMED: Final = 5
@@ -129,9 +133,10 @@ class StreamSession:
         )
         if checkpoint == Checkpoint():
             self._before_first_write()
+        present = self._parts.source.server_time()
+        checkpoint = self._grounded(lease, checkpoint, present)
         if self._since is not None:
             checkpoint = demanded(checkpoint, self._since)
-        present = self._parts.source.server_time()
         reading = plan_pass(checkpoint, present, self._parts.settings, compared=self._compared)
         resumed = checkpoint.reading is not None
         if reading.mode is not Mode.INCREMENTAL and not resumed:
@@ -159,4 +164,21 @@ class StreamSession:
         )
         self._runs.append(run)
         run.run()
-        return resumed or reading.mode is Mode.RECONCILE
+        return resumed or run.began_too_late or reading.mode is Mode.RECONCILE
+
+    def _grounded(self, lease: Lease, checkpoint: Checkpoint, present: datetime) -> Checkpoint:
+        """*checkpoint* with nothing in HubSpot's future; what changes is stored first."""
+        latest = partial(self._parts.source.server_time, latest=True)
+        after = grounded(checkpoint, present, latest, self._parts.settings)
+        if after != checkpoint:
+            _logger.warning(
+                "%s: what is stored of its progress lies in HubSpot's future (high-water mark %s, "
+                "and at HubSpot it is %s), so a clock was wrong; what that may have hidden is read",
+                self.stream,
+                checkpoint.high_water_mark,
+                present,
+            )
+            self._parts.patience.call(
+                self.stream, lambda: self._parts.checkpointer.commit(lease, after)
+            )
+        return after

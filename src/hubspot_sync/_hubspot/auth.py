@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
+from hubspot_sync._clock import is_ahead
 from hubspot_sync._hubspot.refreshing import oauth_tokens
 from hubspot_sync._hubspot.secrets import Secret
 from hubspot_sync.errors import StoreUnavailableError
@@ -124,7 +125,11 @@ class OAuthAuthorizer:
     def _lasts_for(self, tokens: OAuthTokens, margin: timedelta) -> bool:
         if tokens.access_token in (None, self._rejected) or tokens.expires_at is None:
             return False
-        return tokens.expires_at - margin > self._clock.now()
+        now, issued_at = self._clock.now(), tokens.issued_at
+        # Bought by a clock that was ahead, or by one that has been set back since.
+        if issued_at is not None and is_ahead(issued_at, now):
+            return False
+        return tokens.expires_at - margin > now
 
 
 def _margin(tokens: OAuthTokens) -> timedelta:

@@ -231,7 +231,7 @@ class HubSpotClient:
 
     def _send(self, call: Call, access_token: Secret) -> Answer:
         self._calls.add(call.endpoint)
-        sent_at = self._clock.now()
+        sent_at = self._clock.monotonic()
         answer = self._transport.send(
             call.method,
             call.path,

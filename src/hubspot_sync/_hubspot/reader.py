@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
@@ -33,7 +34,7 @@ from hubspot_sync.errors import (
 from hubspot_sync.models import AccountDetails, FoundAssociations, IdRange, Mode, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from hubspot_sync._clock import Clock
@@ -57,6 +58,7 @@ _SEARCHERS: Final = 3
 _BYTES_AHEAD: Final = 16 * 1024 * 1024
 _BAD_REQUEST: Final = 400
 _NOT_FOUND: Final = 404
+_MORE_WITNESSES: Final = 2
 _logger = logging.getLogger("hubspot_sync")
 
 
@@ -106,11 +108,29 @@ class HubSpotSource:
         )
         return self._client.call(call, account_details).content
 
-    def server_time(self) -> datetime:
-        """HubSpot's time; the first time around, a call that is needed anyway tells it."""
+    def server_time(self, *, latest: bool = False) -> datetime:
+        """HubSpot's time; the first time around, a call that is needed anyway tells it.
+
+        Where its answer contradicts other witnesses, more are asked for, by the cheapest call.
+        """
         if not self._server_clock.known:
             self._define(self._account.streams[0].object_type)
-        return self._server_clock.now()
+        for _ in range(_MORE_WITNESSES):
+            if self._server_clock.settled or not self._server_clock.known:
+                break
+            # Whatever the answer is, it has a date.
+            with suppress(HubSpotSyncError):
+                self._client.call(
+                    Call(
+                        endpoint="account",
+                        method="GET",
+                        path=self._paths.account,
+                        doing="asking what time it is",
+                        max_tries=1,
+                    ),
+                    account_details,
+                )
+        return self._server_clock.latest() if latest else self._server_clock.now()
 
     def label(self, object_type: str) -> str | None:
         """What people call one object of a custom type; None where HubSpot does not say."""
@@ -127,11 +147,18 @@ class HubSpotSource:
         if reading.object_ids:
             yield _by_id(subject, reading)
         if reading.mode is not Mode.INCREMENTAL:
-            yield from self._whole(subject, reading)
+            pages = self._whole(subject, reading)
         elif any(id_range.listed for id_range in reading.ranges):
-            yield from self._listed_instead(subject, reading.ranges)
+            pages = self._listed_instead(subject, reading.ranges)
         else:
-            yield from self._searched(subject, reading)
+            # Where clocks disagree the pass promises no more than all of them allow, but what is
+            # there already should not have to wait for that.
+            end = reading.end + self._server_clock.spread
+            pages = self._searched(subject, evolve(reading, end=end))
+        with closing(pages):
+            for page in pages:
+                self._server_clock.stamped(record.modified_at for record in page.records)
+                yield page
 
     def associations(
         self, object_type: str, to_object_type: str, object_ids: Sequence[str]
@@ -168,7 +195,7 @@ class HubSpotSource:
             ),
         )
 
-    def _searched(self, subject: Subject, reading: Pass) -> Iterator[Page]:
+    def _searched(self, subject: Subject, reading: Pass) -> Generator[Page, None, None]:
         """Read a window; by the list, where HubSpot refuses to search the object type."""
         searching = Searching(subject=subject, reading=reading)
         pool = WalkPool(searching, reading.ranges, width=_SEARCHERS, max_bytes=_BYTES_AHEAD)
@@ -184,14 +211,16 @@ class HubSpotSource:
             )
             yield from self._listed_instead(subject, (IdRange(listed=True),))
 
-    def _listed_instead(self, subject: Subject, ranges: Sequence[IdRange]) -> Iterator[Page]:
+    def _listed_instead(
+        self, subject: Subject, ranges: Sequence[IdRange]
+    ) -> Generator[Page, None, None]:
         """Read the list where a search is refused; what is known already is recognised."""
         for page in read_list(Listing(subject=subject), ranges):
             yield evolve(
                 page, ranges=tuple(evolve(id_range, listed=True) for id_range in page.ranges)
             )
 
-    def _whole(self, subject: Subject, reading: Pass) -> Iterator[Page]:
+    def _whole(self, subject: Subject, reading: Pass) -> Generator[Page, None, None]:
         try:
             yield from read_whole(Listing(subject=subject), reading)
         except MissingScopeError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
+from hubspot_sync._clock import is_ahead
 from hubspot_sync._hubspot.saving import Bought, TokenSaver, is_same
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
@@ -119,8 +120,9 @@ class Refresher:
                 look = min(look * 2, _LONGEST_LOOK_SECONDS)
 
     def _is_claimed(self, tokens: OAuthTokens) -> bool:
-        until = tokens.refreshing_until
-        return until is not None and self._clock.now() < until
+        until, now = tokens.refreshing_until, self._clock.now()
+        # One that ends later than any claim does is a wrong clock's.
+        return until is not None and now < until and not is_ahead(until - _CLAIM, now)
 
     def _claim_and_buy(
         self, stored: StoredCredentials, lasts: Callable[[OAuthTokens], bool]

@@ -18,7 +18,7 @@ from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync.models import Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from hubspot_sync._hubspot.tally import Tally
     from hubspot_sync._hubspot.walks import RangeReader, Split
@@ -70,7 +70,7 @@ class WalkPool:
             for number in range(width)
         ]
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> Generator[Page, None, None]:
         """Hand out what is read; the last page has no ranges left.
 
         Raises:

@@ -7,6 +7,7 @@ from datetime import datetime, time, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+from hubspot_sync._clock import is_ahead
 from hubspot_sync.errors import RateLimitedError
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ class DailyPot:
             self._zone = zone
 
     def _closed(self, now: datetime) -> bool:
-        return self._closed_at is not None and now < self._until()
+        closed_at = self._closed_at
+        # Where it was closed in the future the clock was wrong, and so is the day.
+        return closed_at is not None and not is_ahead(closed_at, now) and now < self._until()
 
     def _until(self) -> datetime:
         closed_at = self._closed_at or self._now()

@@ -118,7 +118,11 @@ class AccountStore(Protocol):
     def due(
         self, now: datetime, *, limit: int, domain_id: str | None = None
     ) -> Sequence[AccountEntry]:
-        """Give active accounts whose next sync is not after *now*, at most *limit*.
+        """Give active accounts that are due by `AccountEntry.is_due`, at most *limit*.
+
+        That are those whose next sync is not after *now*, and then those that a wrong clock put
+        off: whose next sync is further ahead than the account's period and 25 hours, unless
+        `postponed_at` says that somebody wanted that, and is not in the future itself.
 
         Domains take turns: first comes of each domain the account that has waited longest, these
         in the order of their waiting, then the second of each domain, and so on. So a domain with

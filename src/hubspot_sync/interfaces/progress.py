@@ -26,7 +26,8 @@ class Checkpointer(Protocol):
 
         It is granted when nobody holds it, when the holder's time is up by the store's clock, or
         when the holder is *evict*: an owner that the caller knows to be dead, or the caller's own
-        name, when the answer that granted it the lease was lost.
+        name, when the answer that granted it the lease was lost. A lease lasts no longer than was
+        asked for, also where the store's clock is set meanwhile, on or back.
 
         - Twice: the same owner is refused while its own first lease runs, unless it evicts itself;
           the first lease is then lost.
@@ -78,5 +79,6 @@ class Checkpointer(Protocol):
 
         Raises:
             LeaseLostError: The lease is not the current one; nothing was written.
-            InvariantError: The high-water mark would fall; nothing was written.
+            InvariantError: The high-water mark would fall, from another one than `fell_from`;
+                nothing was written.
         """

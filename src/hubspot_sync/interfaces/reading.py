@@ -56,8 +56,13 @@ class Source(SourceSchema, Protocol):
             RetryableError: HubSpot could not be asked.
         """
 
-    def server_time(self) -> datetime:
-        """The present time at HubSpot, as its answers tell it; the host's until the first one."""
+    def server_time(self, *, latest: bool = False) -> datetime:
+        """The present time at HubSpot, as its answers tell it; the host's until the first one.
+
+        Where witnesses disagree, it is the earliest time that any of them says, so that no window
+        ends in the future; with *latest* the latest one. The engine asks for that only to find out
+        whether a stored instant lies in HubSpot's future.
+        """
 
     def read(self, settings: StreamSettings, reading: Pass) -> Iterator[Page]:
         """Read what is left of a pass, page by page; the last page has no ranges left.

@@ -96,7 +96,8 @@ class AtomicSink(ActionSink, Protocol):
             StoreUnavailableError: Nothing was stored, or it is not known whether all was; the
                 engine repeats it.
             LeaseLostError: The lease is not the current one; nothing was written.
-            InvariantError: The high-water mark would fall; nothing was written.
+            InvariantError: The high-water mark would fall, from another one than `fell_from`;
+                nothing was written.
             ConfigurationError: The store cannot do it; nothing was written.
         """
 
@@ -131,7 +132,10 @@ class ErrorQueue(Protocol):
         """
 
     def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[Failure]:
-        """Give a page of the failures of *stream* whose next attempt is not after *now*.
+        """Give a page of the failures of *stream* that are due by `Failure.is_due`.
+
+        That are those whose next attempt is not after *now*, or more than 25 hours ahead although
+        the last one is in the future, as a wrong clock has it.
 
         Those that have waited longest come first; dead letters never come.
         """

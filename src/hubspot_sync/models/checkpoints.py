@@ -115,8 +115,8 @@ class Checkpoint:
     """Durable progress of a stream; a new stream has the one with all defaults.
 
     Attributes:
-        high_water_mark: Every record modified before it is in the sink; it only rises. None
-            until the backfill is complete.
+        high_water_mark: Every record modified before it is in the sink; it only rises, but see
+            *fell_from*. None until the backfill is complete.
         index_floor: Later passes never look back beyond this instant: everything before it was
             read from HubSpot's primary storage, whose answers are not late. None until the
             backfill is complete.
@@ -130,6 +130,8 @@ class Checkpoint:
             changed. None again for passes that begin behind it.
         reconcile_since: The earliest end of a pass over all records that somebody asked for. None
             once such a pass is complete and the stream was brought up to the present after it.
+        fell_from: The mark that was there and was taken back, because a wrong clock had put it
+            into HubSpot's future. None again once all records are compared.
     """
 
     high_water_mark: datetime | None = field(default=None, validator=is_aware)
@@ -140,6 +142,13 @@ class Checkpoint:
     reconcile_since: datetime | None = field(default=None, validator=is_aware)
     unread: tuple[str, ...] = ()
     properties: PropertySet | None = None
+    fell_from: datetime | None = field(default=None, validator=is_aware)
+
+    def may_follow(self, mark: datetime | None) -> bool:
+        """Whether a store that holds *mark* may put this checkpoint in its place."""
+        if mark is None or mark == self.fell_from:
+            return True
+        return self.high_water_mark is not None and mark <= self.high_water_mark
 
 
 @frozen(kw_only=True)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from hubspot_sync._clock import LONGEST_WAIT, is_ahead
 from hubspot_sync.models._checks import is_aware, is_not_negative, names
 from hubspot_sync.models.reports import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from hubspot_sync.models.accounts import Account, AccountKey
     from hubspot_sync.models.checkpoints import Mode
@@ -79,6 +80,9 @@ class AccountEntry:
         scopes: The OAuth scopes that were granted; empty where that is not known.
         last_sync: How its last run went; None before the first.
         next_sync_at: When it is due again, aware; None for never by itself.
+        postponed_at: When *next_sync_at* was decided, aware, where it was more than a day and the
+            account's own period ahead then; else None. Without it a next sync that is further
+            ahead than that is a wrong clock's, and the account is due.
         failed_runs: Runs in a row that did not complete, up to now.
         streams: How the last run of each stream went, by object type.
         revision: Grows with every save, from 1; 0 for an entry that was not saved yet.
@@ -92,6 +96,7 @@ class AccountEntry:
     scopes: tuple[str, ...] = field(default=(), converter=names)
     last_sync: SyncSummary | None = None
     next_sync_at: datetime | None = field(default=None, validator=is_aware)
+    postponed_at: datetime | None = field(default=None, validator=is_aware)
     failed_runs: int = field(default=0, validator=is_not_negative)
     streams: Mapping[str, StreamSummary] = field(factory=dict)
     revision: int = field(default=0, validator=is_not_negative)
@@ -100,3 +105,23 @@ class AccountEntry:
     def key(self) -> AccountKey:
         """The name of the account in every store."""
         return self.account.key
+
+    def due_from(self, instant: datetime, now: datetime) -> AccountEntry:
+        """The entry when it was decided *now* that it is due from *instant* on."""
+        long = instant - now > self._longest_wait
+        return evolve(self, next_sync_at=instant, postponed_at=now if long else None)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it is to be synchronised now; see `AccountStore.due`."""
+        if self.status is not AccountStatus.ACTIVE or self.next_sync_at is None:
+            return False
+        return self.next_sync_at <= now or self._is_ahead(self.next_sync_at, now)
+
+    def _is_ahead(self, next_sync_at: datetime, now: datetime) -> bool:
+        if next_sync_at - now <= self._longest_wait:
+            return False
+        return self.postponed_at is None or is_ahead(self.postponed_at, now)
+
+    @property
+    def _longest_wait(self) -> timedelta:
+        return max(self.account.sync_every, LONGEST_WAIT)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
+from hubspot_sync._clock import LONGEST_WAIT, is_ahead
 from hubspot_sync.models._checks import from_milliseconds, is_aware, is_positive, to_milliseconds
 from hubspot_sync.models.accounts import StreamKey
 from hubspot_sync.models.object_types import canonical_object_type
@@ -66,6 +67,13 @@ class Failure:
     def dead(self) -> bool:
         """Whether it is a dead letter: parked after the last attempt."""
         return self.next_at is None
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it is to be tried again now; see `ErrorQueue.due`."""
+        if self.next_at is None:
+            return False
+        ahead = self.next_at - now > LONGEST_WAIT and is_ahead(self.last_at, now)
+        return self.next_at <= now or ahead
 
     @property
     def stream(self) -> StreamKey:

@@ -139,7 +139,9 @@ class SyncSettings:
         lookback: How much modified time before the high-water mark is read again, because
             HubSpot's search index shows some changes late.
         settle_lag: How far before the present a window ends.
-        clock_margin: How far HubSpot's clock may differ from what is known of it here.
+        clock_margin: How far the clock that HubSpot stamps records by may be behind the one of its
+            answers: so much of what was modified before a pass over all records is read again by
+            the window that follows.
         reconcile_every: How long after the last pass over all records the next one is due, which
             compares each record with what was delivered and so finds what moved no modified date.
             It costs as many calls as the backfill did, one for 100 records. None for never but on
@@ -168,7 +170,7 @@ class SyncSettings:
 
     lookback: timedelta = field(default=timedelta(minutes=5), validator=is_duration)
     settle_lag: timedelta = field(default=timedelta(0), validator=is_duration)
-    clock_margin: timedelta = field(default=timedelta(seconds=2), validator=is_duration)
+    clock_margin: timedelta = field(default=timedelta(minutes=1), validator=is_duration)
     reconcile_every: timedelta | None = field(
         default=timedelta(days=7), validator=or_none(is_positive_duration)
     )

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 
 from hubspot_sync._clock import Clock, SystemClock
-from hubspot_sync.models import AccountStatus
 from hubspot_sync.stores._refusals import entry_conflict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from hubspot_sync.models import AccountEntry, AccountKey
+    from hubspot_sync.models import AccountEntry, AccountKey, AccountStatus
 
 # Kept beyond the end, for a clock that was set back meanwhile.
 _SPARE: Final = timedelta(hours=1)
@@ -78,7 +77,7 @@ class MemoryAccountStore:
         waiting: dict[str, list[tuple[datetime, AccountKey, AccountEntry]]] = defaultdict(list)
         for entry in self._entries(domain_id):
             at = entry.next_sync_at
-            if entry.status is AccountStatus.ACTIVE and at is not None and at <= now:
+            if at is not None and entry.is_due(now):
                 waiting[entry.key.domain_id].append((at, entry.key, entry))
         turns = (
             (turn, *one)

@@ -40,7 +40,7 @@ class MemoryErrorQueue:
             waiting = [
                 (failure.next_at, _place(failure), failure)
                 for failure in self._kept.values()
-                if failure.next_at is not None and failure.next_at <= now
+                if failure.next_at is not None and failure.is_due(now)
             ]
         waiting = [one for one in waiting if one[2].stream == stream]
         return [

@@ -25,7 +25,7 @@ from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls, re
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from hubspot_sync.models import AccountKey, Action, Credentials, Fingerprint, StreamKey
 
@@ -126,22 +126,22 @@ def _copy(action: Action) -> Action:
 
 @define
 class _Stream:
-    """What is known of one stream; *lease* is None when nobody holds it."""
+    """What is known of one stream; *lease* is None when nobody holds it.
+
+    It ends by the monotonic clock, which nobody sets.
+    """
 
     fence: int = 0
     lease: Lease | None = None
+    ends_at: float = 0.0
     checkpoint: Checkpoint = field(factory=Checkpoint)
     fingerprints: dict[str, Fingerprint] = field(factory=dict)
 
-    def is_free(self, now: datetime, evict: str | None) -> bool:
-        return self.lease is None or self.lease.expires_at <= now or self.lease.owner == evict
+    def is_free(self, monotonic: float, evict: str | None) -> bool:
+        return self.lease is None or self.ends_at <= monotonic or self.lease.owner == evict
 
     def holds(self, lease: Lease) -> bool:
         return self.lease is not None and self.lease.fence == lease.fence
-
-    def would_fall(self, checkpoint: Checkpoint) -> bool:
-        kept, offered = self.checkpoint.high_water_mark, checkpoint.high_water_mark
-        return kept is not None and (offered is None or offered < kept)
 
     def learn(self, fingerprint: Fingerprint) -> None:
         known = self.fingerprints.get(fingerprint.object_id)
@@ -166,22 +166,19 @@ class MemoryCheckpointer:
     ) -> Lease:
         """Take the lease on *stream*; see `Checkpointer.acquire`."""
         with self._lock:
-            now = self._clock.now()
             kept = self._streams.setdefault(stream, _Stream())
-            if kept.lease is not None and not kept.is_free(now, evict):
+            if kept.lease is not None and not kept.is_free(self._clock.monotonic(), evict):
                 raise lease_held(stream, kept.lease.owner)
             kept.fence += 1
-            kept.lease = Lease(
-                stream=stream, owner=owner, fence=kept.fence, expires_at=now + duration
+            lease = Lease(
+                stream=stream, owner=owner, fence=kept.fence, expires_at=self._clock.now()
             )
-            return kept.lease
+            return self._extended(kept, lease, duration)
 
     def renew(self, lease: Lease, duration: timedelta) -> Lease:
         """Extend *lease*; see `Checkpointer.renew`."""
         with self._lock:
-            kept = self._held(lease)
-            kept.lease = evolve(lease, expires_at=self._clock.now() + duration)
-            return kept.lease
+            return self._extended(self._held(lease), lease, duration)
 
     def release(self, lease: Lease) -> None:
         """Give *lease* back; see `Checkpointer.release`."""
@@ -208,11 +205,16 @@ class MemoryCheckpointer:
         """Store progress under *lease*; see `Checkpointer.commit`."""
         with self._lock:
             kept = self._held(lease)
-            if kept.would_fall(checkpoint):
+            if not checkpoint.may_follow(kept.checkpoint.high_water_mark):
                 raise mark_falls(lease.stream)
             for fingerprint in fingerprints:
                 kept.learn(fingerprint)
             kept.checkpoint = checkpoint
+
+    def _extended(self, kept: _Stream, lease: Lease, duration: timedelta) -> Lease:
+        kept.ends_at = self._clock.monotonic() + duration.total_seconds()
+        kept.lease = evolve(lease, expires_at=self._clock.now() + duration)
+        return kept.lease
 
     def _held(self, lease: Lease) -> _Stream:
         kept = self._streams.get(lease.stream)

@@ -70,6 +70,17 @@ class ManualClock:
                 changed.notify_all()
         return present
 
+    def set(self, instant: datetime) -> None:
+        """Set the wall clock, as an administrator or a time server would; no time passes.
+
+        Raises:
+            ValueError: *instant* has no time zone.
+        """
+        if instant.tzinfo is None:
+            raise ValueError(f"instant {instant!r} has no time zone; give an aware datetime")
+        with self._lock:
+            self._start = instant.astimezone(timezone.utc) - self._passed
+
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
         """Move time forward instead of waiting.
 

@@ -9,6 +9,8 @@ from bson.int64 import Int64
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
+from hubspot_sync._documents import instant_to_text
 from hubspot_sync._documents.entries import entry_from_document, entry_to_document
 from hubspot_sync.models import AccountKey, AccountStatus
 from hubspot_sync.stores._refusals import entry_conflict
@@ -101,9 +103,15 @@ class MongoAccountStore:
         self, now: datetime, *, limit: int, domain_id: str | None = None
     ) -> Sequence[AccountEntry]:
         """Give what is due, of each domain in turn; see `AccountStore.due`."""
-        wanted: Document = {"status": AccountStatus.ACTIVE.value, "next_sync_at": {"$lte": now}}
-        if domain_id is not None:
-            wanted["domain_id"] = domain_id
+        found: list[AccountEntry] = []
+        for which in ({"next_sync_at": {"$lte": now}}, _ahead(now)):
+            wanted: Document = {"status": AccountStatus.ACTIVE.value, **which}
+            if domain_id is not None:
+                wanted["domain_id"] = domain_id
+            found += self._of(wanted, limit - len(found))
+        return found
+
+    def _of(self, wanted: Document, limit: int) -> list[AccountEntry]:
         while names := self._in_turn(wanted, limit):
             with self._database.collection(ACCOUNTS) as accounts:
                 found = {
@@ -142,6 +150,17 @@ class MongoAccountStore:
         with self._database.collection(ACCOUNTS) as accounts:
             found = accounts.aggregate(stages, allowDiskUse=True)
             return [str(_key(document)) for document in found]
+
+
+def _ahead(now: datetime) -> Document:
+    """Due further ahead than somebody said; see `AccountEntry.is_due`."""
+    wait = {"$subtract": ["$next_sync_at", now]}
+    return {
+        # The first comparison leaves hardly any document for the others.
+        "next_sync_at": {"$gt": later(now, LONGEST_WAIT)},
+        "$expr": {"$gt": [wait, "$entry.account.sync_every_ms"]},
+        "entry.postponed_at": {"$not": {"$lte": instant_to_text(later(now, SLACK))}},
+    }
 
 
 def _following(domain_id: str | None, after: AccountKey | None) -> Document:

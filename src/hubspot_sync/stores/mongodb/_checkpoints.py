@@ -10,6 +10,7 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 from pymongo import ReturnDocument
 
+from hubspot_sync._clock import SLACK
 from hubspot_sync._documents import checkpoint_from_document, checkpoint_to_document
 from hubspot_sync.models import Checkpoint, Fingerprint, Lease
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
@@ -70,7 +71,7 @@ class MongoCheckpointer:
         with self._database.collection(CHECKPOINTS) as checkpoints:
             document = checkpoints.find_one_and_update(
                 _held(lease),
-                [{"$set": {"expires_at": _from_now(duration)}}],
+                [{"$set": _lasting(duration)}],
                 return_document=ReturnDocument.AFTER,
             )
         if document is None:
@@ -154,9 +155,16 @@ def _allowing(lease: Lease, document: Document) -> Document:
 
 
 def _not_falling(document: Document) -> Document:
-    unset: Document = {_MARK: None}
+    """What `Checkpoint.may_follow` says, as a filter."""
+    allowed: list[Document] = [{_MARK: {"$in": [None, document["fell_from"]]}}]
     mark = document["high_water_mark"]
-    return unset if mark is None else {"$or": [unset, {_MARK: {"$lte": mark}}]}
+    if mark is not None:
+        allowed.append({_MARK: {"$lte": mark}})
+    return {"$or": allowed}
+
+
+def _lasting(duration: timedelta) -> Document:
+    return {"expires_at": _from_now(duration), "leased_at": "$$NOW"}
 
 
 def _from_now(duration: timedelta) -> Document:
@@ -167,7 +175,12 @@ def _granting(
     stream: StreamKey, owner: str, duration: timedelta, evict: str | None, grant: ObjectId
 ) -> Document:
     """The stage that grants the lease if it is free, and else leaves the document as it is."""
-    free: list[Document] = [{"$not": ["$owner"]}, {"$lte": ["$expires_at", "$$NOW"]}]
+    free: list[Document] = [
+        {"$not": ["$owner"]},
+        {"$lte": ["$expires_at", "$$NOW"]},
+        # Granted in the future: the server's clock was wrong, and so is the lease's end.
+        {"$gt": ["$leased_at", _from_now(SLACK)]},
+    ]
     if evict is not None:
         free.append({"$eq": ["$owner", {"$literal": evict}]})
     granted = {
@@ -177,7 +190,7 @@ def _granting(
         "owner": {"$literal": owner},
         "grant": grant,
         "fence": {"$add": [{"$ifNull": ["$fence", Int64(0)]}, Int64(1)]},
-        "expires_at": _from_now(duration),
+        **_lasting(duration),
     }
     changed = {"$mergeObjects": ["$$ROOT", granted]}
     return {"$replaceWith": {"$cond": [{"$or": free}, changed, "$$ROOT"]}}

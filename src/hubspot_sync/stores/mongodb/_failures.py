@@ -8,6 +8,7 @@ from bson.int64 import Int64
 from pymongo import DeleteOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
+from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._payloads import action_from_text, action_to_text
 from hubspot_sync.models import Failure, FailureSelection, StreamKey
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
@@ -53,7 +54,12 @@ class MongoErrorQueue:
 
     def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[Failure]:
         """Give a page of what is to be tried again; see `ErrorQueue.due`."""
-        wanted = {**_named(stream.account, stream.object_type), "next_at": {"$lte": now}}
+        named = _named(stream.account, stream.object_type)
+        ahead = {
+            "next_at": {"$gt": later(now, LONGEST_WAIT)},
+            "last_at": {"$gt": later(now, SLACK)},
+        }
+        wanted = {"$or": [{**named, "next_at": {"$lte": now}}, {**named, **ahead}]}
         with self._database.collection(ERRORS) as errors:
             return self._page(errors.find(wanted).sort([("next_at", 1), ("_id", 1)]).limit(limit))
 

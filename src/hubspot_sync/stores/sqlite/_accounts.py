@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
+from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_to_text
 from hubspot_sync._documents.entries import entry_from_text, entry_to_text
 from hubspot_sync.models import AccountKey
@@ -47,13 +48,20 @@ _BROWSE: Final = """SELECT domain_id, account_id, revision, status, next_sync_at
 _DUE: Final = """WITH turns AS (
         SELECT domain_id, account_id, next_sync_at AS due_at, ROW_NUMBER() OVER (
             PARTITION BY +domain_id ORDER BY next_sync_at, account_id) AS turn
-        FROM accounts WHERE status = 'active' AND next_sync_at <= :now AND {}
+        FROM accounts WHERE status = 'active' AND ({}) AND {}
     ), wanted AS (
         SELECT * FROM turns ORDER BY turn, due_at, domain_id, account_id LIMIT :limit
     )
     SELECT domain_id, account_id, revision, status, next_sync_at, entry
     FROM wanted JOIN accounts USING (domain_id, account_id)
     ORDER BY turn, due_at, domain_id, account_id"""
+_WAITED: Final = "next_sync_at <= :now"
+# Further ahead than the account's period, and not because somebody said so; see
+# `AccountEntry.is_due`. The first comparison leaves hardly any row for the others.
+_AHEAD: Final = """next_sync_at > :furthest
+    AND (julianday(next_sync_at) - julianday(:now)) * 86400000
+        > json_extract(entry, '$.account.sync_every_ms')
+    AND COALESCE(json_extract(entry, '$.postponed_at') > :ahead, TRUE)"""
 _DOMAINS: Final = """SELECT DISTINCT domain_id FROM accounts
     WHERE status IS NOT NULL AND domain_id > ? ORDER BY domain_id LIMIT ?"""
 
@@ -125,9 +133,18 @@ class SqliteAccountStore:
         self, now: datetime, *, limit: int, domain_id: str | None = None
     ) -> Sequence[AccountEntry]:
         """Give what is due, of each domain in turn; see `AccountStore.due`."""
-        wanted = {"now": instant_to_text(now), "domain_id": domain_id, "limit": limit}
+        wanted: dict[str, Any] = {
+            "now": instant_to_text(now),
+            "furthest": instant_to_text(later(now, LONGEST_WAIT)),
+            "ahead": instant_to_text(later(now, SLACK)),
+            "domain_id": domain_id,
+        }
         scope = "TRUE" if domain_id is None else "domain_id = :domain_id"
-        return self._entries(_DUE.format(scope), wanted)
+        found: list[AccountEntry] = []
+        for which in (_WAITED, _AHEAD):
+            wanted["limit"] = max(limit - len(found), 0)
+            found += self._entries(_DUE.format(which, scope), wanted)
+        return found
 
     def domains(self, *, limit: int, after: str | None = None) -> Sequence[str]:
         """Give a page of the domains that have accounts; see `AccountStore.domains`."""

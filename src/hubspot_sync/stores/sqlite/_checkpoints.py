@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from hubspot_sync._clock import Clock, SystemClock
+from hubspot_sync._clock import SLACK, Clock, SystemClock
 from hubspot_sync._documents import checkpoint_from_text, checkpoint_to_text, instant_to_text
 from hubspot_sync.models import Checkpoint, Fingerprint, Lease
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
@@ -14,21 +14,22 @@ from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from hubspot_sync.models import StreamKey
     from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
 _GRANT: Final = """INSERT INTO checkpoints
-    (domain_id, account_id, object_type, fence, owner, expires_at)
-    VALUES (:domain_id, :account_id, :object_type, 1, :owner, :expires_at)
+    (domain_id, account_id, object_type, fence, owner, expires_at, leased_at)
+    VALUES (:domain_id, :account_id, :object_type, 1, :owner, :expires_at, :now)
     ON CONFLICT (domain_id, account_id, object_type)
-    DO UPDATE SET fence = fence + 1, owner = excluded.owner, expires_at = excluded.expires_at
-    WHERE owner IS NULL OR expires_at <= :now OR owner = :evict"""
+    DO UPDATE SET fence = fence + 1, owner = excluded.owner, expires_at = excluded.expires_at,
+    leased_at = excluded.leased_at
+    WHERE owner IS NULL OR expires_at <= :now OR owner = :evict OR leased_at > :ahead"""
 _LOAD: Final = """SELECT fence, owner, checkpoint FROM checkpoints
     WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type"""
 # A lease is the current one while its fence is, and nobody released it.
-_RENEW: Final = """UPDATE checkpoints SET expires_at = :expires_at
+_RENEW: Final = """UPDATE checkpoints SET expires_at = :expires_at, leased_at = :now
     WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type
     AND fence = :fence AND owner IS NOT NULL"""
 _RELEASE: Final = """UPDATE checkpoints SET owner = NULL, expires_at = NULL
@@ -65,13 +66,7 @@ class SqliteCheckpointer:
         """Take the lease on *stream*; see `Checkpointer.acquire`."""
         with self._database.writing() as connection:
             now = self._clock.now()
-            wanted = {
-                **_named(stream),
-                "owner": owner,
-                "evict": evict,
-                "now": instant_to_text(now),
-                "expires_at": instant_to_text(now + duration),
-            }
+            wanted = {**_named(stream), **_lasting(now, duration), "owner": owner, "evict": evict}
             granted = connection.execute(_GRANT, wanted).rowcount == 1
             fence, holder, _ = connection.execute(_LOAD, wanted).fetchone()
         if not granted:
@@ -81,11 +76,11 @@ class SqliteCheckpointer:
     def renew(self, lease: Lease, duration: timedelta) -> Lease:
         """Extend *lease*; see `Checkpointer.renew`."""
         with self._database.writing() as connection:
-            expires_at = self._clock.now() + duration
-            wanted = {**_held(lease), "expires_at": instant_to_text(expires_at)}
+            now = self._clock.now()
+            wanted = {**_held(lease), **_lasting(now, duration)}
             if connection.execute(_RENEW, wanted).rowcount != 1:
                 raise lease_lost(lease)
-        return evolve(lease, expires_at=expires_at)
+        return evolve(lease, expires_at=now + duration)
 
     def release(self, lease: Lease) -> None:
         """Give *lease* back; see `Checkpointer.release`."""
@@ -132,6 +127,15 @@ def _named(stream: StreamKey) -> dict[str, Any]:
     }
 
 
+def _lasting(now: datetime, duration: timedelta) -> dict[str, Any]:
+    return {
+        "now": instant_to_text(now),
+        "expires_at": instant_to_text(now + duration),
+        # A lease that was granted in the future has a wrong clock's end, so it has ended.
+        "ahead": instant_to_text(now + SLACK),
+    }
+
+
 def _held(lease: Lease) -> dict[str, Any]:
     return {**_named(lease.stream), "fence": lease.fence}
 
@@ -140,8 +144,7 @@ def _check_commit(connection: sqlite3.Connection, lease: Lease, checkpoint: Chec
     row = connection.execute(_LOAD, _named(lease.stream)).fetchone()
     if row is None or row[0] != lease.fence or row[1] is None:
         raise lease_lost(lease)
-    kept, offered = _checkpoint(lease.stream, row[2]).high_water_mark, checkpoint.high_water_mark
-    if kept is not None and (offered is None or offered < kept):
+    if not checkpoint.may_follow(_checkpoint(lease.stream, row[2]).high_water_mark):
         raise mark_falls(lease.stream)
 
 

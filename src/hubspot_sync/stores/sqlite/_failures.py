@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_from_text, instant_to_text
 from hubspot_sync._payloads import action_from_text, action_to_text
 from hubspot_sync.models import Failure, FailureSelection
@@ -28,7 +29,8 @@ _PUT: Final = """INSERT INTO errors (domain_id, account_id, object_type, object_
     dead = excluded.dead, payload = excluded.payload
     WHERE excluded.version >= version"""
 _DUE: Final = """SELECT reason, error, attempts, first_at, last_at, next_at, payload FROM errors
-    WHERE domain_id = ? AND account_id = ? AND object_type = ? AND next_at <= ?
+    WHERE domain_id = ? AND account_id = ? AND object_type = ?
+    AND (next_at <= ? OR (next_at > ? AND last_at > ?))
     ORDER BY next_at, object_id LIMIT ?"""
 _FITTING: Final = """domain_id = :domain_id AND account_id = :account_id
     AND (:object_type IS NULL OR object_type = :object_type)
@@ -73,7 +75,8 @@ class SqliteErrorQueue:
     def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[Failure]:
         """Give a page of what is to be tried again; see `ErrorQueue.due`."""
         with self._database.reading() as connection:
-            rows = connection.execute(_DUE, (*_named(stream), instant_to_text(now), limit))
+            bounds = map(instant_to_text, (now, later(now, LONGEST_WAIT), later(now, SLACK)))
+            rows = connection.execute(_DUE, (*_named(stream), *bounds, limit))
             page = _page(rows)
         return [_failure(row) for row in page]
 

@@ -128,9 +128,13 @@ def _add_variants(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE records ADD COLUMN variant INTEGER NOT NULL DEFAULT 0")
 
 
+def _add_lease_begins(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE checkpoints ADD COLUMN leased_at TEXT")
+
+
 # The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
 # processes wait for: all of them take effect, or none.
-STEPS: Final[tuple[Step, ...]] = (_add_accounts, _add_variants)
+STEPS: Final[tuple[Step, ...]] = (_add_accounts, _add_variants, _add_lease_begins)
 
 
 def ensure(connection: sqlite3.Connection, path: str) -> None:

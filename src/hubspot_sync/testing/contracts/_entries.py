@@ -106,6 +106,7 @@ ENTRIES: Final = {
             "2-3465404": StreamSummary(status=StreamStatus.BUSY, finished_at=MOMENT),
         },
     ),
+    "postponed": entry(next_sync_at=MOMENT + timedelta(days=99), postponed_at=MOMENT),
     "far away": entry(
         account=Account(
             domain_id=ACCOUNT.domain_id,

@@ -71,6 +71,11 @@ class CheckpointerFixtures:
         return lambda duration: SystemClock().sleep(duration.total_seconds())
 
     @pytest.fixture
+    def set_clock(self) -> Passing:
+        """Sets the store's clock by so much, on or back; override it where a store takes one."""
+        pytest.skip("this store takes no clock")
+
+    @pytest.fixture
     def away(self) -> Checkpointer:
         """A store whose back end cannot be reached."""
         pytest.skip("this store has no back end that could be away")

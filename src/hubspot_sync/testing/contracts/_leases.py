@@ -71,6 +71,25 @@ class LeaseCases(CheckpointerFixtures):
         assert current.owner == "b"
         assert current.fence > stale.fence
 
+    @pytest.mark.parametrize("by", [timedelta(days=3653), -timedelta(days=3653)])
+    def test_a_lease_lasts_no_longer_than_was_asked_for(
+        self, store: Checkpointer, let_pass: Passing, set_clock: Passing, by: timedelta
+    ) -> None:
+        """Whether the clock was years ahead when it was granted, or is set back by years then."""
+        if by > timedelta(0):
+            set_clock(by)
+        stale = store.acquire(STREAM, "a", self.short)
+        set_clock(-abs(by))
+        let_pass(self.short * 2)
+
+        current = store.acquire(STREAM, "b", LONG)
+
+        assert current.fence > stale.fence
+        with pytest.raises(LeaseHeldError):
+            store.acquire(STREAM, "c", LONG)
+        with pytest.raises(LeaseLostError):
+            store.commit(stale, progress())
+
     def test_an_owner_takes_its_own_expired_lease_again(
         self, store: Checkpointer, let_pass: Passing
     ) -> None:

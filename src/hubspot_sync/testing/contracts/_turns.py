@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from attrs import evolve
 
-from hubspot_sync.models import AccountKey, AccountStatus
+from hubspot_sync.models import Account, AccountKey, AccountStatus
 from hubspot_sync.testing.contracts._entries import SECOND, AccountStoreFixtures, entry, keep, names
 from hubspot_sync.testing.contracts._samples import (
     ACCOUNT,
@@ -20,6 +21,9 @@ from hubspot_sync.testing.contracts._samples import (
 
 if TYPE_CHECKING:
     from hubspot_sync.models import AccountEntry
+
+
+HOUR: Final = timedelta(hours=1)
 
 
 def waiting(name: str, seconds: int) -> AccountEntry:
@@ -61,6 +65,41 @@ class TurnsCases(AccountStoreFixtures):
         store.save(evolve(moved, next_sync_at=MOMENT + SECOND))
 
         assert list(store.due(MOMENT, limit=10)) == []
+
+    def test_what_a_wrong_clock_put_off_is_due(self, store: Any) -> None:
+        """Behind all that waits: what is further ahead than its period, a day, and what was said.
+
+        In a fleet's entries one process whose clock is years ahead leaves such instants.
+        """
+        years, day = timedelta(days=3653), timedelta(days=1)
+        often = {"next_sync_at": MOMENT + years}
+        rare = Account(domain_id="rare", account_id="1", sync_every=30 * day)
+        wrong = keep(
+            store,
+            entry(AccountKey("a", "1"), next_sync_at=MOMENT + 25 * HOUR + SECOND),
+            entry(AccountKey("a", "2"), **often),
+            entry(AccountKey("b", "1"), **often, postponed_at=MOMENT + years - 30 * day),
+            entry(account=rare, next_sync_at=MOMENT + 30 * day + 2 * SECOND),
+        )
+        keep(
+            store,
+            entry(AccountKey("a", "3"), next_sync_at=MOMENT + 25 * HOUR),
+            entry(AccountKey("a", "4"), **often, postponed_at=MOMENT),
+            entry(AccountKey("a", "5"), **often, postponed_at=MOMENT - 30 * day),
+            entry(AccountKey("a", "6"), **often, status=AccountStatus.PAUSED),
+            entry(account=evolve(rare, account_id="2"), next_sync_at=MOMENT + 30 * day),
+        )
+        (waits,) = keep(store, waiting("z/1", 1))
+
+        found = names(store.due(MOMENT, limit=10))
+
+        assert names([waits]) == found[:1] == names(store.due(MOMENT, limit=1))
+        assert set(names(wrong)) == set(found[1:])
+        everything = store.browse(None, limit=100)
+        assert set(found) == {str(one.key) for one in everything if one.is_due(MOMENT)}
+        assert len(store.due(MOMENT, limit=3)) == 3
+        assert names(store.due(MOMENT, limit=10, domain_id="rare")) == ["rare/1"]
+        assert names(store.due(MOMENT, limit=10, domain_id="b")) == ["b/1"]
 
     def test_the_longest_wait_comes_first(self, store: Any) -> None:
         """Within a domain; what waits equally long comes in the order of the ids as text."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from attrs import evolve
 
 from hubspot_sync.errors import InvariantError, LeaseHeldError, StoreUnavailableError
 from hubspot_sync.models import AccountKey, Checkpoint, StreamKey
@@ -83,6 +84,24 @@ class CheckpointerContract(LeaseCases):
 
         assert progress() == store.load(STREAM)
         assert store.recall(STREAM, ["1"]) == {}
+
+    @pytest.mark.parametrize("mark", [MOMENT - timedelta(days=400), None])
+    def test_a_mark_is_taken_back_by_its_name(self, store: Checkpointer, mark: None) -> None:
+        """One that a wrong clock set falls to a checkpoint whose `fell_from` it is, to no other."""
+        lease = store.acquire(STREAM, "a", LONG)
+        store.commit(lease, progress())
+        fallen = Checkpoint(high_water_mark=mark, fell_from=MOMENT)
+
+        with pytest.raises(InvariantError):
+            store.commit(lease, evolve(fallen, fell_from=MOMENT + timedelta(milliseconds=1)))
+        store.commit(lease, fallen, [a_print()])
+        store.commit(lease, fallen, [a_print()])
+
+        assert fallen == store.load(STREAM)
+        assert {"1": a_print()} == store.recall(STREAM, ["1"])
+        if mark is not None:
+            with pytest.raises(InvariantError):
+                store.commit(lease, Checkpoint())
 
     def test_the_mark_rises(self, store: Checkpointer) -> None:
         """A commit replaces the whole checkpoint, whose mark may stay or rise."""

@@ -168,6 +168,18 @@ class ErrorQueueContract(OperatingCases):
         assert [one.action.object_id for one in store.due(STREAM, now, limit=9)] == ["2", "1"]
         assert list(store.due(COMPANIES, now, limit=9)) == []
 
+    def test_what_a_wrong_clock_put_off_is_due(self, store: ErrorQueue) -> None:
+        """What was refused in the future, and is to wait until then, does not wait."""
+        years, day = timedelta(days=3653), timedelta(days=1)
+        wrong = failure("1", last_at=LATER + years, next_at=LATER + years + day)
+        asked_for = failure("2", last_at=LATER, next_at=LATER + years)
+        soon = failure("3", last_at=LATER + years, next_at=LATER + day)
+        dead = failure("4", last_at=LATER + years, next_at=None)
+        store.put([wrong, asked_for, soon, dead])
+
+        assert [wrong] == list(store.due(STREAM, LATER, limit=9))
+        assert [one for one in walk(store) if one.is_due(LATER)] == [wrong]
+
     @pytest.mark.parametrize("limit", [1, 3, 100])
     def test_a_walk_meets_everything_once(self, store: ErrorQueue, limit: int) -> None:
         """In a fixed order, streams one after the other, while others are settled meanwhile."""
