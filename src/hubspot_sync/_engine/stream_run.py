@@ -125,6 +125,11 @@ class StreamRun:
         return self._oddities.unconverted
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all records are read."""
+        return self._reading.mode is not Mode.INCREMENTAL
+
+    @property
     def unread(self) -> tuple[str, ...]:
         """Ids of records that HubSpot did not answer for."""
         return self._checkpoint.unread

@@ -79,16 +79,19 @@ class StreamSession:
     @property
     def gaps(self) -> tuple[str, ...]:
         """What the last passes could not read or prove, in words."""
-        if not self._runs:
-            return ()
-        unread = self._runs[-1].unread
+        gaps: tuple[str, ...] = ()
+        unread: tuple[str, ...] = ()
+        for run in self._runs:
+            # What a pass over all records says counts in place of what one before it said.
+            gaps = run.gaps if run.is_whole else gaps + run.gaps
+            unread = run.unread
         if not unread:
-            return self._runs[-1].gaps
+            return gaps
         named = ", ".join(unread[:_NAMED]) + (", ..." if len(unread) > _NAMED else "")
         kind = self.stream.object_type
         return (
-            *self._runs[-1].gaps,
-            f"{len(unread)} {kind} that HubSpot did not answer for: {named}; later runs ask again",
+            *gaps,
+            f"{len(unread)} {kind} that could not be read: {named}; later runs ask for them again",
         )
 
     @property

@@ -27,6 +27,8 @@ _MISSHAPEN: Final = (
     TypeError,
     ValueError,
 )
+# HubSpot's have up to 15 digits; Python refuses to read numbers of thousands.
+_LONGEST_ID: Final = 64
 _NOT_FOUND: Final = "OBJECT_NOT_FOUND"
 _NO_EDGES: Final = "NO_ASSOCIATIONS_FOUND"
 
@@ -187,7 +189,8 @@ def _rows(body: Any, name: str) -> list[Any]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise HubSpotUnavailableError(f"HubSpot's answer holds no list of {name}")
     for row in rows:
-        if not isinstance(row.get("id", ""), (str, int, type(None))):
+        object_id = row.get("id", "")
+        if not isinstance(object_id, (str, int, type(None))) or len(str(object_id)) > _LONGEST_ID:
             raise HubSpotUnavailableError("HubSpot's answer holds an id that is no id")
     return rows
 

@@ -215,10 +215,13 @@ class HubSpotSource:
         self, subject: Subject, ranges: Sequence[IdRange]
     ) -> Generator[Page, None, None]:
         """Read the list where a search is refused; what is known already is recognised."""
+        gap = (
+            f"HubSpot refuses to search {subject.object_type}, so changes were found by the list, "
+            "which nothing can be held against"
+        )
         for page in read_list(Listing(subject=subject), ranges):
-            yield evolve(
-                page, ranges=tuple(evolve(id_range, listed=True) for id_range in page.ranges)
-            )
+            left = tuple(evolve(id_range, listed=True) for id_range in page.ranges)
+            yield evolve(page, ranges=left, gaps=() if left else (gap,))
 
     def _whole(self, subject: Subject, reading: Pass) -> Generator[Page, None, None]:
         try:

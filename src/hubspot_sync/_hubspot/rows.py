@@ -36,7 +36,7 @@ def to_records(
         try:
             records.append(_record(row, object_type, field, convert, keys))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            skipped.append(SkippedRow(object_id=_object_id(row), reason=_reason(error)))
+            skipped.append(_skipped(row, _reason(error)))
     return tuple(records), tuple(skipped)
 
 
@@ -91,9 +91,13 @@ def _instant(read_already: Value, sent: Any) -> datetime:
         raise ValueError("its date of creation or change cannot be read") from None
 
 
-def _object_id(row: Any) -> str | None:
+def _skipped(row: Any, reason: str) -> SkippedRow:
+    """A row that is no usable record; what has an id may be one the next time it is read."""
     object_id = row.get("id") if isinstance(row, dict) else None
-    return str(object_id) if object_id is not None else None
+    if object_id is None:
+        return SkippedRow(object_id=None, reason=reason)
+    name = str(object_id)
+    return SkippedRow(object_id=name, reason=reason, again=name.isascii() and name.isdigit())
 
 
 def _reason(error: Exception) -> str:
