@@ -799,11 +799,12 @@ class TestNonsense:
             b"HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\n{}",
             b"HTTP/1.1 503 Busy\r\nRetry-After: \xff\xfe\r\nContent-Length: 2\r\n\r\n\xff\xfe",
             b"HTTP/1.1 500 \xff\r\n\xff: \xff\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 500 No\r\nContent-Length: 0\r\nno header at all\r\nX: y\r\n\r\n",
         ],
-        ids=range(14),
+        ids=range(15),
     )
-    def test_it_is_an_error_of_ours(self, host, answer):
-        """And has nothing foreign behind it."""
+    def test_it_is_an_error_of_ours(self, host, answer, caplog):
+        """And has nothing foreign behind it, nor in the log."""
 
         def serve(wire, connection):
             wire.head(connection)
@@ -814,6 +815,22 @@ class TestNonsense:
             pytest.raises((HubSpotUnavailableError, RequestRefusedError)) as caught,
         ):
             identify(host, server.url)
+        assert only_ours(caught.value)
+        assert {record.name.partition(".")[0] for record in caplog.records} <= {"hubspot_sync"}
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            f"https://{'a' * 300}.example",
+            "https://a..b",
+            "https://xn--a-.example",
+            "https://[::1%25x]",
+        ],
+    )
+    def test_a_name_that_is_none_is_the_hosts_mistake(self, host, url):
+        """Or is not found; no look-up gets that far."""
+        with pytest.raises((ConfigurationError, HubSpotUnavailableError)) as caught:
+            identify(host, url, max_tries=1)
         assert only_ours(caught.value)
 
 

@@ -6,6 +6,9 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from attrs import evolve
+
+from hubspot_sync._hubspot.transport import Transport
 from hubspot_sync._retry import Retrier, RetryPolicy
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_TRIES: Final = 3
 _MAX_WAIT: Final = timedelta(seconds=10)
+_LONGEST_ANSWER: Final = timedelta(seconds=30)
 _logger = logging.getLogger("hubspot_sync")
 
 
@@ -26,6 +30,17 @@ def brief_retrier(settings: HubSpotSettings, clock: Clock, stop: threading.Event
         max_tries=min(_MAX_TRIES, settings.max_tries), max_wait=min(_MAX_WAIT, settings.max_wait)
     )
     return Retrier(policy=policy, clock=clock, stop=stop)
+
+
+def brief_transport(settings: HubSpotSettings) -> Transport:
+    """Connections of their own: accounts are connected rarely, and no run's end ends them."""
+    return Transport(
+        evolve(
+            settings,
+            read_timeout=min(settings.read_timeout, _LONGEST_ANSWER),
+            answer_timeout=min(settings.answer_timeout, _LONGEST_ANSWER),
+        )
+    )
 
 
 def log_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:

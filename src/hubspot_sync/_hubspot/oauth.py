@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from hubspot_sync._hubspot.brief import brief_retrier, log_retry
+from hubspot_sync._hubspot.brief import brief_retrier, brief_transport, log_retry
 from hubspot_sync._hubspot.counting import CallCounter
 from hubspot_sync._hubspot.token_endpoint import TokenEndpoint, token_window
-from hubspot_sync._hubspot.transport import Transport
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     ConfigurationError,
@@ -104,8 +103,8 @@ class HubSpotOAuth:
 
     @contextmanager
     def _endpoint(self) -> Iterator[TokenEndpoint]:
-        """The token endpoint over connections of its own: accounts are connected rarely."""
-        transport = Transport(self._settings)
+        """The token endpoint over connections of its own."""
+        transport = brief_transport(self._settings)
         try:
             yield TokenEndpoint(
                 app=self._app,

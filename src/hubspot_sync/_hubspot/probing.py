@@ -6,15 +6,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from hubspot_sync._hubspot.answers import account_details, shaped
-from hubspot_sync._hubspot.brief import brief_retrier, log_retry
+from hubspot_sync._hubspot.brief import brief_retrier, brief_transport, log_retry
 from hubspot_sync._hubspot.errors import error_for, malformed_access_token
 from hubspot_sync._hubspot.paths import paths_for
 from hubspot_sync._hubspot.secrets import Secret
-from hubspot_sync._hubspot.transport import Transport
 from hubspot_sync.errors import HubSpotUnavailableError
 
 if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
+    from hubspot_sync._hubspot.transport import Transport
     from hubspot_sync.models import AccountDetails, HubSpotSettings, StaticAccessToken
 
 
@@ -32,7 +32,7 @@ class HubSpotProbe:
 
     def __call__(self, credentials: StaticAccessToken) -> AccountDetails:
         """Ask which account *credentials* open; see `CredentialsProbe`."""
-        transport = Transport(self._settings)
+        transport = brief_transport(self._settings)
         try:
             return self._retrier.call(
                 lambda: self._once(transport, Secret(credentials.access_token)), on_retry=log_retry

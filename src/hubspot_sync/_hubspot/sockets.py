@@ -157,6 +157,12 @@ class _Response(http.client.HTTPResponse):
                 return version, status, reason
             http.client.parse_headers(self.fp)
 
+    def begin(self) -> None:
+        super().begin()
+        # urllib3 would log what is no header, word for word and with a traceback.
+        self.headers.defects = []
+        self.headers.set_payload("")
+
 
 class _Connection(HTTPConnection):
     waits: ClassVar[Waits]
