@@ -11,7 +11,7 @@ from hubspot_sync._documents import associations_to_document
 from hubspot_sync.models import ActionKind, SinkAnswer
 from hubspot_sync.stores.mongodb._schema import RECORDS
 from hubspot_sync.stores.mongodb._upserts import Outcome, Wanted, store
-from hubspot_sync.stores.mongodb._values import without_long_integers
+from hubspot_sync.stores.mongodb._values import EXACT, numbers_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -79,6 +79,7 @@ def _all_wanted(
 
 def _document(action: Action, stored_at: datetime) -> dict[str, Any]:
     account = action.account
+    properties, digits = numbers_apart(action.properties)
     return {
         "_id": f"{account.domain_id}:{account.account_id}:{action.object_type}:{action.object_id}",
         "domain_id": account.domain_id,
@@ -89,7 +90,8 @@ def _document(action: Action, stored_at: datetime) -> dict[str, Any]:
         "variant": Int64(action.variant),
         "created_at": action.occurred_at if action.kind is ActionKind.CREATED else None,
         "modified_at": action.modified_at,
-        "properties": without_long_integers(action.properties),
+        "properties": properties,
+        **({EXACT: digits} if digits else {}),
         "associations": associations_to_document(action.associations),
         "first_stored_at": stored_at,
         "last_stored_at": stored_at,

@@ -9,7 +9,7 @@ from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
 from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE, DUPLICATE_KEY
-from hubspot_sync.stores.mongodb._values import CODEC_OPTIONS, without_long_integers
+from hubspot_sync.stores.mongodb._values import CODEC_OPTIONS, EXACT, numbers_apart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,9 +48,10 @@ def _content(document: Mapping[str, Any]) -> bytes:
     try:
         return bson.encode(document, codec_options=CODEC_OPTIONS)
     except OverflowError:
-        # Seldom, so nobody looks for long integers before.
-        properties = without_long_integers(document["properties"])
-        return bson.encode({**document, "properties": properties}, codec_options=CODEC_OPTIONS)
+        # Seldom, so nobody looks for long numbers before.
+        properties, digits = numbers_apart(document["properties"])
+        changed = {**document, "properties": properties, **({EXACT: digits} if digits else {})}
+        return bson.encode(changed, codec_options=CODEC_OPTIONS)
 
 
 def reason_against(document: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import (
     associations_to_document,
     instant_to_text,
-    properties_to_document,
+    properties_to_text,
 )
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import SinkAnswer
@@ -109,7 +109,7 @@ def _row(action: Action, stored_at: str) -> Row:
         action.kind.value,
         action.version,
         instant_to_text(action.occurred_at),
-        orjson.dumps(properties_to_document(action.properties)).decode(),
+        properties_to_text(action.properties),
         orjson.dumps(associations_to_document(action.associations)).decode(),
         stored_at,
     )

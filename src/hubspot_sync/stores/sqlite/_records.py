@@ -11,7 +11,7 @@ from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import (
     associations_to_document,
     instant_to_text,
-    properties_to_document,
+    properties_to_text,
 )
 from hubspot_sync.models import ActionKind, SinkAnswer
 from hubspot_sync.stores.sqlite._batches import rows_of, write_rows
@@ -73,7 +73,7 @@ def _row(action: Action, stored_at: str) -> Row:
         action.variant,
         instant_to_text(action.occurred_at) if created else None,
         instant_to_text(action.modified_at),
-        orjson.dumps(properties_to_document(action.properties)).decode(),
+        properties_to_text(action.properties),
         orjson.dumps(associations_to_document(action.associations)).decode(),
         stored_at,
         stored_at,
