@@ -30,11 +30,14 @@ from hubspot_sync.models import (
     StoredCredentials,
     StreamKey,
 )
+from hubspot_sync.presets import embedded_engine
 from hubspot_sync.stores.sqlite import (
+    SqliteAccountStore,
     SqliteActionSink,
     SqliteCheckpointer,
     SqliteDatabase,
     SqliteErrorQueue,
+    SqliteNonceStore,
     SqliteRecordSink,
     SqliteTokenStore,
     properties_from_text,
@@ -380,6 +383,30 @@ class TestOpening:
         """What is no path is a configuration error."""
         with pytest.raises(ConfigurationError, match="is not a path"):
             SqliteDatabase(path)
+
+    def test_an_open_file_is_no_path(self, tmp_path, database):
+        """A connection, or a database of ours, is refused; a path is asked for."""
+        connection = sqlite3.connect(tmp_path / "other.db")
+        for given in (connection, database, SqliteDatabase, object()):
+            with pytest.raises(ConfigurationError, match="give text or a Path"):
+                embedded_engine(given)
+        connection.close()
+
+    @pytest.mark.parametrize(
+        "store",
+        [
+            *(SqliteAccountStore, SqliteActionSink, SqliteCheckpointer, SqliteErrorQueue),
+            *(SqliteNonceStore, SqliteRecordSink),
+            lambda database: SqliteTokenStore(database, KEYS),
+        ],
+    )
+    def test_stores_take_a_database(self, path, store):
+        """A path or a connection says what to give."""
+        connection = sqlite3.connect(path)
+        for given in (str(path), path, connection, None):
+            with pytest.raises(ConfigurationError, match="takes an SqliteDatabase"):
+                store(given)
+        connection.close()
 
     def test_a_missing_folder(self, tmp_path):
         """A folder that does not exist is named; none is created."""

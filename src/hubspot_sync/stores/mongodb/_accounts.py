@@ -13,6 +13,7 @@ from hubspot_sync._documents.entries import entry_from_document, entry_to_docume
 from hubspot_sync.models import AccountKey, AccountStatus
 from hubspot_sync.stores._refusals import entry_conflict
 from hubspot_sync.stores._scopes import id_before
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import ACCOUNTS
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hubspot_sync.models import AccountEntry
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
     Document = dict[str, Any]
 
@@ -45,7 +45,7 @@ class MongoAccountStore:
     """
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
 
     def load(self, account: AccountKey) -> AccountEntry | None:
         """Give the entry of *account*; see `AccountStore.load`."""

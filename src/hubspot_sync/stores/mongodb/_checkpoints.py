@@ -13,6 +13,7 @@ from pymongo import ReturnDocument
 from hubspot_sync._documents import checkpoint_from_document, checkpoint_to_document
 from hubspot_sync.models import Checkpoint, Fingerprint, Lease
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._fingerprints import at_this_moment, learn
 from hubspot_sync.stores.mongodb._schema import CHECKPOINTS, FINGERPRINTS
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from hubspot_sync.errors import HubSpotSyncError
     from hubspot_sync.models import StreamKey
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
     Document = dict[str, Any]
 
@@ -41,7 +41,7 @@ class MongoCheckpointer:
     """
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
 
     def acquire(
         self, stream: StreamKey, owner: str, duration: timedelta, *, evict: str | None = None

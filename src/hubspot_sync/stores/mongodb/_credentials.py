@@ -9,16 +9,16 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from hubspot_sync._documents import credentials_from_bytes, credentials_to_bytes
+from hubspot_sync._encryption import CredentialCipher, the_cipher, unsealed
 from hubspot_sync.models import AccountKey, StoredCredentials
 from hubspot_sync.stores._refusals import revision_conflict
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubspot_sync._encryption import CredentialCipher
     from hubspot_sync.models import Credentials
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
 
 _NAMES: Final = {"domain_id": True, "account_id": True}
@@ -34,8 +34,8 @@ class MongoTokenStore:
     """
 
     def __init__(self, database: MongoDatabase, cipher: CredentialCipher) -> None:
-        self._database = database
-        self._cipher = cipher
+        self._database = the_database(database)
+        self._cipher = the_cipher(cipher)
 
     def load(self, account: AccountKey) -> StoredCredentials | None:
         """Give the credentials of *account*; see `TokenStore.load`."""
@@ -43,7 +43,7 @@ class MongoTokenStore:
             document = credentials.find_one(_kept(account))
         if document is None:
             return None
-        content = self._cipher.open(account, document["sealed"])
+        content = unsealed(self._cipher, account, document["sealed"])
         return StoredCredentials(
             credentials=credentials_from_bytes(account, content),
             revision=int(document["revision"]),

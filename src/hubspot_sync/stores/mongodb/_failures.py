@@ -10,6 +10,7 @@ from pymongo.errors import BulkWriteError
 
 from hubspot_sync._payloads import action_from_text, action_to_text
 from hubspot_sync.models import Failure, FailureSelection, StreamKey
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
 from hubspot_sync.stores.mongodb._failure_parts import FailureParts
 from hubspot_sync.stores.mongodb._schema import ERRORS
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pymongo.cursor import Cursor
 
     from hubspot_sync.models import AccountKey
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
     Document = dict[str, Any]
 
@@ -38,7 +38,7 @@ class MongoErrorQueue:
     """
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
         self._parts = FailureParts(database)
 
     def put(self, failures: Sequence[Failure]) -> None:

@@ -9,6 +9,7 @@ from bson.int64 import Int64
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
 from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import RECORDS
 from hubspot_sync.stores.mongodb._upserts import Outcome, Wanted, store
 from hubspot_sync.stores.mongodb._values import EXACT, numbers_apart
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
     from hubspot_sync.models import Action
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
 # So that no tenant's question looks at another's records. Without a field that changes: one more,
 # such as the modified date, makes an update half as long again.
@@ -45,7 +45,7 @@ class MongoRecordSink:
     parallel_writes: Final = 4
 
     def __init__(self, database: MongoDatabase, *, clock: Clock | None = None) -> None:
-        self._database = database
+        self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
         self._has_index = False
 

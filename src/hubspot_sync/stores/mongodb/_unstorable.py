@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 _LARGEST: Final = 16 * 1024 * 1024
 # What the driver raises for a whole batch because of one document in it.
 UNENCODABLE: Final = (BSONError, OverflowError, UnicodeError)
-# Of one document: bad value (also: too large), too deep, not as the host's validator wants it, too
-# large as such, or after an update.
-_REFUSED: Final = frozenset({2, 15, 121, DOCUMENT_TOO_LARGE, 17_419, 17_420})
+# Of one document: bad value (also: too large), too deep, a name that look-alikes do not take, not
+# as the host's validator wants it, too large as such, in an index, or after an update.
+_REFUSED: Final = frozenset({2, 15, 52, 56, 57, 121, DOCUMENT_TOO_LARGE, 17_280, 17_419, 17_420})
 
 
 class UnstorableError(Exception):

@@ -11,13 +11,13 @@ from hubspot_sync._documents.entries import entry_from_text, entry_to_text
 from hubspot_sync.models import AccountKey
 from hubspot_sync.stores._refusals import entry_conflict
 from hubspot_sync.stores._scopes import id_before
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from hubspot_sync.models import AccountEntry, AccountStatus
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
 # A row without a status is what a delete leaves behind, so that revisions go on from there.
 _LOAD: Final = """SELECT domain_id, account_id, revision, status, next_sync_at, entry FROM accounts
@@ -66,7 +66,7 @@ class SqliteAccountStore:
     """
 
     def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
 
     def load(self, account: AccountKey) -> AccountEntry | None:
         """Give the entry of *account*; see `AccountStore.load`."""

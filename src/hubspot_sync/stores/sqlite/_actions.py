@@ -16,13 +16,13 @@ from hubspot_sync._documents import (
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import SinkAnswer
 from hubspot_sync.stores.sqlite._batches import rows_of, write_rows
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from hubspot_sync.models import Action
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
     Row = tuple[Any, ...]
 
@@ -46,7 +46,7 @@ class SqliteActionSink:
     """
 
     def __init__(self, database: SqliteDatabase, *, clock: Clock | None = None) -> None:
-        self._database = database
+        self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
 
     def write(self, actions: Sequence[Action]) -> SinkAnswer:

@@ -10,6 +10,7 @@ from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import checkpoint_from_text, checkpoint_to_text, instant_to_text
 from hubspot_sync.models import Checkpoint, Fingerprint, Lease
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     import sqlite3
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from hubspot_sync.models import StreamKey
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
 _GRANT: Final = """INSERT INTO checkpoints
     (domain_id, account_id, object_type, fence, owner, expires_at)
@@ -56,7 +56,7 @@ class SqliteCheckpointer:
     """
 
     def __init__(self, database: SqliteDatabase, *, clock: Clock | None = None) -> None:
-        self._database = database
+        self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
 
     def acquire(

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hubspot_sync._documents import credentials_from_bytes, credentials_to_bytes
+from hubspot_sync._encryption import CredentialCipher, the_cipher, unsealed
 from hubspot_sync.models import AccountKey, StoredCredentials
 from hubspot_sync.stores._refusals import revision_conflict
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubspot_sync._encryption import CredentialCipher
     from hubspot_sync.models import Credentials
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
 # A row without content is what a delete leaves behind, so that revisions go on from there.
 _LOAD = """SELECT revision, sealed FROM credentials
@@ -41,8 +41,8 @@ class SqliteTokenStore:
     """
 
     def __init__(self, database: SqliteDatabase, cipher: CredentialCipher) -> None:
-        self._database = database
-        self._cipher = cipher
+        self._database = the_database(database)
+        self._cipher = the_cipher(cipher)
 
     def load(self, account: AccountKey) -> StoredCredentials | None:
         """Give the credentials of *account*; see `TokenStore.load`."""
@@ -50,7 +50,7 @@ class SqliteTokenStore:
             row = connection.execute(_LOAD, (account.domain_id, account.account_id)).fetchone()
         if row is None:
             return None
-        content = self._cipher.open(account, row[1])
+        content = unsealed(self._cipher, account, row[1])
         return StoredCredentials(
             credentials=credentials_from_bytes(account, content), revision=row[0]
         )

@@ -131,6 +131,20 @@ class SqliteDatabase:
         return self._connection
 
 
+def the_database(given: SqliteDatabase) -> SqliteDatabase:
+    """What a store was given, if it is an `SqliteDatabase`.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if not isinstance(given, SqliteDatabase):
+        raise ConfigurationError(
+            f"a store in SQLite takes an SqliteDatabase, not a {type(given).__name__}; give "
+            "SqliteDatabase(path)"
+        )
+    return given
+
+
 def _checked(given: str | os.PathLike[str]) -> str:
     try:
         path = os.fspath(given)
@@ -138,7 +152,8 @@ def _checked(given: str | os.PathLike[str]) -> str:
         path = None
     if not isinstance(path, str):
         raise ConfigurationError(
-            f"a {type(given).__name__} is not a path for an SQLite file; give text or a Path"
+            f"a {type(given).__name__} is not a path for an SQLite file; give text or a Path, "
+            "whatever else has the file open, or use mongodb_engine for MongoDB"
         )
     if _URL.match(path):  # which may hold a password, so it is not repeated
         raise ConfigurationError(

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from hubspot_sync._documents import instant_from_text, instant_to_text
 from hubspot_sync._payloads import action_from_text, action_to_text
 from hubspot_sync.models import Failure, FailureSelection
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from hubspot_sync.models import AccountKey, StreamKey
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
     Row = tuple[Any, ...]
 
@@ -60,7 +60,7 @@ class SqliteErrorQueue:
     """
 
     def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
 
     def put(self, failures: Sequence[Failure]) -> None:
         """Store *failures*, the newest version of each object; see `ErrorQueue.put`."""
