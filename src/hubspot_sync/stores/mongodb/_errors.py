@@ -151,6 +151,14 @@ _BY_CODE: Final[tuple[tuple[frozenset[int], _Said], ...]] = (
         ),
     ),
     (
+        frozenset({14, 16_554, 16_555, 16_556}),
+        _Said(
+            InvariantError,
+            "holds a document that is not as hubspot-sync wrote it",
+            "; restore it from a backup, or delete it",
+        ),
+    ),
+    (
         frozenset({DOCUMENT_TOO_LARGE, 17_419, 17_420}),
         _Said(
             InvariantError,

@@ -10,6 +10,7 @@ from pymongo.errors import BulkWriteError
 
 from hubspot_sync._payloads import action_from_text, action_to_text
 from hubspot_sync.models import Failure, FailureSelection, StreamKey
+from hubspot_sync.stores._stored import instant, reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
 from hubspot_sync.stores.mongodb._failure_parts import FailureParts
@@ -80,7 +81,7 @@ class MongoErrorQueue:
         shown = {"object_id": True, "version": True}
         with self._database.collection(ERRORS) as errors:
             found = errors.find(wanted, shown, batch_size=len(object_ids))
-            return {document["object_id"]: int(document["version"]) for document in found}
+            return dict(map(_held, found))
 
     def settle(self, stream: StreamKey, versions: Mapping[str, int]) -> None:
         """Forget what was stored meanwhile; see `ErrorQueue.settle`."""
@@ -106,7 +107,7 @@ class MongoErrorQueue:
             {"$group": {"_id": "$object_type", "number": {"$sum": 1}}},
         ]
         with self._database.collection(ERRORS) as errors:
-            return {found["_id"]: int(found["number"]) for found in errors.aggregate(stages)}
+            return {str(found["_id"]): int(found["number"]) for found in errors.aggregate(stages)}
 
     def drop(self, selection: FailureSelection) -> int:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""
@@ -137,8 +138,9 @@ class MongoErrorQueue:
         size = 0
         with cursor:
             for document in cursor:
-                payload = self._parts.whole(document)
-                page.append(_failure(document, payload))
+                with reading(_document_named(document)):
+                    payload = self._parts.whole(document)
+                    page.append(_failure(document, payload))
                 size += len(payload)
                 if size >= _PAGE_BYTES:
                     break
@@ -169,13 +171,22 @@ def _document(failure: Failure) -> Document:
 def _failure(document: Document, payload: str) -> Failure:
     return Failure(
         action=action_from_text(payload),
-        reason=document["reason"],
-        error=document["error"],
-        attempts=document["attempts"],
-        first_at=document["first_at"],
-        last_at=document["last_at"],
-        next_at=document["next_at"],
+        reason=text(document["reason"]),
+        error=text(document["error"]),
+        attempts=whole(document["attempts"]),
+        first_at=instant(document["first_at"]),
+        last_at=instant(document["last_at"]),
+        next_at=None if document["next_at"] is None else instant(document["next_at"]),
     )
+
+
+def _held(document: Document) -> tuple[str, int]:
+    with reading(_document_named(document)):
+        return text(document["object_id"]), whole(document["version"])
+
+
+def _document_named(document: Document) -> str:
+    return f"the document {document['_id']} in the collection {ERRORS}"
 
 
 def _put(errors: Collection[Document], documents: list[Document]) -> None:

@@ -9,7 +9,9 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from hubspot_sync.models import SinkAnswer
+from hubspot_sync.stores._stored import reading, whole
 from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE
+from hubspot_sync.stores.mongodb._schema import RECORDS
 from hubspot_sync.stores.mongodb._unstorable import UNENCODABLE, reason_against, reason_of
 from hubspot_sync.stores.mongodb._values import EXACT
 
@@ -112,6 +114,11 @@ def _rank(document: Document) -> Rank:
     return document["version"], document.get("variant", 0)
 
 
+def _rank_held(document: Document) -> Rank:
+    with reading(f"the document {document['_id']} in the collection {RECORDS}"):
+        return whole(document["version"]), whole(document.get("variant", 0))
+
+
 def _ranks(
     collection: Collection[Document],
     wanted: Sequence[Wanted],
@@ -125,7 +132,7 @@ def _ranks(
         batch_size=len(keys) + 1,
         session=session,
     )
-    return {document["_id"]: _rank(document) for document in found}
+    return {document["_id"]: _rank_held(document) for document in found}
 
 
 def _change_together(collection: Collection[Document], wanted: Sequence[Wanted]) -> bool:

@@ -32,7 +32,8 @@ _UPSERT: Final = """INSERT INTO records AS held (domain_id, account_id, object_t
     created_at = coalesce(excluded.created_at, held.created_at), modified_at = excluded.modified_at,
     properties = excluded.properties, associations = excluded.associations,
     last_stored_at = excluded.last_stored_at
-    WHERE (excluded.version, excluded.variant) > (held.version, held.variant)"""
+    WHERE (excluded.version, excluded.variant) > (held.version, held.variant)
+    OR typeof(held.version) <> 'integer' OR typeof(held.variant) <> 'integer'"""  # by hand
 
 
 class SqliteRecordSink:
