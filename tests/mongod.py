@@ -133,10 +133,45 @@ class ReplicaSet:
             self.kill(port)
 
 
-def _spawn(program: str, folder: Path, port: int) -> subprocess.Popen[bytes]:
+class GuardedMongod:
+    """A replica set of one of our own that asks for a user and a password.
+
+    Attributes:
+        uri: Where it is, without a user.
+        client: A client that may do everything.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        program, _ = _program()
+        port = _free_port()
+        key = folder / "key"
+        key.write_text("MembersOfAReplicaSetKnowIt")
+        key.chmod(0o600)
+        self.uri = f"mongodb://127.0.0.1:{port}/?replicaSet=tests"
+        self._process = _spawn(program, folder, port, "--auth", "--keyFile", str(key))
+        _initiate(self._process, port)
+        everything = {"createUser": "root", "pwd": "root", "roles": ["root"]}
+        client: MongoClient[Any]
+        with MongoClient(self.uri) as client:  # the first user may be made without one
+            client.admin.command(everything)
+        self.client: MongoClient[Any] = MongoClient(self.uri, username="root", password="root")
+
+    def uri_of(self, database: str, user: str) -> str:
+        """The URI of *database* for *user* of it, whose password is the same."""
+        uri = self.uri.replace("//", f"//{user}:{user}@").replace("/?", f"/{database}?")
+        return f"{uri}&authSource={database}"
+
+    def stop(self) -> None:
+        """Close the client, and end the server."""
+        self.client.close()
+        self._process.terminate()
+        self._process.wait(timeout=30)
+
+
+def _spawn(program: str, folder: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
     command: list[str | Path] = [program, "--dbpath", folder, "--logpath", folder / "mongod.log"]
     command += ["--port", str(port), "--bind_ip", "127.0.0.1", "--replSet", "tests"]
-    command += ["--wiredTigerCacheSizeGB", "0.25"]
+    command += ["--wiredTigerCacheSizeGB", "0.25", *options]
     # Fail points, to see what the stores make of a failover.
     command += ["--setParameter", "enableTestCommands=1"]
     # Else it samples itself every second for support.

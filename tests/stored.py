@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime, timezone
-from decimal import Decimal
 from typing import Any
 
 from hubspot_sync.models import AccountKey, Action, ActionKind, Association, AssociationType
-from support import from_bson
+from hubspot_sync.stores.mongodb import properties_from_document
+from hubspot_sync.stores.sqlite import properties_from_text
 
 
 def sqlite_rows(database: Any, statement: str) -> list[dict[str, Any]]:
@@ -49,11 +49,7 @@ def record_as_action(record: dict[str, Any]) -> Action:
 
 
 def kept_by_mongodb(value: Any) -> Any:
-    """What of a value MongoDB keeps as text: dates without a time, and what its numbers lack."""
-    if type(value) is int and value.bit_length() > 63 and value != -(2**63):
-        return str(value)
-    if isinstance(value, Decimal) and len(value.as_tuple().digits) > 34:
-        return format(value, "f")
+    """What of a value MongoDB keeps as text: dates without a time."""
     return value.isoformat() if type(value) is date else value
 
 
@@ -86,8 +82,12 @@ def _association(document: dict[str, Any]) -> Association:
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     instants = {name: _instant(text) for name, text in row.items() if name.endswith("_at")}
-    compound = {name: json.loads(row[name]) for name in ("properties", "associations")}
-    return {**row, **instants, **compound}
+    properties = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in properties_from_text(row["properties"]).items()
+    }
+    associations = json.loads(row["associations"])
+    return {**row, **instants, "properties": properties, "associations": associations}
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -99,9 +99,6 @@ def _instant(text: str | None) -> datetime | None:
 def _documents(raw: Any, name: str) -> list[dict[str, Any]]:
     options = raw.codec_options.with_options(tz_aware=True)
     return [
-        {
-            **document,
-            "properties": {key: from_bson(value) for key, value in document["properties"].items()},
-        }
+        {**document, "properties": properties_from_document(document)}
         for document in raw.get_collection(name, codec_options=options).find()
     ]

@@ -57,15 +57,11 @@ def _since_1970(milliseconds: int) -> datetime:
 
 
 def as_json(value: Any) -> Any:
-    """A value as the docs say that it stands in JSON."""
+    """A value as the docs say that it stands in JSON, read with all digits of its numbers."""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03}Z"
     if isinstance(value, date):
         return f"{value.year:04}-{value.month:02}-{value.day:02}"
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return str(value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -78,6 +74,8 @@ def from_bson(value: Any) -> Any:
         return value.to_decimal()
     if isinstance(value, Int64):
         return int(value)
+    if isinstance(value, float):
+        return Decimal(value)
     return tuple(value) if isinstance(value, list) else value
 
 

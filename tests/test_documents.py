@@ -21,8 +21,8 @@ from hubspot_sync._documents import (
     credentials_to_bytes,
     instant_from_text,
     instant_to_text,
-    integer_or_text,
-    properties_to_document,
+    properties_from_text,
+    properties_to_text,
 )
 from hubspot_sync.errors import InvariantError
 from hubspot_sync.models import (
@@ -178,17 +178,19 @@ def test_corrupt_credentials(content):
     assert caught.value.account == "acme/62515"
 
 
-@given(st.integers())
-def test_integers_are_text_where_64_bits_do_not_hold_them(number):
-    """As a JSON number SQLite would round them."""
-    kept = integer_or_text(number)
+@given(st.integers() | st.decimals(allow_nan=False, allow_infinity=False))
+def test_numbers_keep_every_digit(number):
+    """Any number is a JSON number, and comes back with the digits that it had."""
+    text = properties_to_text({"it": number})
 
-    assert int(kept) == number
-    assert isinstance(kept, int) is (-(2**63) <= number <= 2**63 - 1)
+    assert text[6] in "-0123456789"
+    assert text == f'{{"it":{number}}}' or (isinstance(number, Decimal) and "E-" in str(number))
+    (kept,) = properties_from_text(text).values()
+    assert str(kept) == str(number)
 
 
 def test_values_of_properties():
-    """JSON has no amounts, dates and tuples; all else stays."""
+    """Numbers stay numbers, with HubSpot's digits; JSON has no dates and tuples."""
     given = {
         "nothing": None,
         "text": "2026-03-02",
@@ -197,25 +199,37 @@ def test_values_of_properties():
         "huge": 2**63,
         "amount": Decimal("12.50"),
         "tiny": Decimal("1E-8"),
+        "large": Decimal("1E5"),
+        "not a number": Decimal("NaN"),
         "day": date(1, 3, 2),
         "instant": MOMENT,
         "choices": ("b", "a"),
     }
 
-    document = properties_to_document(given)
+    text = properties_to_text(given)
 
-    assert json.loads(orjson.dumps(document)) == {
-        "nothing": None,
-        "text": "2026-03-02",
-        "truth": True,
-        "number": 9_007_199_254_740_993,
-        "huge": "9223372036854775808",
-        "amount": "12.50",
-        "tiny": "0.00000001",
+    assert text == (
+        '{"nothing":null,"text":"2026-03-02","truth":true,"number":9007199254740993,'
+        '"huge":9223372036854775808,"amount":12.50,"tiny":0.00000001,"large":1E+5,'
+        '"not a number":"NaN","day":"0001-03-02","instant":"2026-03-02T10:35:01.123Z",'
+        '"choices":["b","a"]}'
+    )
+    as_text = {
+        "not a number": "NaN",
         "day": "0001-03-02",
         "instant": "2026-03-02T10:35:01.123Z",
-        "choices": ["b", "a"],
     }
+    assert properties_from_text(text) == {**given, **as_text}
+
+
+@pytest.mark.parametrize("text", ["", "7", "[]", '{"hush": }', '"hush"', None])
+def test_corrupt_properties(text):
+    """What cannot be read is an error that holds nothing of it, not even as its cause."""
+    with pytest.raises(InvariantError, match="properties of an object cannot be read") as caught:
+        properties_from_text(text)
+
+    assert "hush" not in repr(caught.value)
+    assert caught.value.__context__ is None
 
 
 def test_associations():

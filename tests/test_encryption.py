@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync._encryption import EncryptionKeys, PlainText
+from hubspot_sync._encryption import EncryptionKeys, NoCipher, PlainText, the_cipher, unsealed
 from hubspot_sync.errors import ConfigurationError, InvariantError
 from hubspot_sync.models import AccountKey
 
@@ -131,3 +131,42 @@ def test_the_two_ciphers_know_each_other():
         KEYS.open(ACCOUNT, PlainText().seal(ACCOUNT, b"secret"))
     with pytest.raises(ConfigurationError, match="give EncryptionKeys instead"):
         PlainText().open(ACCOUNT, KEYS.seal(ACCOUNT, b"secret"))
+
+
+@pytest.mark.parametrize("sealed", [None, "", "text", 7, b"", [b"x"], {"a": 1}])
+def test_what_is_no_ciphertext(sealed):
+    """A stored value that somebody edited is an error of ours, whatever the cipher."""
+    for cipher in (KEYS, PlainText(), NoCipher()):
+        with pytest.raises(InvariantError, match="were damaged") as caught:
+            unsealed(cipher, ACCOUNT, sealed)
+        assert caught.value.account == "acme/62515"
+
+
+def test_what_was_cut_off_is_damaged():
+    """It is not taken for the work of another key or another cipher."""
+    for keys in (KEYS, EncryptionKeys(Provider())):
+        sealed = keys.seal(ACCOUNT, b"secret")
+        for length in range(1, len(sealed)):
+            with pytest.raises(InvariantError, match="were damaged"):
+                keys.open(ACCOUNT, sealed[:length])
+
+
+@pytest.mark.parametrize("given", ["key", b"key", None, 7, EncryptionKeys, object()])
+def test_what_is_no_cipher(given):
+    """It is refused by what it is, and never shown, as it may be a key."""
+    with pytest.raises(ConfigurationError, match="is no cipher; give EncryptionKeys") as caught:
+        the_cipher(given)
+
+    assert "key'" not in str(caught.value)
+
+
+class Provider:
+    """A provider of one key."""
+
+    def primary(self):
+        """Its name."""
+        return "first"
+
+    def key(self, name):
+        """Its content."""
+        return FIRST if name == "first" else None

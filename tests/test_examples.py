@@ -14,6 +14,7 @@ import sys
 import time
 from contextlib import closing
 from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ def sqlite_actions(path):
         {
             **row,
             "occurred_at": datetime.fromisoformat(row["occurred_at"].removesuffix("Z") + "+00:00"),
-            "properties": json.loads(row["properties"]),
+            "properties": json.loads(row["properties"], parse_float=Decimal),
             "associations": json.loads(row["associations"]),
         }
         for row in (dict(zip(names, row, strict=True)) for row in rows)

@@ -13,6 +13,7 @@ from hubspot_sync import (
     ConfigurationError,
     EncryptionKeys,
     HubSpotSettings,
+    NotConnectedError,
     OAuthApp,
     OAuthTokens,
     StaticAccessToken,
@@ -20,6 +21,7 @@ from hubspot_sync import (
     embedded_engine,
     mongodb_engine,
 )
+from hubspot_sync._encryption import PlainText
 from hubspot_sync.models import AccountKey
 from hubspot_sync.stores.memory import MemoryTokenStore
 from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteTokenStore
@@ -355,3 +357,76 @@ class TestCommand:
         assert (done.returncode, done.stdout) == (1, "")
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+class TestWithoutCipher:
+    """An engine without a cipher on a store whose credentials were stored with one."""
+
+    @pytest.fixture
+    def plain(self, open_engine, request, tmp_path):
+        """Opens engines without a cipher on the database of `open_engine`."""
+        if "sqlite" in request.node.name:
+            return lambda **rest: embedded_engine(tmp_path / "crm.db", **rest)
+        uri = request.getfixturevalue("mongodb_uri")
+        return lambda **rest: mongodb_engine(uri, **rest)
+
+    @pytest.fixture
+    def emulator(self, hubspot_emulator):
+        return hubspot_emulator(contacts=3, companies=2)
+
+    @pytest.fixture
+    def hubspot(self, emulator):
+        return HubSpotSettings(base_url=emulator.base_url, burst_limit=None, search_limit=None)
+
+    def test_what_it_says(self, open_engine, plain, hubspot, emulator):
+        """It names what is missing; an account that was never connected is still told apart."""
+        with open_engine(OLD, hubspot=hubspot) as engine:
+            engine.connect(ACME, StaticAccessToken(access_token=emulator.access_token))
+
+        with plain(hubspot=hubspot) as engine:
+            with pytest.raises(ConfigurationError) as caught:
+                engine.sync(ACME).raise_for_failure()
+            with pytest.raises(NotConnectedError, match="there are no credentials"):
+                engine.sync(Account(account_id="62516", domain_id="acme")).raise_for_failure()
+
+        assert not isinstance(caught.value, NotConnectedError)
+        assert (
+            "credentials of account acme/62515 are stored encrypted, and this engine was given no "
+            "cipher; give cipher=EncryptionKeys(key)"
+        ) in str(caught.value)
+
+    def test_connecting_again(self, open_engine, plain, hubspot, emulator):
+        """Credentials that are given again count in this process; what is stored stays."""
+        access = StaticAccessToken(access_token=emulator.access_token)
+        with open_engine(OLD, hubspot=hubspot) as engine:
+            engine.connect(ACME, access)
+
+        with plain(hubspot=hubspot) as engine:
+            engine.connect(ACME, access)
+            assert engine.sync(ACME).completed
+        with open_engine(OLD, hubspot=hubspot) as engine:
+            assert engine.sync(ACME).completed
+
+    def test_credentials_in_clear(self, open_engine, plain, hubspot, emulator):
+        """They are told apart from encrypted ones."""
+        access = StaticAccessToken(access_token=emulator.access_token)
+        with plain(hubspot=hubspot, cipher=PlainText()) as engine:
+            engine.connect(ACME, access)
+
+        with plain(hubspot=hubspot) as engine, pytest.raises(ConfigurationError) as caught:
+            engine.sync(ACME).raise_for_failure()
+        assert "stored in clear, and this engine was given no cipher; give cipher=PlainText()" in (
+            str(caught.value)
+        )
+        with (
+            open_engine(OLD, hubspot=hubspot) as engine,
+            pytest.raises(ConfigurationError) as caught,
+        ):
+            engine.sync(ACME).raise_for_failure()
+        assert "but stored in clear; open them with PlainText()" in str(caught.value)
+
+    @pytest.mark.parametrize("cipher", ["key", b"key", EncryptionKeys, 7])
+    def test_what_is_no_cipher(self, plain, cipher):
+        """It is refused before anything is opened."""
+        with pytest.raises(ConfigurationError, match="is no cipher; give EncryptionKeys"):
+            plain(cipher=cipher)

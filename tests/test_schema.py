@@ -23,7 +23,7 @@ from hubspot_sync.stores.sqlite import (
 )
 from hubspot_sync.stores.sqlite import _schema as sqlite_schema
 from hubspot_sync.testing.contracts._entries import entry
-from hubspot_sync.testing.contracts._samples import MOMENT, VERSION, action
+from hubspot_sync.testing.contracts._samples import MOMENT, NEIGHBOUR, VERSION, action
 from stored import sqlite_actions, sqlite_rows
 
 COUNT = 100
@@ -200,6 +200,42 @@ class TestSqlite:
             assert {action().action_id} == sink.write([action()]).repeated
             assert not sink.write([action(variant=VERSION + 9)]).repeated
             assert [VERSION + 9] == variants(database)
+
+    @pytest.mark.parametrize("table", ["actions", "records"])
+    def test_numbers_that_were_text(self, tmp_path, monkeypatch, table):
+        """They become numbers where the property has one already; any other text stays text."""
+        path = tmp_path / "old.db"
+        monkeypatch.setattr(sqlite_schema, "STEPS", STEPS[:2])
+        sink = SqliteActionSink if table == "actions" else SqliteRecordSink
+        rows = {
+            "1": '{"amount":10,"version":"2.10","note":"9.50"}',
+            "2": '{"amount":"9.50","version":"2.9"}',
+            "3": '{"amount":"98765432109876543210","version":null}',
+            "4": '{"amount":"007","choices":["1.5"],"truth":true}',
+            "5": '{"amount":null}',
+            "6": "{broken",
+            "7": "7",
+            "8": '{"amount":2000}',
+        }
+        neighbour = action("9", account=NEIGHBOUR, properties={"amount": "1.50"})
+        with SqliteDatabase(path) as database:
+            sink(database).write([*(action(one) for one in rows), neighbour])
+            with database.writing() as connection:
+                for object_id, text in rows.items():
+                    connection.execute(
+                        f"UPDATE {table} SET properties = ? WHERE object_id = ?", (text, object_id)
+                    )
+        monkeypatch.undo()
+
+        with SqliteDatabase(path) as database:
+            stored = sqlite_rows(database, f"SELECT object_id, properties FROM {table}")
+
+        assert {row["object_id"]: row["properties"] for row in stored} == {
+            **rows,
+            "2": '{"amount":9.50,"version":"2.9"}',
+            "3": '{"amount":98765432109876543210,"version":null}',
+            "9": '{"amount":"1.50"}',
+        }
 
     @pytest.mark.parametrize("version", [0, -1, "'one'", "NULL"])
     def test_a_version_that_is_none(self, path, version):

@@ -12,10 +12,12 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from subprocess import PIPE, Popen
+from typing import Final
 
 import pytest
 
 from hubspot_sync._encryption import EncryptionKeys, PlainText
+from hubspot_sync._hubspot.values import to_number
 from hubspot_sync.errors import (
     ConfigurationError,
     HubSpotSyncError,
@@ -24,15 +26,21 @@ from hubspot_sync.errors import (
 )
 from hubspot_sync.models import (
     Checkpoint,
+    SinkAnswer,
     StoredCredentials,
     StreamKey,
 )
+from hubspot_sync.presets import embedded_engine
 from hubspot_sync.stores.sqlite import (
+    SqliteAccountStore,
     SqliteActionSink,
     SqliteCheckpointer,
     SqliteDatabase,
     SqliteErrorQueue,
+    SqliteNonceStore,
+    SqliteRecordSink,
     SqliteTokenStore,
+    properties_from_text,
     sqlite_path,
 )
 from hubspot_sync.stores.sqlite._errors import translate
@@ -230,6 +238,106 @@ class TestRows:
             store.commit(lease, progress())
 
 
+class TestNumbers:
+    """Numbers of a property compare as numbers, whatever they look like."""
+
+    AMOUNTS: Final = (
+        "10",
+        "9.50",
+        "2000",
+        "1500.25",
+        "1e5",
+        "-17.5",
+        "0.40000000000000002220446049250313080847263336181640625",
+        "98765432109876543210",
+        "12345678901234567890.123456789012345678901",
+        "1e400",
+    )
+
+    @pytest.mark.parametrize("kind", [SqliteActionSink, SqliteRecordSink])
+    def test_questions(self, database, kind):
+        """`json_extract` compares all of them; each digit that HubSpot sent is there."""
+        values = [to_number(text) for text in self.AMOUNTS]
+        batch = [action(str(n), properties={"amount": one}) for n, one in enumerate(values)]
+        assert SinkAnswer() == kind(database).write(batch)
+        table = "actions" if kind is SqliteActionSink else "records"
+
+        above = sqlite_rows(
+            database,
+            f"""SELECT object_id FROM {table}
+            WHERE json_extract(properties, '$.amount') > 1000 ORDER BY rowid""",
+        )
+        kept = sqlite_rows(database, f"SELECT properties FROM {table} ORDER BY rowid")
+
+        assert ["2", "3", "4", "7", "8", "9"] == [row["object_id"] for row in above]
+        assert [{"amount": one} for one in values] == [
+            properties_from_text(row["properties"]) for row in kept
+        ]
+        assert [row["properties"] for row in kept] == [
+            f'{{"amount":{text.replace("e", "E+")}}}' for text in self.AMOUNTS
+        ]
+
+    def test_an_integer_that_python_does_not_write(self, database):
+        """It is refused, and the others are stored."""
+        long = action("2", properties={"amount": 10**5_000})
+
+        answer = SqliteActionSink(database).write([action("1"), long, action("3")])
+
+        assert {long.action_id: "it has a number or a date that is out of range"} == answer.refused
+        assert [kept.object_id for kept in sqlite_actions(database)] == ["1", "3"]
+
+
+class TestModes:
+    """What lies in the file is for its owner alone."""
+
+    @pytest.fixture(params=[0o000, 0o022, 0o077], ids=oct)
+    def umask(self, request):
+        before = os.umask(request.param)
+        yield
+        os.umask(before)
+
+    def modes(self, folder):
+        """The modes of all files in *folder*, by what follows the name."""
+        return {
+            one.name.removeprefix("sync.db"): stat.S_IMODE(one.stat().st_mode)
+            for one in folder.iterdir()
+        }
+
+    def test_a_new_file(self, path, umask):
+        """The file and what SQLite puts beside it are for the owner alone, whatever the umask."""
+        path.parent.chmod(0o755)
+        with SqliteDatabase(path) as database:
+            SqliteActionSink(database).write([action()])
+            assert {"": 0o600, "-wal": 0o600, "-shm": 0o600} == self.modes(path.parent)
+            with database.reading() as connection:
+                connection.execute("PRAGMA journal_mode = DELETE")
+            with database.writing() as connection:
+                connection.execute("UPDATE actions SET name = 'x'")
+                assert {"": 0o600, "-journal": 0o600} == self.modes(path.parent)
+
+    @pytest.mark.parametrize("empty", [True, False])
+    def test_a_file_that_is_there(self, path, umask, empty):
+        """Its mode is its owner's business."""
+        path.touch()
+        if not empty:
+            SqliteDatabase(path).close()
+        path.chmod(0o664)
+
+        with SqliteDatabase(path) as database:
+            SqliteActionSink(database).write([action()])
+            assert {0o664} == set(self.modes(path.parent).values())
+
+    def test_a_link_to_a_file_that_is_not_there_yet(self, path, tmp_path, umask):
+        """The file that it means is made like any other."""
+        folder = tmp_path / "elsewhere"
+        folder.mkdir()
+        path.symlink_to(folder / "sync.db")
+
+        with SqliteDatabase(path) as database:
+            SqliteActionSink(database).write([action()])
+            assert {0o600} == set(self.modes(folder).values())
+
+
 class TestOpening:
     def test_memory(self):
         """A database in memory is one of its own."""
@@ -279,6 +387,30 @@ class TestOpening:
         """What is no path is a configuration error."""
         with pytest.raises(ConfigurationError, match="is not a path"):
             SqliteDatabase(path)
+
+    def test_an_open_file_is_no_path(self, tmp_path, database):
+        """A connection, or a database of ours, is refused; a path is asked for."""
+        connection = sqlite3.connect(tmp_path / "other.db")
+        for given in (connection, database, SqliteDatabase, object()):
+            with pytest.raises(ConfigurationError, match="give text or a Path"):
+                embedded_engine(given)
+        connection.close()
+
+    @pytest.mark.parametrize(
+        "store",
+        [
+            *(SqliteAccountStore, SqliteActionSink, SqliteCheckpointer, SqliteErrorQueue),
+            *(SqliteNonceStore, SqliteRecordSink),
+            lambda database: SqliteTokenStore(database, KEYS),
+        ],
+    )
+    def test_stores_take_a_database(self, path, store):
+        """A path or a connection says what to give."""
+        connection = sqlite3.connect(path)
+        for given in (str(path), path, connection, None):
+            with pytest.raises(ConfigurationError, match="takes an SqliteDatabase"):
+                store(given)
+        connection.close()
 
     def test_a_missing_folder(self, tmp_path):
         """A folder that does not exist is named; none is created."""

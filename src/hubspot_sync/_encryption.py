@@ -47,6 +47,33 @@ class CredentialCipher(Protocol):
         """
 
 
+def unsealed(cipher: CredentialCipher, account: AccountKey, sealed: object) -> bytes:
+    """What a token store holds for *account*, opened.
+
+    Raises:
+        ConfigurationError: No key at hand opens it.
+        InvariantError: It is no bytes, was changed, or sealed for another account.
+    """
+    if not isinstance(sealed, bytes) or not sealed:
+        raise _damaged(account)
+    return cipher.open(account, sealed)
+
+
+def the_cipher(given: CredentialCipher) -> CredentialCipher:
+    """What a token store was given, if it can be a cipher; never shown, as it may be a key.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    able = callable(getattr(given, "seal", None)) and callable(getattr(given, "open", None))
+    if not able or isinstance(given, type):
+        raise ConfigurationError(
+            f"a {type(given).__name__} is no cipher; give EncryptionKeys(key), an object with "
+            "`seal` and `open`, or PlainText() to store credentials in clear"
+        )
+    return given
+
+
 class KeyProvider(Protocol):
     """Gives encryption keys by name, such as from a KMS; a key never changes under its name."""
 
@@ -119,16 +146,13 @@ class EncryptionKeys:
             raise ConfigurationError(
                 f"the stored credentials need the encryption key {_name_in(header)}, at hand is "
                 f"{', '.join(map(str, self._rings))}; add the key that they were saved with, or "
-                "save them anew",
+                "connect the account again",
                 account=str(account),
             )
         try:
             return found.decrypt(rest[:_NONCE_SIZE], rest[_NONCE_SIZE:], _bound(header, account))
         except (InvalidTag, ValueError) as error:
-            raise InvariantError(
-                "the stored credentials were damaged, or belong to another account; save them anew",
-                account=str(account),
-            ) from error
+            raise _damaged(account) from error
 
 
 class PlainText:
@@ -150,6 +174,36 @@ class PlainText:
                 account=str(account),
             )
         return ciphertext[1:]
+
+
+class NoCipher:
+    """For an engine without a cipher: says so where credentials were stored with one."""
+
+    def seal(self, account: AccountKey, plaintext: bytes) -> bytes:  # noqa: ARG002 - the interface
+        """Refuse it, always.
+
+        Raises:
+            ConfigurationError: There is no cipher.
+        """
+        raise ConfigurationError(
+            "there is no cipher to store credentials with; give one, such as EncryptionKeys(key)",
+            account=str(account),
+        )
+
+    def open(self, account: AccountKey, ciphertext: bytes) -> bytes:
+        """Refuse it, always.
+
+        Raises:
+            ConfigurationError: There is no cipher.
+        """
+        how, give = ("encrypted", "EncryptionKeys(key) with the key that they were saved with")
+        if ciphertext[:1] == _CLEAR:
+            how, give = ("in clear", "PlainText()")
+        raise ConfigurationError(
+            f"credentials of account {account} are stored {how}, and this engine was given no "
+            f"cipher; give cipher={give}, or connect the account again",
+            account=str(account),
+        )
 
 
 class _Given:
@@ -211,13 +265,30 @@ def _ring(given: str | KeyProvider) -> _Given | _Provided:
 
 def _header_of(account: AccountKey, ciphertext: bytes) -> bytes:
     """The part of *ciphertext* that says how it was sealed."""
-    if ciphertext[:1] == _GIVEN:
-        return ciphertext[: 1 + _NAME_SIZE]
-    if ciphertext[:1] == _PROVIDED and len(ciphertext) > 1:
-        return ciphertext[: 2 + ciphertext[1]]
-    raise ConfigurationError(
-        "the stored credentials were not encrypted by EncryptionKeys; open them with the "
-        "cipher that sealed them, or save them anew",
+    kind = ciphertext[:1]
+    if kind == _CLEAR:
+        raise ConfigurationError(
+            "the stored credentials were not encrypted by EncryptionKeys, but stored in clear; "
+            "open them with PlainText(), or connect the account again with EncryptionKeys",
+            account=str(account),
+        )
+    if kind not in (_GIVEN, _PROVIDED):
+        raise ConfigurationError(
+            "the stored credentials were not encrypted by EncryptionKeys; open them with the "
+            "cipher that sealed them, or connect the account again",
+            account=str(account),
+        )
+    # The length of a provider's name follows the kind; one that is cut off there is short anyway.
+    size = 1 + _NAME_SIZE if kind == _GIVEN else 2 + sum(ciphertext[1:2])
+    if len(ciphertext) < size + _NONCE_SIZE:
+        raise _damaged(account)
+    return ciphertext[:size]
+
+
+def _damaged(account: AccountKey) -> InvariantError:
+    return InvariantError(
+        "the stored credentials were damaged, or belong to another account; connect the account "
+        "again",
         account=str(account),
     )
 

@@ -6,9 +6,11 @@ Back ends are imported when they are asked for, so importing this module is chea
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hubspot_sync._clock import SystemClock
+from hubspot_sync._encryption import NoCipher, the_cipher
 from hubspot_sync._engine import SyncEngine
 from hubspot_sync._engine.arguments import check_kind, check_part, checked_parts
 from hubspot_sync._events import LoggingObserver
@@ -55,7 +57,8 @@ def embedded_engine(
         path: The database file; it is created when it is not there, its folder is not.
         cipher: Encrypts the credentials in the database, for example `EncryptionKeys(key)`.
             Without one, credentials are kept in this process's memory only and have to be given
-            again with `SyncEngine.connect` after a restart.
+            again with `SyncEngine.connect` after a restart; those that were stored with one are
+            refused by name.
         sink: Takes the actions instead of the table `actions`.
         accounts: Keeps which accounts there are instead of the table `accounts`.
         error_queue: Keeps the actions that are refused instead of the table `errors`.
@@ -82,12 +85,14 @@ def embedded_engine(
 
     clock = clock or SystemClock()
     _check_parts(sink=sink, accounts=accounts, error_queue=error_queue)
+    if cipher is not None:
+        the_cipher(cipher)
     _check_values(oauth_app=oauth_app, hubspot=hubspot, settings=settings)
     validators = checked_parts("validators", validators, "__call__")
     observers = checked_parts("observers", observers, "notify")
     database = SqliteDatabase(path)
     return _engine(
-        tokens=SqliteTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
+        tokens=_tokens(partial(SqliteTokenStore, database), cipher),
         sink=sink if sink is not None else SqliteActionSink(database, clock=clock),
         checkpointer=SqliteCheckpointer(database, clock=clock),
         accounts=accounts if accounts is not None else SqliteAccountStore(database),
@@ -126,7 +131,8 @@ def mongodb_engine(
             `hubspot_sync`.
         cipher: Encrypts the credentials in the database, for example `EncryptionKeys(key)`.
             Without one, credentials are kept in this process's memory only and have to be given
-            again with `SyncEngine.connect` after a restart.
+            again with `SyncEngine.connect` after a restart; those that were stored with one are
+            refused by name.
         sink: Takes the actions instead of the collection `actions`.
         accounts: Keeps which accounts there are instead of the collection `accounts`.
         error_queue: Keeps the actions that are refused instead of the collection `errors`.
@@ -158,6 +164,8 @@ def mongodb_engine(
 
     clock = clock or SystemClock()
     _check_parts(sink=sink, accounts=accounts, error_queue=error_queue)
+    if cipher is not None:
+        the_cipher(cipher)
     _check_values(oauth_app=oauth_app, hubspot=hubspot, settings=settings)
     validators = checked_parts("validators", validators, "__call__")
     observers = checked_parts("observers", observers, "notify")
@@ -174,7 +182,7 @@ def mongodb_engine(
         database.close()
         raise
     return _engine(
-        tokens=MongoTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
+        tokens=_tokens(partial(MongoTokenStore, database), cipher),
         sink=(
             sink
             if sink is not None
@@ -313,7 +321,10 @@ def _check_values(
     check_kind("settings", settings, SyncSettings, optional=True)
 
 
-def _memory_token_store() -> TokenStore:
-    from hubspot_sync.stores.memory import MemoryTokenStore  # noqa: PLC0415
+def _tokens(
+    stored: Callable[[CredentialCipher], TokenStore], cipher: CredentialCipher | None
+) -> TokenStore:
+    """The token store with *cipher*; without one in memory, which knows what is stored sealed."""
+    from hubspot_sync.stores.memory import UnsealedTokenStore  # noqa: PLC0415
 
-    return MemoryTokenStore()
+    return stored(cipher) if cipher is not None else UnsealedTokenStore(stored(NoCipher()))

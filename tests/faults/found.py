@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from contextlib import closing
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from faults.account import OBJECT_TYPES
@@ -125,7 +126,7 @@ def _milliseconds(iso: str) -> int:
 def _from_sqlite(row: dict[str, Any]) -> dict[str, Any]:
     return {
         **row,
-        "properties": json.loads(row["properties"]),
+        "properties": json.loads(row["properties"], parse_float=Decimal),
         "companies": _edges(json.loads(row["associations"])),
     }
 

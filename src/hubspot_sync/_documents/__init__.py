@@ -3,12 +3,13 @@
 Reading is tolerant: a field that is not known is passed over, a missing optional one is absent.
 What cannot be read is an `InvariantError` that names the kind of document and none of its values.
 Instants are text in UTC with exactly milliseconds (finer parts are cut off), so they sort as text.
-A value of a property that JSON does not know becomes text; as a property has one type, or text for
-what does not fit it, nothing is lost by that.
+Every number of a property is a JSON number with all its digits, however many; dates and instants
+become text.
 """
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -49,37 +50,73 @@ def instant_from_text(text: str) -> datetime:
     return datetime.fromisoformat(text.removesuffix("Z") + "+00:00")
 
 
-def integer_or_text(number: int) -> int | str:
-    """An integer as it is where it fits into 64 bits with a sign, else its digits.
-
-    Wider ones are refused by BSON, and rounded by SQLite's functions for JSON.
-    """
-    return number if -_INT64 <= number < _INT64 else str(number)
-
-
 def decimal_to_text(number: Decimal) -> str:
-    """All digits without an exponent: "12.50", "0.00000001"."""
-    return f"{number:f}"
+    """All digits as they were sent: "12.50", "0.00000001", "1E+400"."""
+    text = str(number)
+    # Python's own form has an exponent for what is small; three digits are what HubSpot sends.
+    return f"{number:f}" if "E-" in text[-5:] else text
 
 
-def properties_to_document(properties: Mapping[str, Value]) -> dict[str, Any]:
-    """Values by property name as JSON knows them; see the docs page "Storage and reports"."""
+def properties_to_text(properties: Mapping[str, Value]) -> str:
+    """Values by property name as JSON text; see the docs page "Storage and reports".
+
+    Raises:
+        TypeError: It has text that cannot be encoded as UTF-8.
+        ValueError: It has a number that is too long for Python to write.
+    """
     # Often there is nothing to convert, and to see that takes less than half the time of the rest.
     if _WRITERS.keys().isdisjoint(map(type, properties.values())):
-        return dict(properties)
+        return orjson.dumps(dict(properties)).decode()
     writer_of = _WRITERS.get
     document: dict[str, Any] = dict(properties)
     for name, value in properties.items():
         if (write := writer_of(type(value))) is not None:
             document[name] = write(value)
-    return document
+    return orjson.dumps(document).decode()
+
+
+def properties_from_text(text: str) -> dict[str, Any]:
+    """Values by property name that `properties_to_text` wrote, with every digit of their numbers.
+
+    Whole numbers are `int`, others `Decimal`, choices a tuple; dates and instants stay text, which
+    only the definition of a property tells from other text.
+
+    Args:
+        text: The column `properties` of an action or a record.
+
+    Raises:
+        InvariantError: It cannot be read.
+    """
+    try:
+        document = json.loads(text, parse_float=Decimal)
+        return {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in document.items()
+        }
+    except _UNREADABLE:
+        pass
+    # Outside the handler, because the error above quotes what it could not read.
+    raise InvariantError(
+        "the stored properties of an object cannot be read; restore the row from a backup"
+    )
 
 
 _INT64: Final = 2**63
+
+
+def _integer(number: int) -> int | orjson.Fragment:
+    return number if -_INT64 <= number < _INT64 else orjson.Fragment(str(number))
+
+
+def _decimal(number: Decimal) -> str | orjson.Fragment:
+    text = decimal_to_text(number)
+    return orjson.Fragment(text) if number.is_finite() else text
+
+
 # Everything else is the same in JSON: a tuple is an array.
 _WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
-    int: integer_or_text,
-    Decimal: decimal_to_text,
+    int: _integer,
+    Decimal: _decimal,
     datetime: instant_to_text,
     date: date.isoformat,
 }

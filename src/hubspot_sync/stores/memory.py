@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
+    from hubspot_sync.interfaces import TokenStore
     from hubspot_sync.models import AccountKey, Action, Credentials, Fingerprint, StreamKey
 
 __all__ = [
@@ -77,6 +78,34 @@ class MemoryTokenStore:
         """Give accounts that have credentials; see `TokenStoreAdmin.accounts`."""
         with self._lock:
             return sorted(key for key in self._kept if after is None or key > after)[:limit]
+
+
+class UnsealedTokenStore(MemoryTokenStore):
+    """A `TokenStore` in memory, beside a stored one that this process cannot open.
+
+    An account that has no credentials here, and some in the other, is told apart from one that was
+    never connected. Nothing is written to the other.
+
+    Args:
+        sealed: The other; its `load` raises where there are some.
+    """
+
+    def __init__(self, sealed: TokenStore) -> None:
+        super().__init__()
+        self._sealed = sealed
+        self._deleted: set[AccountKey] = set()
+
+    def load(self, account: AccountKey) -> StoredCredentials | None:
+        """Give the credentials of *account*, or say that those that are stored cannot be opened."""
+        kept = super().load(account)
+        if kept is None and account not in self._deleted:
+            self._sealed.load(account)
+        return kept
+
+    def delete(self, account: AccountKey) -> None:
+        """Forget the credentials of *account* in this process, whatever is stored."""
+        self._deleted.add(account)
+        super().delete(account)
 
 
 class MemoryActionSink:

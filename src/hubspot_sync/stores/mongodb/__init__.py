@@ -20,6 +20,7 @@ from hubspot_sync.stores.mongodb._failures import MongoErrorQueue
 from hubspot_sync.stores.mongodb._nonces import MongoNonceStore
 from hubspot_sync.stores.mongodb._records import MongoRecordSink
 from hubspot_sync.stores.mongodb._together import MongoAtomicSink
+from hubspot_sync.stores.mongodb._values import properties_from_document
 
 __all__ = [
     "MongoAccountStore",
@@ -31,4 +32,5 @@ __all__ = [
     "MongoNonceStore",
     "MongoRecordSink",
     "MongoTokenStore",
+    "properties_from_document",
 ]

@@ -12,9 +12,12 @@ from pymongo.errors import DuplicateKeyError
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_to_text
 from hubspot_sync._documents.entries import entry_from_document, entry_to_document
+from hubspot_sync.errors import InvariantError
 from hubspot_sync.models import AccountKey, AccountStatus
 from hubspot_sync.stores._refusals import entry_conflict
 from hubspot_sync.stores._scopes import id_before
+from hubspot_sync.stores._stored import instant, reading, text, whole
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import ACCOUNTS
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hubspot_sync.models import AccountEntry
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
     Document = dict[str, Any]
 
@@ -47,7 +49,7 @@ class MongoAccountStore:
     """
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
 
     def load(self, account: AccountKey) -> AccountEntry | None:
         """Give the entry of *account*; see `AccountStore.load`."""
@@ -73,7 +75,8 @@ class MongoAccountStore:
                 document = None
         if document is None:
             raise entry_conflict(entry)
-        return evolve(entry, revision=int(document["revision"]))
+        with reading(_named(entry.key)):
+            return evolve(entry, revision=whole(document["revision"]))
 
     def delete(self, account: AccountKey) -> None:
         """Forget *account*; see `AccountStore.delete`."""
@@ -112,6 +115,7 @@ class MongoAccountStore:
         return found
 
     def _of(self, wanted: Document, limit: int) -> list[AccountEntry]:
+        before: list[str] = []
         while names := self._in_turn(wanted, limit):
             with self._database.collection(ACCOUNTS) as accounts:
                 found = {
@@ -119,7 +123,13 @@ class MongoAccountStore:
                 }
             if found:
                 return [_entry(found[name]) for name in names if name in found]
-            # Others have taken all of them in between.
+            # Others have taken all of them in between; what is due still has another id.
+            if names == before:
+                raise InvariantError(
+                    f"the document of {names[0]} in the collection {ACCOUNTS} has another _id; "
+                    "restore it from a backup, or delete it"
+                )
+            before = names
         return []
 
     def domains(self, *, limit: int, after: str | None = None) -> Sequence[str]:
@@ -133,7 +143,7 @@ class MongoAccountStore:
             {"$limit": limit},
         ]
         with self._database.collection(ACCOUNTS) as accounts:
-            return [document["_id"] for document in accounts.aggregate(stages)]
+            return [str(document["_id"]) for document in accounts.aggregate(stages)]
 
     def _in_turn(self, wanted: Document, limit: int) -> list[str]:
         """The ids of the documents whose turn it is; an index has all that this takes."""
@@ -183,14 +193,21 @@ def _fields(entry: AccountEntry) -> Document:
 
 
 def _key(document: Document) -> AccountKey:
-    return AccountKey(document["domain_id"], document["account_id"])
+    with reading(_named(document.get("_id", "of an account that is due"))):
+        return AccountKey(text(document["domain_id"]), text(document["account_id"]))
 
 
 def _entry(document: Document) -> AccountEntry:
-    return entry_from_document(
-        _key(document),
-        document["entry"],
-        status=document["status"],
-        next_sync_at=document["next_sync_at"],
-        revision=int(document["revision"]),
-    )
+    moment = document.get("next_sync_at")
+    with reading(_named(document["_id"])):
+        return entry_from_document(
+            _key(document),
+            document["entry"],
+            status=document["status"],
+            next_sync_at=None if moment is None else instant(moment),
+            revision=whole(document["revision"]),
+        )
+
+
+def _named(key: object) -> str:
+    return f"the document {key} in the collection {ACCOUNTS}"

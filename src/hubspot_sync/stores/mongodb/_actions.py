@@ -10,6 +10,7 @@ from pymongo.errors import BulkWriteError
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
 from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._expiry import check_expiry, ensure_expiry
 from hubspot_sync.stores.mongodb._schema import ACTIONS, CREATED_KEYS
 from hubspot_sync.stores.mongodb._unstorable import UnstorableError, encoded, reason_of
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
     from hubspot_sync.models import Action
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
     Document = dict[str, Any]
 
@@ -55,7 +55,7 @@ class MongoActionSink:
         expire_after: timedelta | None = None,
     ) -> None:
         check_expiry(expire_after)
-        self._database = database
+        self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
         self._expire_after = expire_after
         self._expiry_is_set = False

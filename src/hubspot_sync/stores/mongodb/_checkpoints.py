@@ -14,6 +14,8 @@ from hubspot_sync._clock import SLACK
 from hubspot_sync._documents import checkpoint_from_document, checkpoint_to_document
 from hubspot_sync.models import Checkpoint, Fingerprint, Lease
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
+from hubspot_sync.stores._stored import binary, instant, reading, text, whole
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._fingerprints import at_this_moment, learn
 from hubspot_sync.stores.mongodb._schema import CHECKPOINTS, FINGERPRINTS
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from hubspot_sync.errors import HubSpotSyncError
     from hubspot_sync.models import StreamKey
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
     Document = dict[str, Any]
 
@@ -42,7 +43,7 @@ class MongoCheckpointer:
     """
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
 
     def acquire(
         self, stream: StreamKey, owner: str, duration: timedelta, *, evict: str | None = None
@@ -57,14 +58,16 @@ class MongoCheckpointer:
                 return_document=ReturnDocument.AFTER,
             )
         assert document is not None
-        if document["grant"] != grant:
-            raise lease_held(stream, document["owner"])
-        return Lease(
-            stream=stream,
-            owner=owner,
-            fence=int(document["fence"]),
-            expires_at=document["expires_at"],
-        )
+        with reading(_document_of(stream)):
+            if document["grant"] == grant:
+                return Lease(
+                    stream=stream,
+                    owner=owner,
+                    fence=whole(document["fence"]),
+                    expires_at=instant(document["expires_at"]),
+                )
+            holder = text(document["owner"])
+        raise lease_held(stream, holder)
 
     def renew(self, lease: Lease, duration: timedelta) -> Lease:
         """Extend *lease*; see `Checkpointer.renew`."""
@@ -76,7 +79,8 @@ class MongoCheckpointer:
             )
         if document is None:
             raise lease_lost(lease)
-        return evolve(lease, expires_at=document["expires_at"])
+        with reading(_document_of(lease.stream)):
+            return evolve(lease, expires_at=instant(document["expires_at"]))
 
     def release(self, lease: Lease) -> None:
         """Give *lease* back; see `Checkpointer.release`."""
@@ -87,9 +91,7 @@ class MongoCheckpointer:
         """Give the progress of *stream*; see `Checkpointer.load`."""
         with self._database.collection(CHECKPOINTS) as checkpoints:
             document = checkpoints.find_one({"_id": key_of(stream)}, {"checkpoint": True})
-        if document is None or document.get("checkpoint") is None:
-            return Checkpoint()
-        return checkpoint_from_document(stream, document["checkpoint"])
+        return Checkpoint() if document is None else _checkpoint(stream, document)
 
     def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
         """Give the fingerprints of *object_ids*; see `Checkpointer.recall`."""
@@ -99,12 +101,8 @@ class MongoCheckpointer:
             for start in range(0, len(object_ids), _IDS_AT_ONCE):
                 keys = [prefix + one for one in object_ids[start : start + _IDS_AT_ONCE]]
                 for document in fingerprints.find({"_id": {"$in": keys}}, batch_size=len(keys)):
-                    object_id = document["_id"][len(prefix) :]
-                    known[object_id] = Fingerprint(
-                        object_id=object_id,
-                        version=int(document["version"]),
-                        digest=document["digest"],
-                    )
+                    one = _fingerprint(document, prefix)
+                    known[one.object_id] = one
         return known
 
     def commit(
@@ -142,6 +140,20 @@ def move(
 def key_of(stream: StreamKey) -> str:
     """All parts but the domain are free of colons, so two streams never share a key."""
     return f"{stream.account.domain_id}:{stream.account.account_id}:{stream.object_type}"
+
+
+def _fingerprint(document: Document, prefix: str) -> Fingerprint:
+    key: str = document["_id"]
+    with reading(f"the document {key} in the collection {FINGERPRINTS}"):
+        return Fingerprint(
+            object_id=key[len(prefix) :],
+            version=whole(document["version"]),
+            digest=binary(document["digest"]),
+        )
+
+
+def _document_of(stream: StreamKey) -> str:
+    return f"the document {key_of(stream)} in the collection {CHECKPOINTS}"
 
 
 def _held(lease: Lease) -> Document:
@@ -198,5 +210,16 @@ def _granting(
 
 def refusal(checkpoints: Collection[Document], lease: Lease) -> HubSpotSyncError:
     """Why a checkpoint may not be stored under *lease*."""
-    held = at_this_moment(checkpoints).find_one(_held(lease), {"_id": True})
-    return lease_lost(lease) if held is None else mark_falls(lease.stream)
+    held = at_this_moment(checkpoints).find_one(_held(lease), {"checkpoint": True})
+    if held is None:
+        return lease_lost(lease)
+    # A mark of an odd form is below none.
+    _checkpoint(lease.stream, held)
+    return mark_falls(lease.stream)
+
+
+def _checkpoint(stream: StreamKey, document: Document) -> Checkpoint:
+    if document.get("checkpoint") is None:
+        return Checkpoint()
+    with reading(_document_of(stream)):
+        return checkpoint_from_document(stream, document["checkpoint"])

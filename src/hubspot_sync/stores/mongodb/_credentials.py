@@ -9,16 +9,17 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from hubspot_sync._documents import credentials_from_bytes, credentials_to_bytes
+from hubspot_sync._encryption import CredentialCipher, the_cipher, unsealed
 from hubspot_sync.models import AccountKey, StoredCredentials
 from hubspot_sync.stores._refusals import revision_conflict
+from hubspot_sync.stores._stored import reading, text, whole
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubspot_sync._encryption import CredentialCipher
     from hubspot_sync.models import Credentials
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
 
 _NAMES: Final = {"domain_id": True, "account_id": True}
@@ -34,8 +35,8 @@ class MongoTokenStore:
     """
 
     def __init__(self, database: MongoDatabase, cipher: CredentialCipher) -> None:
-        self._database = database
-        self._cipher = cipher
+        self._database = the_database(database)
+        self._cipher = the_cipher(cipher)
 
     def load(self, account: AccountKey) -> StoredCredentials | None:
         """Give the credentials of *account*; see `TokenStore.load`."""
@@ -43,10 +44,10 @@ class MongoTokenStore:
             document = credentials.find_one(_kept(account))
         if document is None:
             return None
-        content = self._cipher.open(account, document["sealed"])
+        content = unsealed(self._cipher, account, document["sealed"])
         return StoredCredentials(
             credentials=credentials_from_bytes(account, content),
-            revision=int(document["revision"]),
+            revision=_revision(account, document),
         )
 
     def save(
@@ -57,7 +58,7 @@ class MongoTokenStore:
         document = self._replace(account, sealed, expected_revision)
         if document is None:
             raise revision_conflict(account, expected_revision)
-        return StoredCredentials(credentials=credentials, revision=int(document["revision"]))
+        return StoredCredentials(credentials=credentials, revision=_revision(account, document))
 
     def delete(self, account: AccountKey) -> None:
         """Forget the credentials of *account*; see `TokenStore.delete`."""
@@ -72,7 +73,7 @@ class MongoTokenStore:
             wanted["_id"] = {"$gt": str(after)}
         with self._database.collection(CREDENTIALS) as credentials:
             found = list(credentials.find(wanted, _NAMES).sort("_id").limit(limit))
-        return [AccountKey(one["domain_id"], one["account_id"]) for one in found]
+        return [_key(one) for one in found]
 
     def _replace(
         self, account: AccountKey, sealed: bytes, expected_revision: int | None
@@ -95,6 +96,20 @@ class MongoTokenStore:
             except DuplicateKeyError:
                 # There are some, so the filter for "none yet" missed and the insert failed.
                 return None
+
+
+def _revision(account: AccountKey, document: dict[str, Any]) -> int:
+    with reading(_named(account)):
+        return whole(document["revision"])
+
+
+def _key(document: dict[str, Any]) -> AccountKey:
+    with reading(_named(document["_id"])):
+        return AccountKey(text(document["domain_id"]), text(document["account_id"]))
+
+
+def _named(key: object) -> str:
+    return f"the document {key} in the collection {CREDENTIALS}"
 
 
 def _kept(account: AccountKey) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from pymongo import MongoClient, ReadPreference
+from pymongo.collection import Collection
+from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -21,10 +25,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from pymongo.client_session import ClientSession
-    from pymongo.collection import Collection
     from typing_extensions import Self
 
 _DEFAULT_NAME: Final = "hubspot_sync"
+_LONGEST_NAME: Final = 63
+_NAME: Final = re.compile(r"""[^/\\. "$*<>:|?\0\ud800-\udfff]+""")
+_RESERVED: Final = frozenset({"admin", "config", "local"})
 # Milliseconds; a URI that sets its own keeps them. Without a limit a call can hang for ever.
 _TIMEOUTS: Final[dict[str, Any]] = {"serverSelectionTimeoutMS": 10_000, "socketTimeoutMS": 120_000}
 # A write counts when it has survived on most members, and is no longer waited for after a while.
@@ -46,17 +52,14 @@ class MongoDatabase:
     """
 
     def __init__(self, client: MongoClient[Any] | str, *, name: str | None = None) -> None:
-        if not isinstance(client, str) and not callable(getattr(client, "get_database", None)):
-            raise ConfigurationError(
-                f"a {type(client).__name__} is no MongoDB; give a connection string or a "
-                "MongoClient"
-            )
         self._owns_client = isinstance(client, str)
-        self._client: MongoClient[Any] = _opened(client) if isinstance(client, str) else client
+        self._client = _opened(client) if isinstance(client, str) else _checked(client)
+        if name is None:
+            name = self._client.get_default_database(_DEFAULT_NAME).name
         with mapped("the MongoDB database"):
             # Whatever the host's client has by default, what is kept here depends on these.
             self._database = self._client.get_database(
-                name or self._client.get_default_database(_DEFAULT_NAME).name,
+                _checked_name(name),
                 codec_options=CODEC_OPTIONS,
                 read_preference=ReadPreference.PRIMARY,
                 write_concern=_DURABLE,
@@ -166,6 +169,64 @@ class MongoDatabase:
         return f"the MongoDB database {self.name} at {', '.join(hosts)}"
 
 
+def the_database(given: MongoDatabase) -> MongoDatabase:
+    """What a store was given, if it is a `MongoDatabase`.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if not isinstance(given, MongoDatabase):
+        raise ConfigurationError(
+            f"a store in MongoDB takes a MongoDatabase, not a {type(given).__name__}; give "
+            "MongoDatabase(...) of a connection string or a MongoClient"
+        )
+    return given
+
+
+def _checked(given: object) -> MongoClient[Any]:
+    if isinstance(given, MongoClient):
+        return given
+    # A database or a collection has every attribute, so only the kind tells.
+    what = given.__name__ if isinstance(given, type) else type(given).__name__
+    if isinstance(given, type):
+        advice = f"a class; give an object, such as {what}(...)"
+    elif isinstance(given, (Database, Collection)):
+        advice = "a part of a client; give the client, or a connection string"
+    elif "async" in what.lower() or "motor" in type(given).__module__.lower():
+        advice = "asynchronous, and hubspot-sync works in threads; give a MongoClient or a URI"
+    else:
+        advice = "no MongoDB; give a connection string or a MongoClient"
+    raise ConfigurationError(f"a {what} is {advice}")
+
+
+def _checked_name(name: object) -> str:
+    """The name of a database, if it can be one of ours.
+
+    https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions
+    """
+    if not isinstance(name, str):
+        raise ConfigurationError(
+            f"the name of a MongoDB database is text, not a {type(name).__name__}; give one"
+        )
+    length = len(name.encode("utf-8", "replace"))
+    if not 1 <= length <= _LONGEST_NAME:
+        raise ConfigurationError(
+            f"the name of a MongoDB database has 1 to {_LONGEST_NAME} bytes, and this one has "
+            f"{length}; give another"
+        )
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"the name of a MongoDB database cannot be {name!r}, because of a mark in it; give one "
+            "of letters, digits, _ and -"
+        )
+    if name.lower() in _RESERVED:
+        raise ConfigurationError(
+            f"the MongoDB database {name} is the server's own; give another, and where it is only "
+            "what a user is checked against, add ?authSource=... to the URI"
+        )
+    return name
+
+
 def _opened(uri: str) -> MongoClient[Any]:
     given = uri.lower()
     timeouts = {name: value for name, value in _TIMEOUTS.items() if name.lower() not in given}
@@ -187,8 +248,11 @@ def _misread(uri: str) -> str | None:
     """What the driver would take for something else: a part of the password for a host."""
     scheme, _, rest = uri.partition("://")
     if scheme not in ("mongodb", "mongodb+srv"):
-        return "it does not begin with mongodb://"
+        return "it does not begin with mongodb://; a path of an SQLite file is for embedded_engine"
     servers, _, path = rest.partition("?")[0].partition("/")
     if servers.count("@") > 1 or "@" in path:
         return "it has an @ too many"
+    if "." in unquote(path):
+        # The driver takes what follows for a collection, and what comes before it for the database.
+        return "the name of its database has a dot"
     return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pymongo import ReplaceOne
 
+from hubspot_sync.stores._stored import reading, text, whole
 from hubspot_sync.stores.mongodb._schema import ERROR_PARTS
 
 if TYPE_CHECKING:
@@ -45,13 +46,13 @@ class FailureParts:
 
     def whole(self, document: Document) -> str:
         """The payload of *document* with all its parts."""
-        payload: str = document["payload"]
-        if not document["parts"]:
+        payload = text(document["payload"])
+        if not whole(document["parts"]):
             return payload
         wanted = {"error_id": document["_id"], "version": document["version"]}
         with self._database.collection(ERROR_PARTS) as parts:
             found = parts.find(wanted).sort("part", 1)
-            return payload + "".join(part["text"] for part in found)
+            return payload + "".join(text(part["text"]) for part in found)
 
     def forget(self, versions: Mapping[str, int]) -> None:
         """Delete the parts of these documents, in these versions or older ones."""
@@ -61,10 +62,15 @@ class FailureParts:
         with self._database.collection(ERROR_PARTS) as parts:
             found = parts.find({"error_id": {"$in": keys}}, {"error_id": True, "version": True})
             obsolete = [
-                part["_id"] for part in found if part["version"] <= versions[part["error_id"]]
+                part["_id"] for part in found if _version(part) <= versions[part["error_id"]]
             ]
             if obsolete:
                 parts.delete_many({"_id": {"$in": obsolete}})
+
+
+def _version(part: Document) -> int:
+    with reading(f"the document {part['_id']} in the collection {ERROR_PARTS}"):
+        return whole(part["version"])
 
 
 def _cut(document: Document) -> Iterator[Document]:

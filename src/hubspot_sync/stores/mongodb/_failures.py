@@ -11,6 +11,8 @@ from pymongo.errors import BulkWriteError
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._payloads import action_from_text, action_to_text
 from hubspot_sync.models import Failure, FailureSelection, StreamKey
+from hubspot_sync.stores._stored import instant, reading, text, whole
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
 from hubspot_sync.stores.mongodb._failure_parts import FailureParts
 from hubspot_sync.stores.mongodb._schema import ERRORS
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from pymongo.cursor import Cursor
 
     from hubspot_sync.models import AccountKey
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
     Document = dict[str, Any]
 
@@ -39,7 +40,7 @@ class MongoErrorQueue:
     """
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
         self._parts = FailureParts(database)
 
     def put(self, failures: Sequence[Failure]) -> None:
@@ -86,7 +87,7 @@ class MongoErrorQueue:
         shown = {"object_id": True, "version": True}
         with self._database.collection(ERRORS) as errors:
             found = errors.find(wanted, shown, batch_size=len(object_ids))
-            return {document["object_id"]: int(document["version"]) for document in found}
+            return dict(map(_held, found))
 
     def settle(self, stream: StreamKey, versions: Mapping[str, int]) -> None:
         """Forget what was stored meanwhile; see `ErrorQueue.settle`."""
@@ -112,7 +113,7 @@ class MongoErrorQueue:
             {"$group": {"_id": "$object_type", "number": {"$sum": 1}}},
         ]
         with self._database.collection(ERRORS) as errors:
-            return {found["_id"]: int(found["number"]) for found in errors.aggregate(stages)}
+            return {str(found["_id"]): int(found["number"]) for found in errors.aggregate(stages)}
 
     def drop(self, selection: FailureSelection) -> int:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""
@@ -143,8 +144,9 @@ class MongoErrorQueue:
         size = 0
         with cursor:
             for document in cursor:
-                payload = self._parts.whole(document)
-                page.append(_failure(document, payload))
+                with reading(_document_named(document)):
+                    payload = self._parts.whole(document)
+                    page.append(_failure(document, payload))
                 size += len(payload)
                 if size >= _PAGE_BYTES:
                     break
@@ -175,13 +177,22 @@ def _document(failure: Failure) -> Document:
 def _failure(document: Document, payload: str) -> Failure:
     return Failure(
         action=action_from_text(payload),
-        reason=document["reason"],
-        error=document["error"],
-        attempts=document["attempts"],
-        first_at=document["first_at"],
-        last_at=document["last_at"],
-        next_at=document["next_at"],
+        reason=text(document["reason"]),
+        error=text(document["error"]),
+        attempts=whole(document["attempts"]),
+        first_at=instant(document["first_at"]),
+        last_at=instant(document["last_at"]),
+        next_at=None if document["next_at"] is None else instant(document["next_at"]),
     )
+
+
+def _held(document: Document) -> tuple[str, int]:
+    with reading(_document_named(document)):
+        return text(document["object_id"]), whole(document["version"])
+
+
+def _document_named(document: Document) -> str:
+    return f"the document {document['_id']} in the collection {ERRORS}"
 
 
 def _put(errors: Collection[Document], documents: list[Document]) -> None:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from pymongo.errors import DuplicateKeyError
 
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import NONCES
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
 
 class MongoNonceStore:
@@ -24,7 +23,7 @@ class MongoNonceStore:
     """
 
     def __init__(self, database: MongoDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
 
     def spend(self, nonce: str, expires_at: datetime) -> bool:
         """Use *nonce* if nobody did; see `NonceStore.spend`."""

@@ -9,9 +9,10 @@ from bson.int64 import Int64
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
 from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import RECORDS
 from hubspot_sync.stores.mongodb._upserts import Outcome, Wanted, store
-from hubspot_sync.stores.mongodb._values import without_long_integers
+from hubspot_sync.stores.mongodb._values import EXACT, numbers_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
     from hubspot_sync.models import Action
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
 
 # So that no tenant's question looks at another's records. Without a field that changes: one more,
 # such as the modified date, makes an update half as long again.
@@ -45,7 +45,7 @@ class MongoRecordSink:
     parallel_writes: Final = 4
 
     def __init__(self, database: MongoDatabase, *, clock: Clock | None = None) -> None:
-        self._database = database
+        self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
         self._has_index = False
 
@@ -79,6 +79,7 @@ def _all_wanted(
 
 def _document(action: Action, stored_at: datetime) -> dict[str, Any]:
     account = action.account
+    properties, digits = numbers_apart(action.properties)
     return {
         "_id": f"{account.domain_id}:{account.account_id}:{action.object_type}:{action.object_id}",
         "domain_id": account.domain_id,
@@ -89,7 +90,8 @@ def _document(action: Action, stored_at: datetime) -> dict[str, Any]:
         "variant": Int64(action.variant),
         "created_at": action.occurred_at if action.kind is ActionKind.CREATED else None,
         "modified_at": action.modified_at,
-        "properties": without_long_integers(action.properties),
+        "properties": properties,
+        **({EXACT: digits} if digits else {}),
         "associations": associations_to_document(action.associations),
         "first_stored_at": stored_at,
         "last_stored_at": stored_at,

@@ -11,6 +11,7 @@ from pymongo import ReturnDocument
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import ActionKind
+from hubspot_sync.stores._stored import reading, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,8 @@ def _version(database: Database[dict[str, Any]], present: int) -> int:
         upsert=True,
         return_document=ReturnDocument.AFTER,
     )
-    return int((document or {}).get("version", present))
+    with reading(f"the document {_NAME} in the collection {SCHEMA}"):
+        return whole((document or {})["version"])
 
 
 def _create_indexes(database: Database[dict[str, Any]]) -> None:

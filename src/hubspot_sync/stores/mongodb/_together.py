@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure
 
+from hubspot_sync.errors import StoreUnavailableError
 from hubspot_sync.stores.mongodb._actions import MongoActionSink, encoded_actions
 from hubspot_sync.stores.mongodb._checkpoints import key_of, move, refusal
-from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
+from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY, TRANSACTION_TOO_LARGE
 from hubspot_sync.stores.mongodb._fingerprints import learn
 from hubspot_sync.stores.mongodb._schema import ACTIONS, CHECKPOINTS, FINGERPRINTS
 from hubspot_sync.stores.mongodb._unstorable import reason_of
@@ -64,6 +65,11 @@ class MongoAtomicSink(MongoActionSink):
                     learn(collection, key_of(lease.stream), fingerprints, session)
         except _NotTogetherError:
             return False
+        except StoreUnavailableError as error:
+            cause = error.__cause__
+            if isinstance(cause, OperationFailure) and cause.code in TRANSACTION_TOO_LARGE:
+                return False  # apart it needs less room
+            raise
         return True
 
     def _move(self, lease: Lease, checkpoint: Checkpoint, session: ClientSession) -> None:

@@ -9,7 +9,7 @@ from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
 from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE, DUPLICATE_KEY
-from hubspot_sync.stores.mongodb._values import CODEC_OPTIONS, without_long_integers
+from hubspot_sync.stores.mongodb._values import CODEC_OPTIONS, EXACT, numbers_apart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 _LARGEST: Final = 16 * 1024 * 1024
 # What the driver raises for a whole batch because of one document in it.
 UNENCODABLE: Final = (BSONError, OverflowError, UnicodeError)
-# Of one document: bad value (also: too large), too deep, not as the host's validator wants it, too
-# large as such, or after an update.
-_REFUSED: Final = frozenset({2, 15, 121, DOCUMENT_TOO_LARGE, 17_419, 17_420})
+# Of one document: bad value (also: too large), too deep, a name that look-alikes do not take, not
+# as the host's validator wants it, too large as such, in an index, or after an update.
+_REFUSED: Final = frozenset({2, 15, 52, 56, 57, 121, DOCUMENT_TOO_LARGE, 17_280, 17_419, 17_420})
 
 
 class UnstorableError(Exception):
@@ -48,9 +48,10 @@ def _content(document: Mapping[str, Any]) -> bytes:
     try:
         return bson.encode(document, codec_options=CODEC_OPTIONS)
     except OverflowError:
-        # Seldom, so nobody looks for long integers before.
-        properties = without_long_integers(document["properties"])
-        return bson.encode({**document, "properties": properties}, codec_options=CODEC_OPTIONS)
+        # Seldom, so nobody looks for long numbers before.
+        properties, digits = numbers_apart(document["properties"])
+        changed = {**document, "properties": properties, **({EXACT: digits} if digits else {})}
+        return bson.encode(changed, codec_options=CODEC_OPTIONS)
 
 
 def reason_against(document: Mapping[str, Any]) -> str | None:

@@ -9,8 +9,11 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from hubspot_sync.models import SinkAnswer
+from hubspot_sync.stores._stored import reading, whole
 from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE
+from hubspot_sync.stores.mongodb._schema import RECORDS
 from hubspot_sync.stores.mongodb._unstorable import UNENCODABLE, reason_against, reason_of
+from hubspot_sync.stores.mongodb._values import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,26 +53,25 @@ class Wanted:
         """The higher, the newer."""
         return _rank(self.document)
 
-    def values(self) -> Document:
+    def change(self) -> Document:
         """What changes in a document that is held in an older version."""
-        return {
+        values = {
             name: value
             for name, value in self.document.items()
             if name not in _KEPT and value is not None
         }
+        return {"$set": values} if EXACT in values else {"$set": values, "$unset": {EXACT: True}}
 
     def upsert(self) -> UpdateOne:
         """Changes the document that is held if it is older, makes it where there is none.
 
         Where it is not older, the server tries to make another one and finds the `_id` taken.
         """
-        values = self.values()
-        new = {name: value for name, value in self.document.items() if name not in values}
+        change = self.change()
+        new = {name: value for name, value in self.document.items() if name not in change["$set"]}
         del new["_id"]
         return UpdateOne(
-            {"_id": self.key, **self._older()},
-            {"$set": values, "$setOnInsert": new},
-            upsert=True,
+            {"_id": self.key, **self._older()}, {**change, "$setOnInsert": new}, upsert=True
         )
 
     def _older(self) -> Document:
@@ -112,6 +114,11 @@ def _rank(document: Document) -> Rank:
     return document["version"], document.get("variant", 0)
 
 
+def _rank_held(document: Document) -> Rank:
+    with reading(f"the document {document['_id']} in the collection {RECORDS}"):
+        return whole(document["version"]), whole(document.get("variant", 0))
+
+
 def _ranks(
     collection: Collection[Document],
     wanted: Sequence[Wanted],
@@ -125,7 +132,7 @@ def _ranks(
         batch_size=len(keys) + 1,
         session=session,
     )
-    return {document["_id"]: _rank(document) for document in found}
+    return {document["_id"]: _rank_held(document) for document in found}
 
 
 def _change_together(collection: Collection[Document], wanted: Sequence[Wanted]) -> bool:
@@ -149,7 +156,7 @@ def _change_together(collection: Collection[Document], wanted: Sequence[Wanted])
                 session.abort_transaction()
                 return False
             collection.bulk_write(
-                [UpdateOne({"_id": one.key}, {"$set": one.values()}) for one in wanted],
+                [UpdateOne({"_id": one.key}, one.change()) for one in wanted],
                 session=session,
             )
     except (*UNENCODABLE, PyMongoError) as error:

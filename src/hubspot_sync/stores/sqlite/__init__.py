@@ -11,6 +11,7 @@ with SqliteDatabase("sync.db") as database:
 Threads share the connection; several processes of one machine may open the same file.
 """
 
+from hubspot_sync._documents import properties_from_text
 from hubspot_sync.stores.sqlite._accounts import SqliteAccountStore
 from hubspot_sync.stores.sqlite._actions import SqliteActionSink
 from hubspot_sync.stores.sqlite._checkpoints import SqliteCheckpointer
@@ -30,5 +31,6 @@ __all__ = [
     "SqliteNonceStore",
     "SqliteRecordSink",
     "SqliteTokenStore",
+    "properties_from_text",
     "sqlite_path",
 ]

@@ -12,13 +12,14 @@ from hubspot_sync._documents.entries import entry_from_text, entry_to_text
 from hubspot_sync.models import AccountKey
 from hubspot_sync.stores._refusals import entry_conflict
 from hubspot_sync.stores._scopes import id_before
+from hubspot_sync.stores._stored import reading, text, whole
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from hubspot_sync.models import AccountEntry, AccountStatus
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
 # A row without a status is what a delete leaves behind, so that revisions go on from there.
 _LOAD: Final = """SELECT domain_id, account_id, revision, status, next_sync_at, entry FROM accounts
@@ -74,7 +75,7 @@ class SqliteAccountStore:
     """
 
     def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
 
     def load(self, account: AccountKey) -> AccountEntry | None:
         """Give the entry of *account*; see `AccountStore.load`."""
@@ -98,7 +99,8 @@ class SqliteAccountStore:
             if connection.execute(statement, values).rowcount != 1:
                 raise entry_conflict(entry)
             (revision,) = connection.execute(_REVISION, values).fetchone()
-        return evolve(entry, revision=revision)
+        with reading(f"the row of {entry.key} in the table accounts"):
+            return evolve(entry, revision=whole(revision))
 
     def delete(self, account: AccountKey) -> None:
         """Forget *account*; see `AccountStore.delete`."""
@@ -149,7 +151,7 @@ class SqliteAccountStore:
     def domains(self, *, limit: int, after: str | None = None) -> Sequence[str]:
         """Give a page of the domains that have accounts; see `AccountStore.domains`."""
         with self._database.reading() as connection:
-            return [name for (name,) in connection.execute(_DOMAINS, (after or "", limit))]
+            return [str(name) for (name,) in connection.execute(_DOMAINS, (after or "", limit))]
 
     def _entries(self, question: str, wanted: dict[str, Any]) -> list[AccountEntry]:
         with self._database.reading() as connection:
@@ -158,11 +160,12 @@ class SqliteAccountStore:
 
 
 def _entry(row: tuple[str, str, int, str, str | None, str]) -> AccountEntry:
-    domain_id, account_id, revision, status, next_sync_at, text = row
-    return entry_from_text(
-        AccountKey(domain_id, account_id),
-        text,
-        status=status,
-        next_sync_at=next_sync_at,
-        revision=revision,
-    )
+    domain_id, account_id, revision, status, next_sync_at, content = row
+    with reading(f"the row of {domain_id}/{account_id} in the table accounts"):
+        return entry_from_text(
+            AccountKey(text(domain_id), text(account_id)),
+            content,
+            status=status,
+            next_sync_at=next_sync_at,
+            revision=whole(revision),
+        )

@@ -11,18 +11,18 @@ from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import (
     associations_to_document,
     instant_to_text,
-    properties_to_document,
+    properties_to_text,
 )
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import SinkAnswer
 from hubspot_sync.stores.sqlite._batches import rows_of, write_rows
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from hubspot_sync.models import Action
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
     Row = tuple[Any, ...]
 
@@ -46,7 +46,7 @@ class SqliteActionSink:
     """
 
     def __init__(self, database: SqliteDatabase, *, clock: Clock | None = None) -> None:
-        self._database = database
+        self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
 
     def write(self, actions: Sequence[Action]) -> SinkAnswer:
@@ -109,7 +109,7 @@ def _row(action: Action, stored_at: str) -> Row:
         action.kind.value,
         action.version,
         instant_to_text(action.occurred_at),
-        orjson.dumps(properties_to_document(action.properties)).decode(),
+        properties_to_text(action.properties),
         orjson.dumps(associations_to_document(action.associations)).decode(),
         stored_at,
     )

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     Row = tuple[Any, ...]
 
-# What cannot become a row at all: lone surrogates, numbers beyond 64 bits, more than SQLite takes.
-_UNSTORABLE: Final = (sqlite3.DataError, OverflowError, TypeError, UnicodeError)
+# What cannot become a row at all: lone surrogates, versions beyond 64 bits, integers of more digits
+# than Python writes, more than SQLite takes.
+_UNSTORABLE: Final = (sqlite3.DataError, OverflowError, TypeError, ValueError)
 
 
 def rows_of(
@@ -80,6 +81,6 @@ def _write_one(
 def _reason(error: Exception) -> str:
     if isinstance(error, sqlite3.DataError):
         return "it is larger than SQLite takes"
-    if isinstance(error, OverflowError):
-        return "it has a number or a date that is out of range"
-    return "it has text that cannot be encoded as UTF-8"
+    if isinstance(error, (TypeError, UnicodeError)):
+        return "it has text that cannot be encoded as UTF-8"
+    return "it has a number or a date that is out of range"

@@ -10,6 +10,8 @@ from hubspot_sync._clock import SLACK, Clock, SystemClock
 from hubspot_sync._documents import checkpoint_from_text, checkpoint_to_text, instant_to_text
 from hubspot_sync.models import Checkpoint, Fingerprint, Lease
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
+from hubspot_sync.stores._stored import binary, reading, whole
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     import sqlite3
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from hubspot_sync.models import StreamKey
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
 _GRANT: Final = """INSERT INTO checkpoints
     (domain_id, account_id, object_type, fence, owner, expires_at, leased_at)
@@ -57,7 +58,7 @@ class SqliteCheckpointer:
     """
 
     def __init__(self, database: SqliteDatabase, *, clock: Clock | None = None) -> None:
-        self._database = database
+        self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
 
     def acquire(
@@ -71,6 +72,8 @@ class SqliteCheckpointer:
             fence, holder, _ = connection.execute(_LOAD, wanted).fetchone()
         if not granted:
             raise lease_held(stream, holder)
+        with reading(_row_of(stream)):
+            fence = whole(fence)
         return Lease(stream=stream, owner=owner, fence=fence, expires_at=now + duration)
 
     def renew(self, lease: Lease, duration: timedelta) -> Lease:
@@ -101,7 +104,13 @@ class SqliteCheckpointer:
             with self._database.reading() as connection:
                 rows = connection.execute(question, (*_named(stream).values(), *some)).fetchall()
             for object_id, version, digest in rows:
-                known[object_id] = Fingerprint(object_id=object_id, version=version, digest=digest)
+                with reading(
+                    f"the row of {stream.account}/{stream.object_type}/{object_id} in the "
+                    "table fingerprints"
+                ):
+                    known[object_id] = Fingerprint(
+                        object_id=object_id, version=whole(version), digest=binary(digest)
+                    )
         return known
 
     def commit(
@@ -149,7 +158,12 @@ def _check_commit(connection: sqlite3.Connection, lease: Lease, checkpoint: Chec
 
 
 def _checkpoint(stream: StreamKey, text: str | None) -> Checkpoint:
-    return Checkpoint() if text is None else checkpoint_from_text(stream, text)
+    with reading(_row_of(stream)):
+        return Checkpoint() if text is None else checkpoint_from_text(stream, text)
+
+
+def _row_of(stream: StreamKey) -> str:
+    return f"the row of {stream.account}/{stream.object_type} in the table checkpoints"
 
 
 def _chunks(object_ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hubspot_sync._documents import credentials_from_bytes, credentials_to_bytes
+from hubspot_sync._encryption import CredentialCipher, the_cipher, unsealed
 from hubspot_sync.models import AccountKey, StoredCredentials
 from hubspot_sync.stores._refusals import revision_conflict
+from hubspot_sync.stores._stored import reading, text, whole
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubspot_sync._encryption import CredentialCipher
     from hubspot_sync.models import Credentials
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
 # A row without content is what a delete leaves behind, so that revisions go on from there.
 _LOAD = """SELECT revision, sealed FROM credentials
@@ -41,8 +42,8 @@ class SqliteTokenStore:
     """
 
     def __init__(self, database: SqliteDatabase, cipher: CredentialCipher) -> None:
-        self._database = database
-        self._cipher = cipher
+        self._database = the_database(database)
+        self._cipher = the_cipher(cipher)
 
     def load(self, account: AccountKey) -> StoredCredentials | None:
         """Give the credentials of *account*; see `TokenStore.load`."""
@@ -50,9 +51,9 @@ class SqliteTokenStore:
             row = connection.execute(_LOAD, (account.domain_id, account.account_id)).fetchone()
         if row is None:
             return None
-        content = self._cipher.open(account, row[1])
+        content = unsealed(self._cipher, account, row[1])
         return StoredCredentials(
-            credentials=credentials_from_bytes(account, content), revision=row[0]
+            credentials=credentials_from_bytes(account, content), revision=_revision(account, row)
         )
 
     def save(
@@ -70,7 +71,7 @@ class SqliteTokenStore:
             if connection.execute(statement, values).rowcount != 1:
                 raise revision_conflict(account, expected_revision)
             found = connection.execute(_LOAD, (account.domain_id, account.account_id)).fetchone()
-        return StoredCredentials(credentials=credentials, revision=found[0])
+        return StoredCredentials(credentials=credentials, revision=_revision(account, found))
 
     def delete(self, account: AccountKey) -> None:
         """Forget the credentials of *account*; see `TokenStore.delete`."""
@@ -82,4 +83,15 @@ class SqliteTokenStore:
         place = (after.domain_id, after.account_id) if after else ("", "")
         with self._database.reading() as connection:
             rows = connection.execute(_ACCOUNTS, (*place, limit)).fetchall()
-        return [AccountKey(*row) for row in rows]
+        return [_key(row) for row in rows]
+
+
+def _revision(account: AccountKey, row: tuple[Any, ...]) -> int:
+    with reading(f"the row of {account} in the table credentials"):
+        return whole(row[0])
+
+
+def _key(row: tuple[Any, ...]) -> AccountKey:
+    domain_id, account_id = row
+    with reading(f"the row of {domain_id}/{account_id} in the table credentials"):
+        return AccountKey(text(domain_id), text(account_id))

@@ -48,6 +48,7 @@ class SqliteDatabase:
         self._path = _checked(path)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        _create(self._path)
         with mapped(self._path):
             self._connection = sqlite3.connect(
                 self._path,
@@ -130,6 +131,20 @@ class SqliteDatabase:
         return self._connection
 
 
+def the_database(given: SqliteDatabase) -> SqliteDatabase:
+    """What a store was given, if it is an `SqliteDatabase`.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if not isinstance(given, SqliteDatabase):
+        raise ConfigurationError(
+            f"a store in SQLite takes an SqliteDatabase, not a {type(given).__name__}; give "
+            "SqliteDatabase(path)"
+        )
+    return given
+
+
 def _checked(given: str | os.PathLike[str]) -> str:
     try:
         path = os.fspath(given)
@@ -137,7 +152,8 @@ def _checked(given: str | os.PathLike[str]) -> str:
         path = None
     if not isinstance(path, str):
         raise ConfigurationError(
-            f"a {type(given).__name__} is not a path for an SQLite file; give text or a Path"
+            f"a {type(given).__name__} is not a path for an SQLite file; give text or a Path, "
+            "whatever else has the file open, or use mongodb_engine for MongoDB"
         )
     if _URL.match(path):  # which may hold a password, so it is not repeated
         raise ConfigurationError(
@@ -154,6 +170,20 @@ def _checked(given: str | os.PathLike[str]) -> str:
     if path != _MEMORY:
         _check_writable(path)
     return path
+
+
+def _create(path: str) -> None:
+    """Create the file for its owner alone, whatever the umask; what is there is left as it is.
+
+    SQLite gives the mode of the file to what it puts beside it (findCreateFileMode in os_unix.c).
+    """
+    # Not tried where it exists, because closing it would drop the locks of other connections.
+    if path == _MEMORY or os.path.exists(path):  # noqa: PTH110 - raises nothing
+        return
+    # Whatever is wrong with the place, SQLite finds it, too, and its errors have our words.
+    with suppress(OSError):
+        # The file that a link means, because a link itself counts as being there.
+        os.close(os.open(os.path.realpath(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _check_writable(path: str) -> None:

@@ -35,6 +35,7 @@ _BY_MESSAGE: Final[tuple[tuple[str, type[HubSpotSyncError], str], ...]] = (
     ("already exists", ConfigurationError, _FOREIGN),
     ("no such column", ConfigurationError, _FOREIGN),
     ("no such table", InvariantError, "has lost a table; restore it from a backup"),
+    ("Could not decode", InvariantError, "holds text that is none; restore it from a backup"),
     ("malformed", InvariantError, "is damaged; restore it from a backup"),
     ("full", StoreUnavailableError, "cannot grow, the disk is full; make room and run again"),
     ("locked", StoreUnavailableError, "is locked by another process; run again later"),

@@ -9,13 +9,14 @@ from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_from_text, instant_to_text
 from hubspot_sync._payloads import action_from_text, action_to_text
 from hubspot_sync.models import Failure, FailureSelection
+from hubspot_sync.stores._stored import reading, text, whole
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from hubspot_sync.models import AccountKey, StreamKey
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
     Row = tuple[Any, ...]
 
@@ -28,8 +29,8 @@ _PUT: Final = """INSERT INTO errors (domain_id, account_id, object_type, object_
     first_at = excluded.first_at, last_at = excluded.last_at, next_at = excluded.next_at,
     dead = excluded.dead, payload = excluded.payload
     WHERE excluded.version >= version"""
-_DUE: Final = """SELECT reason, error, attempts, first_at, last_at, next_at, payload FROM errors
-    WHERE domain_id = ? AND account_id = ? AND object_type = ?
+_DUE: Final = """SELECT reason, error, attempts, first_at, last_at, next_at, action_id, payload
+    FROM errors WHERE domain_id = ? AND account_id = ? AND object_type = ?
     AND (next_at <= ? OR (next_at > ? AND last_at > ?))
     ORDER BY next_at, object_id LIMIT ?"""
 _FITTING: Final = """domain_id = :domain_id AND account_id = :account_id
@@ -37,7 +38,8 @@ _FITTING: Final = """domain_id = :domain_id AND account_id = :account_id
     AND (:reason IS NULL OR reason = :reason) AND (:dead IS NULL OR dead = :dead)
     AND (:object_ids IS NULL OR object_id IN (SELECT value FROM json_each(:object_ids)))"""
 # The bounds say nothing that the rest does not say, but let the primary key be used.
-_BROWSE: Final = """SELECT reason, error, attempts, first_at, last_at, next_at, payload FROM errors
+_BROWSE: Final = """SELECT reason, error, attempts, first_at, last_at, next_at, action_id, payload
+    FROM errors
     WHERE {} AND (object_type, object_id) > (:after_type, :after_id) AND object_type <= :last_type
     ORDER BY object_type, object_id LIMIT :limit"""
 _HELD: Final = """SELECT object_id, version FROM errors
@@ -62,7 +64,7 @@ class SqliteErrorQueue:
     """
 
     def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
+        self._database = the_database(database)
 
     def put(self, failures: Sequence[Failure]) -> None:
         """Store *failures*, the newest version of each object; see `ErrorQueue.put`."""
@@ -98,7 +100,9 @@ class SqliteErrorQueue:
     def held(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, int]:
         """Give the versions that are held; see `ErrorQueue.held`."""
         with self._database.reading() as connection:
-            return dict(connection.execute(_HELD, (*_named(stream), _listed(object_ids))))
+            found = connection.execute(_HELD, (*_named(stream), _listed(object_ids))).fetchall()
+        with reading(f"a row of {stream.account}/{stream.object_type} in the table errors"):
+            return {object_id: whole(version) for object_id, version in found}
 
     def settle(self, stream: StreamKey, versions: Mapping[str, int]) -> None:
         """Forget what was stored meanwhile; see `ErrorQueue.settle`."""
@@ -164,23 +168,24 @@ def _page(rows: Iterable[Row]) -> list[Row]:
     size = 0
     for row in rows:
         page.append(row)
-        size += len(row[-1])
+        size += len(str(row[-1]))
         if size >= _PAGE_BYTES:
             break
     return page
 
 
 def _failure(row: Row) -> Failure:
-    reason, error, attempts, first_at, last_at, next_at, payload = row
-    return Failure(
-        action=action_from_text(payload),
-        reason=reason,
-        error=error,
-        attempts=attempts,
-        first_at=instant_from_text(first_at),
-        last_at=instant_from_text(last_at),
-        next_at=None if next_at is None else instant_from_text(next_at),
-    )
+    reason, error, attempts, first_at, last_at, next_at, action_id, payload = row
+    with reading(f"the row of {action_id} in the table errors"):
+        return Failure(
+            action=action_from_text(payload),
+            reason=text(reason),
+            error=text(error),
+            attempts=whole(attempts),
+            first_at=instant_from_text(first_at),
+            last_at=instant_from_text(last_at),
+            next_at=None if next_at is None else instant_from_text(next_at),
+        )
 
 
 def _named(stream: StreamKey) -> tuple[str, str, str]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import instant_to_text
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
 _FORGET: Final = "DELETE FROM nonces WHERE expires_at <= ?"
 _SPEND: Final = """INSERT INTO nonces (nonce, expires_at) VALUES (?, ?)
@@ -31,7 +31,7 @@ class SqliteNonceStore:
     """
 
     def __init__(self, database: SqliteDatabase, *, clock: Clock | None = None) -> None:
-        self._database = database
+        self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
 
     def spend(self, nonce: str, expires_at: datetime) -> bool:

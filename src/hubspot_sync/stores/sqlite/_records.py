@@ -11,16 +11,16 @@ from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import (
     associations_to_document,
     instant_to_text,
-    properties_to_document,
+    properties_to_text,
 )
 from hubspot_sync.models import ActionKind, SinkAnswer
 from hubspot_sync.stores.sqlite._batches import rows_of, write_rows
+from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hubspot_sync.models import Action
-    from hubspot_sync.stores.sqlite._database import SqliteDatabase
 
     Row = tuple[Any, ...]
 
@@ -32,7 +32,8 @@ _UPSERT: Final = """INSERT INTO records AS held (domain_id, account_id, object_t
     created_at = coalesce(excluded.created_at, held.created_at), modified_at = excluded.modified_at,
     properties = excluded.properties, associations = excluded.associations,
     last_stored_at = excluded.last_stored_at
-    WHERE (excluded.version, excluded.variant) > (held.version, held.variant)"""
+    WHERE (excluded.version, excluded.variant) > (held.version, held.variant)
+    OR typeof(held.version) <> 'integer' OR typeof(held.variant) <> 'integer'"""  # by hand
 
 
 class SqliteRecordSink:
@@ -47,7 +48,7 @@ class SqliteRecordSink:
     """
 
     def __init__(self, database: SqliteDatabase, *, clock: Clock | None = None) -> None:
-        self._database = database
+        self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
 
     def write(self, actions: Sequence[Action]) -> SinkAnswer:
@@ -73,7 +74,7 @@ def _row(action: Action, stored_at: str) -> Row:
         action.variant,
         instant_to_text(action.occurred_at) if created else None,
         instant_to_text(action.modified_at),
-        orjson.dumps(properties_to_document(action.properties)).decode(),
+        properties_to_text(action.properties),
         orjson.dumps(associations_to_document(action.associations)).decode(),
         stored_at,
         stored_at,

@@ -5,9 +5,13 @@ A new file is made in the first layout and goes the same way as an old one, so t
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from hubspot_sync.errors import ConfigurationError
+from hubspot_sync._documents import properties_from_text, properties_to_text
+from hubspot_sync.errors import ConfigurationError, InvariantError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -132,9 +136,58 @@ def _add_lease_begins(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE checkpoints ADD COLUMN leased_at TEXT")
 
 
+# The properties of which some value is a number: the others are, too, as a property has one type.
+_NUMBERS: Final = """SELECT DISTINCT domain_id, account_id, object_type, key FROM {}, json_each(
+    CASE WHEN json_valid(properties) THEN properties ELSE '{{}}' END)
+    WHERE json_each.type IN ('integer', 'real')"""
+_ROWS: Final = """SELECT rowid, domain_id, account_id, object_type, properties FROM {}
+    WHERE rowid > ? ORDER BY rowid LIMIT 1000"""
+_CHANGE: Final = "UPDATE {} SET properties = ? WHERE rowid = ?"
+_DIGITS: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?")
+
+
+def _turn_text_into_numbers(connection: sqlite3.Connection) -> None:
+    """Make numbers of those that were text until then: with a fraction, or beyond 64 bits."""
+    numeric: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for table in ("actions", "records"):
+        for *scope, name in connection.execute(_NUMBERS.format(table)):
+            numeric[tuple(scope)].add(name)
+    for table in ("actions", "records"):
+        last = -1
+        while rows := connection.execute(_ROWS.format(table), (last,)).fetchall():
+            last = rows[-1][0]
+            changed = (
+                (_with_numbers(text, numeric[tuple(scope)]), rowid)
+                for rowid, *scope, text in rows
+                if tuple(scope) in numeric
+            )
+            connection.executemany(
+                _CHANGE.format(table), [one for one in changed if one[0] is not None]
+            )
+
+
+def _with_numbers(text: str, names: set[str]) -> str | None:
+    """The JSON *text* with numbers for the properties in *names*; None where all is well."""
+    try:
+        properties = properties_from_text(text)
+    except InvariantError:
+        return None  # left as it is, so that nothing gets lost
+    found = {
+        name: Decimal(value) if match[1] else int(value)
+        for name in names & properties.keys()
+        if isinstance(value := properties[name], str) and (match := _DIGITS.fullmatch(value))
+    }
+    return properties_to_text({**properties, **found}) if found else None
+
+
 # The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
 # processes wait for: all of them take effect, or none.
-STEPS: Final[tuple[Step, ...]] = (_add_accounts, _add_variants, _add_lease_begins)
+STEPS: Final[tuple[Step, ...]] = (
+    _add_accounts,
+    _add_variants,
+    _turn_text_into_numbers,
+    _add_lease_begins,
+)
 
 
 def ensure(connection: sqlite3.Connection, path: str) -> None:

@@ -1,0 +1,81 @@
+"""What a store holds, read so that a document that somebody changed by hand says which one it is.
+
+The stores write whole documents and trust none of them: a field may be missing or of another kind.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from hubspot_sync.errors import InvariantError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What an odd shape raises; a `ConfigurationError` of a model is a `ValueError`, too.
+_ODD: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Say that *what* cannot be read, whatever its odd shape raises in the block.
+
+    Raises:
+        InvariantError: It cannot be read.
+    """
+    try:
+        yield
+    except InvariantError as error:
+        raise InvariantError(
+            f"{what}: {error.message}", account=error.account, stream=error.stream
+        ) from None
+    except _ODD:  # from None, because it may quote what could not be read
+        raise InvariantError(
+            f"{what} is not as it was written; restore it from a backup, or delete it"
+        ) from None
+
+
+def whole(value: object) -> int:
+    """*value* as a plain whole number.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError
+    return int(value)
+
+
+def text(value: object) -> str:
+    """*value*, which is text.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def binary(value: object) -> bytes:
+    """*value*, which is binary.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not isinstance(value, bytes):
+        raise TypeError
+    return value
+
+
+def instant(value: object) -> datetime:
+    """*value*, which is an aware datetime.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise TypeError
+    return value
