@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from attrs import field, frozen
 
@@ -16,7 +17,23 @@ if TYPE_CHECKING:
 
     from hubspot_sync._engine.connecting import Connecting
     from hubspot_sync._engine.directory import Directory
+    from hubspot_sync._engine.operations import Operations
     from hubspot_sync.models import AccountEntry, AccountStatus, Credentials, StreamSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+A = TypeVar("A", bound="AccountAccess")
+
+
+def counted(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T]:
+    """Have the engine closed only when *method*, one of a domain's, has ended."""
+
+    @wraps(method)
+    def call(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._operations.under_way(f"{method.__name__} in domain {self.domain_id!r}"):
+            return method(self, *args, **kwargs)
+
+    return call
 
 
 @frozen(kw_only=True, eq=False)
@@ -28,17 +45,20 @@ class AccountAccess:
     """
 
     domain_id: str = field(validator=is_text_key)
+    _operations: Operations = field(repr=False)
     _directory: Directory = field(repr=False)
     _connecting: Callable[[], Connecting] = field(repr=False)
 
     def accounts(self, status: AccountStatus | None = None) -> Iterator[AccountEntry]:
         """The domain's accounts in the order of their ids as text, or those with *status*."""
-        return self._directory.browse(self.domain_id, status)
+        return self._operations.steps("accounts", self._directory.browse(self.domain_id, status))
 
+    @counted
     def account(self, account_id: str) -> AccountEntry:
         """One account, as it is kept now."""
         return self._directory.entry(self._key(account_id))
 
+    @counted
     def authorization_url(self, account_id: str | None = None) -> str:
         """Where to send a person to consent, so that an account is connected by OAuth.
 
@@ -55,6 +75,7 @@ class AccountAccess:
             self.account(account_id)
         return self._connecting().begin(self.domain_id, account_id)
 
+    @counted
     def finish_authorization(
         self,
         *,
@@ -93,6 +114,7 @@ class AccountAccess:
             self.domain_id, proof=state, code=code, error=error, wishes=wishes
         )
 
+    @counted
     def connect(
         self,
         credentials: Credentials,
@@ -126,6 +148,7 @@ class AccountAccess:
         wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
         return self._connecting().connect(self.domain_id, credentials, account_id, wishes)
 
+    @counted
     def disconnect(self, account_id: str, *, revoke: bool = True) -> AccountEntry:
         """Tell HubSpot that the tokens are not used any more, forget them, disable the account.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
-from hubspot_sync._engine.account_access import AccountAccess
+from hubspot_sync._engine.account_access import AccountAccess, counted
 from hubspot_sync._engine.entries import altered, status_in_words, with_account, with_status
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import (
@@ -53,6 +53,7 @@ class Domain(AccountAccess):
     _error_queue: Callable[[], ErrorQueue] = field(repr=False)
     _clock: Clock = field(repr=False)
 
+    @counted
     def add(
         self,
         account_id: str,
@@ -82,6 +83,7 @@ class Domain(AccountAccess):
             AccountEntry(account=account, name=name, status_since=now, next_sync_at=now)
         )
 
+    @counted
     def configure(
         self,
         account_id: str,
@@ -103,6 +105,7 @@ class Domain(AccountAccess):
 
         return self._directory.change(self._key(account_id), change)
 
+    @counted
     def pause(self, account_id: str, *, reason: str | None = None) -> AccountEntry:
         """Sync the account only when it is asked for by name, until `resume`.
 
@@ -110,6 +113,7 @@ class Domain(AccountAccess):
         """
         return self._set(account_id, AccountStatus.PAUSED, reason)
 
+    @counted
     def resume(self, account_id: str) -> AccountEntry:
         """Make the account active and due at once; one that is active stays as it is.
 
@@ -127,6 +131,7 @@ class Domain(AccountAccess):
 
         return self._directory.change(self._key(account_id), change)
 
+    @counted
     def disable(self, account_id: str, *, reason: str | None = None) -> AccountEntry:
         """Do not sync the account at all, not even when asked to, until `resume`.
 
@@ -134,6 +139,7 @@ class Domain(AccountAccess):
         """
         return self._set(account_id, AccountStatus.DISABLED, reason)
 
+    @counted
     def postpone(self, account_id: str, by: timedelta) -> AccountEntry:
         """Let an active account be due not before *by* has passed; its next sync decides anew.
 
@@ -147,6 +153,7 @@ class Domain(AccountAccess):
 
         return self._directory.change(self._key(account_id), change)
 
+    @counted
     def sync(
         self, account_id: str, *, reconcile: bool = False, at_most: timedelta | None = None
     ) -> SyncReport:
@@ -217,8 +224,9 @@ class Domain(AccountAccess):
             object_ids=object_ids,
             dead=dead,
         )
-        return _pages(self._error_queue(), selection)
+        return self._operations.steps("failures", _pages(self._error_queue(), selection))
 
+    @counted
     def failure_counts(self, account_id: str) -> Mapping[str, int]:
         """How many refused actions of one account wait, dead letters included, by object type.
 
@@ -228,6 +236,7 @@ class Domain(AccountAccess):
         selection = FailureSelection(account=self.account(account_id).key)
         return self._error_queue().count(selection)
 
+    @counted
     def remove(self, account_id: str) -> None:
         """Forget the account and its credentials here; HubSpot is told nothing.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hubspot_sync._clock import SystemClock
+from hubspot_sync._clock import StopSignal, SystemClock
 from hubspot_sync._engine.arguments import (
     check_credentials,
     check_duration,
@@ -23,6 +22,7 @@ from hubspot_sync._engine.credentials import Safe
 from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.domain import Domain
 from hubspot_sync._engine.fleet import Fleet, claimed, due, given, listed
+from hubspot_sync._engine.operations import Operations
 from hubspot_sync._engine.reencrypting import reencrypt
 from hubspot_sync._engine.runner import Runner
 from hubspot_sync._engine.turns import Turn
@@ -31,6 +31,7 @@ from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import Account, FailureSelection, SyncSettings
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
@@ -109,9 +110,8 @@ class SyncEngine:
         check_kind("settings", settings, SyncSettings, optional=True)
         self._connecting = connecting
         self._clock = clock or SystemClock()
-        self._on_close = on_close
-        self._stop = threading.Event()
-        self._closed = False
+        self._operations = Operations(on_close)
+        self._stop = StopSignal()
         notify = Broadcaster(checked_parts("observers", observers, "notify")).notify
         self._runner = Runner(
             open_source=open_source,
@@ -149,6 +149,7 @@ class SyncEngine:
         return Domain(
             domain_id=domain_id,
             engine=self,
+            operations=self._operations,
             directory=self._books().directory,
             connecting=self._connect_accounts,
             safe=self._safe,
@@ -169,10 +170,10 @@ class SyncEngine:
                 token as mere text.
             StoreUnavailableError: The token store is away.
         """
-        self._check_open()
         check_kind("account", account, Account)
         check_credentials(credentials)
-        self._safe.replace(account.key, credentials)
+        with self._operations.under_way(f"connect {account.key}"):
+            self._safe.replace(account.key, credentials)
 
     def sync(
         self, account: Account, *, reconcile: bool = False, at_most: timedelta | None = None
@@ -213,13 +214,14 @@ class SyncEngine:
             BaseException: What is no `Exception` and came out of a sink or an observer, such as
                 `KeyboardInterrupt`, when observers were told of the end.
         """
-        self._check_open()
         check_kind("account", account, Account)
-        started_at = self._clock.now()
-        report = self._runner.sync(account, self._until(at_most), reconcile=reconcile)
-        if self._bookkeeping is not None:
-            self._bookkeeping.note(report, started_at)
-        return report
+        until = self._until(at_most)
+        with self._operations.under_way(f"sync {account.key}"):
+            started_at = self._clock.now()
+            report = self._runner.sync(account, until, reconcile=reconcile)
+            if self._bookkeeping is not None:
+                self._bookkeeping.note(report, started_at)
+            return report
 
     def sync_all(
         self,
@@ -255,19 +257,25 @@ class SyncEngine:
             BaseException: What is no `Exception` and came out of a sink or an observer, or a
                 signal, when all accounts are put down and due again.
         """
-        self._check_open()
+        self._operations.check_open()
+        if accounts is not None and (domain_id is not None or due_only):
+            raise ConfigurationError("give either accounts, or domain_id and due_only")
+        fleet = self._fleet(workers)
         if accounts is not None:
-            if domain_id is not None or due_only:
-                raise ConfigurationError("give either accounts, or domain_id and due_only")
-            return self._fleet(workers).sync(given(checked_accounts(accounts)), on_report)
-        if domain_id is not None:
-            domain_id = self.for_domain(domain_id).domain_id
-        books = self._books()
-        books.directory.warn_if_empty()
-        supply = (
-            due(books, domain_id, limit=workers) if due_only else listed(books.directory, domain_id)
-        )
-        return self._fleet(workers).sync(supply, on_report)
+            supply = given(checked_accounts(accounts))
+        else:
+            books = self._books()
+            if domain_id is not None:
+                domain_id = self.for_domain(domain_id).domain_id
+            supply = (
+                due(books, domain_id, limit=workers)
+                if due_only
+                else listed(books.directory, domain_id)
+            )
+        with self._operations.under_way("sync_all"):
+            if accounts is None:
+                books.directory.warn_if_empty()
+            return fleet.sync(supply, on_report)
 
     def run(self, *, workers: int = 8, poll_every: timedelta = timedelta(seconds=10)) -> None:
         """Sync accounts whenever they are due, until `stop()`; for hosts without a scheduler.
@@ -285,9 +293,11 @@ class SyncEngine:
             ConfigurationError: An argument is not above zero, or there is no account store.
             OAuthAppError: HubSpot does not accept the app; no account can go on.
         """
-        self._check_open()
+        self._operations.check_open()
         check_duration("poll_every", poll_every)
-        self._fleet(workers).run(self._books(), poll_every)
+        fleet, books = self._fleet(workers), self._books()
+        with self._operations.under_way("run"):
+            fleet.run(books, poll_every)
 
     def claim_due(
         self, *, claim_for: timedelta, limit: int, domain_id: str | None = None
@@ -307,12 +317,13 @@ class SyncEngine:
             ConfigurationError: An argument is not above zero, or there is no account store.
             StoreUnavailableError: The account store stays away.
         """
-        self._check_open()
+        self._operations.check_open()
         check_duration("claim_for", claim_for)
         check_number("limit", limit)
         if domain_id is not None:
             domain_id = self.for_domain(domain_id).domain_id
-        return islice(claimed(self._books(), domain_id, limit=limit, claim_for=claim_for), limit)
+        due_now = claimed(self._books(), domain_id, limit=limit, claim_for=claim_for)
+        return self._operations.steps("claim_due", islice(due_now, limit))
 
     def redrive(
         self,
@@ -344,7 +355,6 @@ class SyncEngine:
             StoreUnavailableError: The error queue stays away; nothing was done. What goes away
                 later on is in the report.
         """
-        self._check_open()
         check_kind("account", account, Account)
         selection = FailureSelection(
             account=account.key,
@@ -353,7 +363,8 @@ class SyncEngine:
             object_ids=object_ids,
             dead=dead,
         )
-        return self._runner.redrive(selection, self._stop)
+        with self._operations.under_way(f"redrive {account.key}"):
+            return self._runner.redrive(selection, self._stop)
 
     def reencrypt(self) -> ReencryptionReport:
         """Seal the stored credentials of all accounts anew under the primary encryption key.
@@ -370,14 +381,8 @@ class SyncEngine:
                 `hubspot_sync.interfaces.TokenStoreAdmin`.
             StoreUnavailableError: The token store is away.
         """
-        self._check_open()
-        return reencrypt(self._safe, self._stop)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ConfigurationError(
-                "the engine was closed; open another one, and keep it as long as the process lives"
-            )
+        with self._operations.under_way("reencrypt"):
+            return reencrypt(self._safe, self._stop)
 
     def _until(self, at_most: timedelta | None) -> threading.Event:
         """What ends a run: the engine's stop, or the end of its time."""
@@ -420,12 +425,16 @@ class SyncEngine:
         self._stop.set()
 
     def close(self) -> None:
-        """Stop, and close what was opened for this engine. Twice: nothing more happens."""
+        """Stop, wait for what runs, and close what was opened for this engine.
+
+        So no run loses its database before it has stored what it read and given its leases back.
+        What begins from now on is refused. It waits for 30 seconds at most; then the log says what
+        is still at work, and the end of that closes. Called from inside a run, as by an observer
+        or a signal handler, it cannot wait for itself: it returns, and the end of the run closes.
+        May be called from any thread. Twice: nothing more happens.
+        """
         self.stop()
-        self._closed = True
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            on_close()
+        self._operations.close()
 
     def __enter__(self) -> Self:
         return self
