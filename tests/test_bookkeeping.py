@@ -262,3 +262,21 @@ def test_streams_that_the_account_has_no_more_are_forgotten():
 
     assert set(before.streams) == {"companies", "contacts"}
     assert set(after(before, report()).streams) == {"contacts"}
+
+
+def test_a_stream_that_was_not_reached():
+    """The entry says so, and still knows when the stream last was complete."""
+    before = after(ENTRY, report())
+    entry = after(
+        before,
+        report(
+            stream("companies", AWAY),
+            stream("contacts", status=StreamStatus.NOT_STARTED),
+            error=AWAY,
+        ),
+    )
+
+    assert entry.streams["contacts"].status is StreamStatus.NOT_STARTED
+    assert entry.streams["contacts"].completed_at == NOON + MINUTE
+    assert entry.failed_runs == 1
+    assert entry.next_sync_at > NOON + MINUTE
