@@ -10,10 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 from hubspot_sync._clock import SystemClock
 from hubspot_sync._engine import SyncEngine
-from hubspot_sync._engine.arguments import check_kind, check_part, checked_parts
+from hubspot_sync._engine.arguments import (
+    is_hubspot_settings,
+    is_oauth_app,
+    is_sync_settings,
+)
 from hubspot_sync._events import LoggingObserver
 from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
-from hubspot_sync.models import HubSpotSettings, OAuthApp, SyncSettings
+from hubspot_sync.interfaces._parts import (
+    is_account_store,
+    is_cipher,
+    is_clock,
+    is_error_queue,
+    is_nonce_store,
+    is_observer,
+    is_sink,
+    is_token_store,
+    is_validator,
+)
+from hubspot_sync.models import HubSpotSettings
+from hubspot_sync.models._checks import is_choice, kind_of, maybe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +49,7 @@ if TYPE_CHECKING:
         TokenStore,
         Validator,
     )
+    from hubspot_sync.models import OAuthApp, SyncSettings
 
 
 def embedded_engine(
@@ -80,11 +97,11 @@ def embedded_engine(
         SqliteTokenStore,
     )
 
+    _check(cipher, sink, accounts, error_queue)
+    _check_values(oauth_app, hubspot, clock, settings)
     clock = clock or SystemClock()
-    _check_parts(sink=sink, accounts=accounts, error_queue=error_queue)
-    _check_values(oauth_app=oauth_app, hubspot=hubspot, settings=settings)
-    validators = checked_parts("validators", validators, "__call__")
-    observers = checked_parts("observers", observers, "notify")
+    validators = is_validator.each_of("validators", validators)
+    observers = is_observer.each_of("observers", observers)
     database = SqliteDatabase(path)
     return _engine(
         tokens=SqliteTokenStore(database, cipher) if cipher is not None else _memory_token_store(),
@@ -156,11 +173,12 @@ def mongodb_engine(
         MongoTokenStore,
     )
 
+    _check(cipher, sink, accounts, error_queue)
+    _check_values(oauth_app, hubspot, clock, settings)
     clock = clock or SystemClock()
-    _check_parts(sink=sink, accounts=accounts, error_queue=error_queue)
-    _check_values(oauth_app=oauth_app, hubspot=hubspot, settings=settings)
-    validators = checked_parts("validators", validators, "__call__")
-    observers = checked_parts("observers", observers, "notify")
+    validators = is_validator.each_of("validators", validators)
+    observers = is_observer.each_of("observers", observers)
+    is_choice.of("transactions", transactions)
     if transactions and sink is not None and not hasattr(sink, "write_and_commit"):
         raise ConfigurationError(
             "this sink knows of no transactions; leave it out, or give a MongoAtomicSink"
@@ -214,7 +232,8 @@ def hubspot_source_factory(
     """
     from hubspot_sync._hubspot.connector import HubSpotConnector  # noqa: PLC0415
 
-    _check_values(oauth_app=oauth_app, hubspot=hubspot)
+    is_token_store.of("tokens", tokens)
+    _check_values(oauth_app, hubspot, clock)
     return HubSpotConnector(
         settings=hubspot or HubSpotSettings(),
         tokens=tokens,
@@ -246,7 +265,8 @@ def hubspot_connecting(
     from hubspot_sync._hubspot.oauth import HubSpotOAuth  # noqa: PLC0415
     from hubspot_sync._hubspot.probing import HubSpotProbe  # noqa: PLC0415
 
-    _check_values(oauth_app=oauth_app, hubspot=hubspot)
+    is_nonce_store.of("nonces", nonces)
+    _check_values(oauth_app, hubspot, clock)
     hubspot, clock = hubspot or HubSpotSettings(), clock or SystemClock()
     probe = HubSpotProbe(settings=hubspot, clock=clock)
     if oauth_app is None:
@@ -292,25 +312,35 @@ def _engine(
     )
 
 
-def _check_parts(
-    *, sink: ActionSink | None, accounts: AccountStore | None, error_queue: ErrorQueue | None
+def _check(
+    cipher: CredentialCipher | None,
+    sink: ActionSink | None,
+    accounts: AccountStore | None,
+    error_queue: ErrorQueue | None,
 ) -> None:
     """Refuse what cannot be such a part, before anything is opened."""
-    check_part("sink", sink, "write", optional=True)
-    check_part("accounts", accounts, "due", optional=True)
-    check_part("error_queue", error_queue, "put", optional=True)
+    if isinstance(cipher, (str, bytes)):
+        raise ConfigurationError(
+            f"cipher is {kind_of(cipher)}; give EncryptionKeys(key), with a key as "
+            "EncryptionKeys.generate_key() makes them"
+        )
+    maybe(is_cipher).of("cipher", cipher)
+    maybe(is_sink).of("sink", sink)
+    maybe(is_account_store).of("accounts", accounts)
+    maybe(is_error_queue).of("error_queue", error_queue)
 
 
 def _check_values(
-    *,
     oauth_app: OAuthApp | None,
     hubspot: HubSpotSettings | None,
+    clock: Clock | None,
     settings: SyncSettings | None = None,
 ) -> None:
     """Refuse what is something else, before anything is opened."""
-    check_kind("oauth_app", oauth_app, OAuthApp, optional=True)
-    check_kind("hubspot", hubspot, HubSpotSettings, optional=True)
-    check_kind("settings", settings, SyncSettings, optional=True)
+    is_oauth_app.of("oauth_app", oauth_app)
+    is_hubspot_settings.of("hubspot", hubspot)
+    is_sync_settings.of("settings", settings)
+    maybe(is_clock).of("clock", clock)
 
 
 def _memory_token_store() -> TokenStore:

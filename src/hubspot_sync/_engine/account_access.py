@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from attrs import field, frozen
 
+from hubspot_sync._engine.arguments import is_status
 from hubspot_sync._engine.connecting import Wishes
 from hubspot_sync.models import AccountKey
-from hubspot_sync.models._checks import is_text_key
+from hubspot_sync.models._checks import is_choice, is_text, is_text_key, maybe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,6 +52,8 @@ class AccountAccess:
 
     def accounts(self, status: AccountStatus | None = None) -> Iterator[AccountEntry]:
         """The domain's accounts in the order of their ids as text, or those with *status*."""
+        is_status.of("status", status)
+        self._operations.check_open()
         return self._operations.steps("accounts", self._directory.browse(self.domain_id, status))
 
     @counted
@@ -72,14 +75,14 @@ class AccountAccess:
             ConfigurationError: The engine has no OAuth app, or the app no redirect URI.
         """
         if account_id is not None:
-            self.account(account_id)
+            account_id = self.account(account_id).key.account_id
         return self._connecting().begin(self.domain_id, account_id)
 
     @counted
     def finish_authorization(
         self,
         *,
-        state: str,
+        state: str | None,
         code: str | None = None,
         error: str | None = None,
         streams: Iterable[StreamSettings] | None = None,
@@ -88,11 +91,11 @@ class AccountAccess:
     ) -> AccountEntry:
         """Connect the account that a person chose at HubSpot; it is due at once.
 
-        Give what HubSpot sent to the redirect URI, as it came. An account that the domain has
-        already keeps its streams and its rhythm where nothing else is given, and is active again;
-        one that is paused stays paused. When only some of the streams can be read with the scopes
-        that were granted, the entry's reason says which not; when none can, its status is
-        `AccountStatus.NEEDS_REAUTHORIZATION`.
+        Give what HubSpot sent to the redirect URI, as it came, and None for what it did not send.
+        An account that the domain has already keeps its streams and its rhythm where nothing else
+        is given, and is active again; one that is paused stays paused. When only some of the
+        streams can be read with the scopes that were granted, the entry's reason says which not;
+        when none can, its status is `AccountStatus.NEEDS_REAUTHORIZATION`.
 
         Args:
             state: The query parameter of this name.
@@ -109,6 +112,8 @@ class AccountAccess:
             WrongAccountError: Another account was to be connected again; nothing was stored.
             RetryableError: HubSpot or a store is away; send the person to HubSpot again.
         """
+        for parameter, given in (("state", state), ("code", code), ("error", error)):
+            maybe(is_text).of(parameter, given)
         wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
         return self._connecting().finish(
             self.domain_id, proof=state, code=code, error=error, wishes=wishes
@@ -161,6 +166,7 @@ class AccountAccess:
             revoke: Whether to tell HubSpot. Where another domain has connected the same HubSpot
                 account, HubSpot may have given it the same refresh token: then give False.
         """
+        is_choice.of("revoke", revoke)
         key = self.account(account_id).key
         return self._connecting().disconnect(key, revoke=revoke)
 

@@ -26,6 +26,7 @@ from hubspot_sync.models import (
     StreamSummary,
     SyncSummary,
 )
+from hubspot_sync.models._checks import later
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,7 +241,7 @@ def _next(
     """When an active account is due again."""
     if isinstance(failure, RetryableError):
         return finished_at + _wait(entry, failure, chance)
-    return finished_at if stopped else started_at + entry.account.sync_every
+    return finished_at if stopped else later(started_at, entry.account.sync_every)
 
 
 def _wait(entry: AccountEntry, failure: RetryableError, chance: float) -> timedelta:

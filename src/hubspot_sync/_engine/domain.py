@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, field, frozen
 
 from hubspot_sync._engine.account_access import AccountAccess, counted
+from hubspot_sync._engine.connecting import Wishes
 from hubspot_sync._engine.entries import altered, status_in_words, with_account, with_status
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import (
@@ -15,6 +16,7 @@ from hubspot_sync.models import (
     AccountStatus,
     FailureSelection,
 )
+from hubspot_sync.models._checks import is_delay, is_remark, maybe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -75,10 +77,10 @@ class Domain(AccountAccess):
         Raises:
             ConfigurationError: The domain has it already.
         """
+        wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
         now = self._clock.now()
-        account = altered(
-            Account(account_id=account_id, domain_id=self.domain_id), streams, sync_every
-        )
+        key = self._key(account_id)
+        account = altered(Account(account_id=key.account_id, domain_id=key.domain_id), wishes)
         return self._directory.add(
             AccountEntry(account=account, name=name, status_since=now, next_sync_at=now)
         )
@@ -96,11 +98,11 @@ class Domain(AccountAccess):
 
         An active account is due at once when its streams change, and when the new rhythm says so.
         """
-        streams = None if streams is None else tuple(streams)
+        wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
         now = self._clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
-            account = altered(entry.account, streams, sync_every)
+            account = altered(entry.account, wishes)
             return evolve(with_account(entry, account, now), name=name or entry.name)
 
         return self._directory.change(self._key(account_id), change)
@@ -145,6 +147,7 @@ class Domain(AccountAccess):
 
         For hosts that have a sync of it in hand, so that nobody begins another one meanwhile.
         """
+        is_delay.of("by", by)
         due = self._clock.now() + by
 
         def change(entry: AccountEntry) -> AccountEntry:
@@ -249,6 +252,7 @@ class Domain(AccountAccess):
         self._directory.remove(entry.key)
 
     def _set(self, account_id: str, status: AccountStatus, reason: str | None) -> AccountEntry:
+        maybe(is_remark).of("reason", reason)
         now = self._clock.now()
         return self._directory.change(
             self._key(account_id), lambda entry: with_status(entry, status, reason, now)

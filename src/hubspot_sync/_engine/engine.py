@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import StopSignal, SystemClock
 from hubspot_sync._engine.arguments import (
-    check_credentials,
-    check_duration,
-    check_kind,
-    check_number,
-    check_part,
     checked_accounts,
-    checked_parts,
+    is_account,
+    is_credentials,
+    is_number_of_workers,
+    is_sync_settings,
 )
 from hubspot_sync._engine.bookkeeping import Bookkeeping
-from hubspot_sync._engine.connecting import Connecting
+from hubspot_sync._engine.connecting import Connecting, ConnectingParts
 from hubspot_sync._engine.credentials import Safe
 from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.domain import Domain
@@ -28,7 +26,26 @@ from hubspot_sync._engine.runner import Runner
 from hubspot_sync._engine.turns import Turn
 from hubspot_sync._events import Broadcaster
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models import Account, FailureSelection, SyncSettings
+from hubspot_sync.interfaces._parts import (
+    is_account_store,
+    is_callback,
+    is_checkpointer,
+    is_clock,
+    is_error_queue,
+    is_function,
+    is_observer,
+    is_sink,
+    is_token_store,
+    is_validator,
+)
+from hubspot_sync.models import FailureSelection, SyncSettings
+from hubspot_sync.models._checks import (
+    is_choice,
+    is_kind,
+    is_number,
+    is_positive_delay,
+    maybe,
+)
 
 if TYPE_CHECKING:
     import threading
@@ -38,7 +55,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync._engine.connecting import ConnectingParts
     from hubspot_sync.interfaces import (
         AccountStore,
         ActionSink,
@@ -50,6 +66,7 @@ if TYPE_CHECKING:
         Validator,
     )
     from hubspot_sync.models import (
+        Account,
         AccountEntry,
         Credentials,
         FleetReport,
@@ -103,22 +120,31 @@ class SyncEngine:
         clock: Clock | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
-        check_part("sink", sink, "write")
-        check_part("checkpointer", checkpointer, "commit")
-        check_part("accounts", accounts, "due", optional=True)
-        check_part("error_queue", error_queue, "put", optional=True)
-        check_kind("settings", settings, SyncSettings, optional=True)
+        is_function.of("open_source", open_source)
+        is_token_store.of("tokens", tokens)
+        is_sink.of("sink", sink)
+        is_checkpointer.of("checkpointer", checkpointer)
+        maybe(is_account_store).of("accounts", accounts)
+        maybe(is_kind(ConnectingParts, such_as="hubspot_connecting(...)")).of(
+            "connecting", connecting
+        )
+        maybe(is_error_queue).of("error_queue", error_queue)
+        validators = is_validator.each_of("validators", validators)
+        observers = is_observer.each_of("observers", observers)
+        is_sync_settings.of("settings", settings)
+        maybe(is_clock).of("clock", clock)
+        maybe(is_callback).of("on_close", on_close)
         self._connecting = connecting
         self._clock = clock or SystemClock()
         self._operations = Operations(on_close)
         self._stop = StopSignal()
-        notify = Broadcaster(checked_parts("observers", observers, "notify")).notify
+        notify = Broadcaster(observers).notify
         self._runner = Runner(
             open_source=open_source,
             sink=sink,
             checkpointer=checkpointer,
             error_queue=error_queue,
-            validators=checked_parts("validators", validators, "__call__"),
+            validators=validators,
             settings=settings or SyncSettings(),
             clock=self._clock,
             notify=notify,
@@ -170,8 +196,8 @@ class SyncEngine:
                 token as mere text.
             StoreUnavailableError: The token store is away.
         """
-        check_kind("account", account, Account)
-        check_credentials(credentials)
+        is_account.of("account", account)
+        is_credentials.of("credentials", credentials)
         with self._operations.under_way(f"connect {account.key}"):
             self._safe.replace(account.key, credentials)
 
@@ -214,7 +240,8 @@ class SyncEngine:
             BaseException: What is no `Exception` and came out of a sink or an observer, such as
                 `KeyboardInterrupt`, when observers were told of the end.
         """
-        check_kind("account", account, Account)
+        is_account.of("account", account)
+        is_choice.of("reconcile", reconcile)
         until = self._until(at_most)
         with self._operations.under_way(f"sync {account.key}"):
             started_at = self._clock.now()
@@ -260,6 +287,8 @@ class SyncEngine:
         self._operations.check_open()
         if accounts is not None and (domain_id is not None or due_only):
             raise ConfigurationError("give either accounts, or domain_id and due_only")
+        is_choice.of("due_only", due_only)
+        maybe(is_callback).of("on_report", on_report)
         fleet = self._fleet(workers)
         if accounts is not None:
             supply = given(checked_accounts(accounts))
@@ -294,7 +323,7 @@ class SyncEngine:
             OAuthAppError: HubSpot does not accept the app; no account can go on.
         """
         self._operations.check_open()
-        check_duration("poll_every", poll_every)
+        is_positive_delay.of("poll_every", poll_every)
         fleet, books = self._fleet(workers), self._books()
         with self._operations.under_way("run"):
             fleet.run(books, poll_every)
@@ -318,8 +347,8 @@ class SyncEngine:
             StoreUnavailableError: The account store stays away.
         """
         self._operations.check_open()
-        check_duration("claim_for", claim_for)
-        check_number("limit", limit)
+        is_positive_delay.of("claim_for", claim_for)
+        is_number.of("limit", limit)
         if domain_id is not None:
             domain_id = self.for_domain(domain_id).domain_id
         due_now = claimed(self._books(), domain_id, limit=limit, claim_for=claim_for)
@@ -355,7 +384,7 @@ class SyncEngine:
             StoreUnavailableError: The error queue stays away; nothing was done. What goes away
                 later on is in the report.
         """
-        check_kind("account", account, Account)
+        is_account.of("account", account)
         selection = FailureSelection(
             account=account.key,
             object_type=object_type,
@@ -388,12 +417,12 @@ class SyncEngine:
         """What ends a run: the engine's stop, or the end of its time."""
         if at_most is None:
             return self._stop
-        check_duration("at_most", at_most)
+        is_positive_delay.of("at_most", at_most)
         ends = self._clock.monotonic() + at_most.total_seconds()
         return Turn(self._stop, lambda: self._clock.monotonic() >= ends, self._clock)
 
     def _fleet(self, workers: int) -> Fleet:
-        check_number("workers", workers)
+        is_number_of_workers.of("workers", workers)
         return Fleet(runner=self._runner, books=self._bookkeeping, stop=self._stop, workers=workers)
 
     def _connect_accounts(self) -> Connecting:
