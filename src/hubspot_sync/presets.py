@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hubspot_sync._clock import SystemClock
 from hubspot_sync._engine import SyncEngine
 from hubspot_sync._engine.arguments import (
     is_hubspot_settings,
@@ -17,6 +16,7 @@ from hubspot_sync._engine.arguments import (
 )
 from hubspot_sync._events import LoggingObserver
 from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
+from hubspot_sync.interfaces._answers import NONCE_STORE, TOKEN_STORE, clock_of, guarded
 from hubspot_sync.interfaces._parts import (
     is_account_store,
     is_cipher,
@@ -99,7 +99,7 @@ def embedded_engine(
 
     _check(cipher, sink, accounts, error_queue)
     _check_values(oauth_app, hubspot, clock, settings)
-    clock = clock or SystemClock()
+    clock = clock_of(clock)
     validators = is_validator.each_of("validators", validators)
     observers = is_observer.each_of("observers", observers)
     database = SqliteDatabase(path)
@@ -175,7 +175,7 @@ def mongodb_engine(
 
     _check(cipher, sink, accounts, error_queue)
     _check_values(oauth_app, hubspot, clock, settings)
-    clock = clock or SystemClock()
+    clock = clock_of(clock)
     validators = is_validator.each_of("validators", validators)
     observers = is_observer.each_of("observers", observers)
     is_choice.of("transactions", transactions)
@@ -236,9 +236,9 @@ def hubspot_source_factory(
     _check_values(oauth_app, hubspot, clock)
     return HubSpotConnector(
         settings=hubspot or HubSpotSettings(),
-        tokens=tokens,
+        tokens=guarded(tokens, TOKEN_STORE),
         app=oauth_app,
-        clock=clock or SystemClock(),
+        clock=clock_of(clock),
     )
 
 
@@ -267,14 +267,14 @@ def hubspot_connecting(
 
     is_nonce_store.of("nonces", nonces)
     _check_values(oauth_app, hubspot, clock)
-    hubspot, clock = hubspot or HubSpotSettings(), clock or SystemClock()
+    hubspot, clock = hubspot or HubSpotSettings(), clock_of(clock)
     probe = HubSpotProbe(settings=hubspot, clock=clock)
     if oauth_app is None:
         return ConnectingParts(probe=probe)
     return ConnectingParts(
         probe=probe,
         provider=HubSpotOAuth(app=oauth_app, settings=hubspot, clock=clock),
-        desk=ConsentDesk(app=oauth_app, nonces=nonces, clock=clock),
+        desk=ConsentDesk(app=oauth_app, nonces=guarded(nonces, NONCE_STORE), clock=clock),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hubspot_sync._clock import StopSignal, SystemClock
+from hubspot_sync._clock import StopSignal
 from hubspot_sync._engine.arguments import (
     checked_accounts,
     is_account,
@@ -26,6 +26,15 @@ from hubspot_sync._engine.runner import Runner
 from hubspot_sync._engine.turns import Turn
 from hubspot_sync._events import Broadcaster
 from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.interfaces._answers import (
+    ACCOUNT_STORE,
+    CHECKPOINTER,
+    ERROR_QUEUE,
+    SINK,
+    TOKEN_STORE,
+    clock_of,
+    guarded,
+)
 from hubspot_sync.interfaces._parts import (
     is_account_store,
     is_callback,
@@ -135,27 +144,31 @@ class SyncEngine:
         maybe(is_clock).of("clock", clock)
         maybe(is_callback).of("on_close", on_close)
         self._connecting = connecting
-        self._clock = clock or SystemClock()
+        self._clock = clock_of(clock)
         self._operations = Operations(on_close)
         self._stop = StopSignal()
         notify = Broadcaster(observers).notify
         self._runner = Runner(
             open_source=open_source,
-            sink=sink,
-            checkpointer=checkpointer,
-            error_queue=error_queue,
+            sink=guarded(sink, SINK),
+            checkpointer=guarded(checkpointer, CHECKPOINTER),
+            error_queue=None if error_queue is None else guarded(error_queue, ERROR_QUEUE),
             validators=validators,
             settings=settings or SyncSettings(),
             clock=self._clock,
             notify=notify,
         )
-        self._safe = Safe(store=tokens, retrier=self._runner.store_retrier(self._stop))
+        self._safe = Safe(
+            store=guarded(tokens, TOKEN_STORE), retrier=self._runner.store_retrier(self._stop)
+        )
         self._bookkeeping = (
             None
             if accounts is None
             else Bookkeeping(
                 directory=Directory(
-                    store=accounts, retrier=self._runner.store_retrier(self._stop), notify=notify
+                    store=guarded(accounts, ACCOUNT_STORE),
+                    retrier=self._runner.store_retrier(self._stop),
+                    notify=notify,
                 ),
                 clock=self._clock,
                 notify=notify,

@@ -9,8 +9,8 @@ from attrs import evolve, frozen
 
 from hubspot_sync._engine.account_run import not_started
 from hubspot_sync._engine.joining import joined
-from hubspot_sync._engine.unforeseen import unforeseen
 from hubspot_sync.errors import HubSpotSyncError, OAuthAppError
+from hubspot_sync.interfaces._answers import unforeseen
 from hubspot_sync.models import AccountFinished, AccountStatus, StreamKey, SyncReport
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import Check, is_list, kind_of
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 T = TypeVar("T")
+_MISSING: Final = "no method"
 
 
 class Part(Check):
@@ -51,8 +52,9 @@ class Part(Check):
         if isinstance(value, type) and not self._classes:
             raise ConfigurationError(f"{name} {problem}, here {value.__name__}(...)")
         for method in self._methods:
-            found = getattr(value, method, None)
-            if not callable(found):
+            found = getattr(value, method, _MISSING)
+            # None is how a class says that it does without, as with `__hash__`.
+            if found is not None and not callable(found):
                 raise ConfigurationError(f"{name} {problem}")
             if is_async(value if method == "__call__" else found):
                 what = name if method == "__call__" else f"{name}: `{method}`"

@@ -242,7 +242,7 @@ def is_whole(least: int, most: int | None = None) -> Check:
             and least <= value
             and (most is None or value <= most)
         ),
-        f"a whole number from {least} {f'to {most:,}' if most is not None else 'on'}",
+        f"a whole number from {least} on" + (f", at most {most:,}" if most is not None else ""),
     )
 
 

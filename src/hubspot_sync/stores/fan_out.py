@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hubspot_sync.errors import ActionRejectedError, ConfigurationError
+from hubspot_sync.interfaces._answers import SINK, guarded
 from hubspot_sync.interfaces._parts import is_sink
 from hubspot_sync.models import SinkAnswer
 
@@ -43,7 +44,8 @@ class FanOutSink:
     """
 
     def __init__(self, sinks: Iterable[ActionSink]) -> None:
-        self._sinks = is_sink.each_of("a FanOutSink takes a list of sinks; what was given", sinks)
+        given = is_sink.each_of("a FanOutSink takes a list of sinks; what was given", sinks)
+        self._sinks = tuple(guarded(sink, SINK) for sink in given)
         if not self._sinks:
             raise ConfigurationError("a FanOutSink needs at least one sink")
 
@@ -75,7 +77,9 @@ class FanOutSink:
         refused: dict[str, str] = {}
         for number, (sink, answer) in enumerate(zip(self._sinks, answers, strict=True), start=1):
             for action_id, reason in answer.refused.items():
-                refused.setdefault(action_id, f"{type(sink).__name__} (sink {number}): {reason}")
+                refused.setdefault(
+                    action_id, f"{sink.__class__.__name__} (sink {number}): {reason}"
+                )
         return refused
 
 
