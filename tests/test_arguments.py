@@ -60,7 +60,12 @@ def test_a_preset_refuses_it_before_it_opens_anything(tmp_path, wrong, message):
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [*WRONG_PARTS, ({"sink": None}, "sink is a NoneType"), ({"checkpointer": {}}, "is a dict")],
+    [
+        *WRONG_PARTS,
+        ({"tokens": None}, "tokens is a NoneType"),
+        ({"sink": None}, "sink is a NoneType"),
+        ({"checkpointer": {}}, "is a dict"),
+    ],
 )
 def test_an_engine_refuses_it(wrong, message):
     """The same for hosts that put theirs together themselves."""

@@ -335,3 +335,21 @@ def test_a_claim_of_a_clock_that_is_ahead_is_none():
     claimed = books.claim(due)
     assert claimed.next_sync_at == NOON + ACCOUNT.sync_every
     assert list(store.due(NOON, limit=10)) == []
+
+
+def test_a_stream_that_was_not_reached():
+    """The entry says so, and still knows when the stream last was complete."""
+    before = after(ENTRY, report())
+    entry = after(
+        before,
+        report(
+            stream("companies", AWAY),
+            stream("contacts", status=StreamStatus.NOT_STARTED),
+            error=AWAY,
+        ),
+    )
+
+    assert entry.streams["contacts"].status is StreamStatus.NOT_STARTED
+    assert entry.streams["contacts"].completed_at == NOON + MINUTE
+    assert entry.failed_runs == 1
+    assert entry.next_sync_at > NOON + MINUTE

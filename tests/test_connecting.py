@@ -658,3 +658,60 @@ class TestStoresThatAreAway:
 
         setattr(store, method, away)
         return raised
+
+
+BROWSER = {
+    "no state": ({"state": None}, "altered"),
+    "an empty state": ({"state": ""}, "altered"),
+    "a state without a dot": ({"state": "x"}, "altered"),
+    "a state of 5 MB": ({"state": "x" * 5_000_000}, "altered"),
+    "a state that is no well-formed text": ({"state": "\ud800.\0"}, "altered"),
+    "no code": ({"code": None}, "code"),
+    "an empty code": ({"code": ""}, "code"),
+    "a code of 5 MB": ({"code": "x" * 5_000_000}, "code"),
+    "a code that is no well-formed text": ({"code": "\ud800"}, "code"),
+    "a code with a line break": ({"code": "a\r\nb"}, "code"),
+    "an empty error": ({"error": ""}, "denied"),
+    "an error of 5 MB": ({"error": "x" * 5_000_000}, "denied"),
+    "an error that is no well-formed text": ({"error": "\ud800"}, "denied"),
+}
+
+
+@pytest.mark.parametrize("wrong", BROWSER)
+def test_what_a_browser_may_bring(tenants, wrong):
+    """Whoever can type a URL can send it; it connects nothing, and the person is sent back."""
+    changes, reason = BROWSER[wrong]
+    domain = tenants.domain()
+    answer = tenants.answer(domain.authorization_url())
+
+    with pytest.raises(ConsentError) as caught:
+        domain.finish_authorization(**{**answer, **changes})
+
+    assert caught.value.reason == reason
+    assert len(str(caught.value)) < 300
+    assert list(domain.accounts()) == []
+
+
+@pytest.mark.parametrize("parameter", ["state", "code", "error"])
+@pytest.mark.parametrize("given", [["x"], b"x", 5, {"x": 1}, True, object()], ids=repr)
+def test_what_a_browser_cannot_bring(tenants, parameter, given):
+    """Such as what `parse_qs` gives: the host's own mistake, and the state is not used up."""
+    domain = tenants.domain()
+    answer = tenants.answer(domain.authorization_url())
+
+    with pytest.raises(ConfigurationError, match=f"{parameter} is an? .*; give one text"):
+        domain.finish_authorization(**{**answer, parameter: given})
+
+    assert domain.finish_authorization(**answer).account.account_id == "62515"
+
+
+def test_an_account_that_is_asked_for_by_a_number(tenants):
+    """It is the same account when the person comes back."""
+    tenants.connected()
+    domain = tenants.domain()
+
+    answer = tenants.answer(domain.authorization_url(62515))
+
+    assert domain.finish_authorization(**answer).account.account_id == "62515"
+    token = StaticAccessToken(access_token=tenants.emulator.access_token)
+    assert domain.connect(token, account_id=62515).account.account_id == "62515"

@@ -344,7 +344,9 @@ def test_the_accounts_of_another_domain_do_not_exist(engine, acme, store, host, 
         " 62515",
         "٦٢٥١٥",
         "",
-        62515,
+        62515.0,
+        True,
+        -62515,
         None,
         {"$gt": ""},
     ],
@@ -359,6 +361,14 @@ def test_an_account_is_named_by_its_id_alone(engine, acme, store, method, accoun
         calls[method]()
 
     assert [entry.key for entry in store.browse(None, limit=10)] == [ACCOUNT.key]
+
+
+def test_an_id_may_be_a_number(engine, acme):
+    """As HubSpot itself writes it; it is the same account, of the same domain."""
+    assert acme.account(62515) == acme.account("62515")
+    assert Account(account_id=62515).key == Account(account_id="62515").key
+    assert acme.pause(62515).status is AccountStatus.PAUSED
+    assert engine.for_domain("globex").add(62515).key == AccountKey("globex", "62515")
 
 
 @pytest.mark.parametrize("domain_id", ["", "a" * 201, "ac\0me", "\ud800", None, 7, {"$gt": ""}])

@@ -521,7 +521,10 @@ def test_a_store_that_stays_away_ends_the_run(host):
     report = host.engine(sink=Away()).sync(ACCOUNT)
 
     assert isinstance(report.error, StoreUnavailableError)
-    assert [one.status for one in report.streams] == [StreamStatus.FAILED]
+    assert [one.status for one in report.streams] == [
+        StreamStatus.FAILED,
+        StreamStatus.NOT_STARTED,
+    ]
     assert host.engine().sync(ACCOUNT).completed
     assert_in_step(host)
 
@@ -696,10 +699,66 @@ def test_refused_credentials_end_the_run(host):
     report = engine.sync(ACCOUNT)
 
     assert isinstance(report.error, AuthorizationRevokedError)
-    assert len(report.streams) == 1
+    assert [one.status.value for one in report.streams] == ["failed", "not_started"]
     assert report.error.account == "acme/62515"
     with pytest.raises(AuthorizationRevokedError):
         report.raise_for_failure()
+
+
+FOUR = Account(
+    account_id=ACCOUNT.account_id,
+    domain_id=ACCOUNT.domain_id,
+    streams=[
+        StreamSettings(object_type=name) for name in ("companies", "deals", "contacts", "tickets")
+    ],
+)
+
+
+def test_streams_that_a_run_does_not_reach_are_in_its_report(host, emulator):
+    """Of four, the third ends the run; the fourth is named, and the next run does it."""
+    reached = []
+    for object_type in ("deals", "tickets"):
+        emulator.add_object_type(object_type)
+        emulator.create(object_type, {})
+
+    class Away:
+        def write(self, actions):
+            reached.append(actions[0].object_type)
+            if reached[-1] == "contacts":
+                raise StoreUnavailableError("the database is away")
+            return host.sink.write(actions)
+
+    report = host.engine(sink=Away()).sync(FOUR)
+
+    assert {one.stream.object_type: one.status.value for one in report.streams} == {
+        "companies": "completed",
+        "deals": "completed",
+        "contacts": "failed",
+        "tickets": "not_started",
+    }
+    assert not report.completed
+    assert isinstance(report.failure, StoreUnavailableError)
+    last = report.as_dict()["streams"]["tickets"]
+    assert (last["status"], last["read"], last["error"]) == ("not_started", 0, None)
+    assert {one.report.status for one in host.recorder.of(StreamFinished)} <= {
+        StreamStatus.COMPLETED,
+        StreamStatus.FAILED,
+    }
+    assert host.engine().sync(FOUR).completed
+
+
+def test_streams_behind_an_interrupted_one_are_in_the_report(host):
+    """Which observers get, when there is nobody to return it to."""
+
+    class Ends:
+        def write(self, actions):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        host.engine(sink=Ends()).sync(FOUR)
+
+    (told,) = host.recorder.of(RunFinished)
+    assert [one.status.value for one in told.report.streams] == ["stopped"] + ["not_started"] * 3
 
 
 def test_hubspot_being_away_ends_the_run(host, emulator):

@@ -569,6 +569,22 @@ def test_one_bad_stream_does_not_keep_the_others(account, tmp_path):
     assert report["streams"]["companies"]["delivered"] == 120
 
 
+def test_streams_that_were_not_reached(account, tmp_path):
+    """A token that HubSpot refuses ends the run, and each stream is in the report."""
+    refused = {**account.static, "HUBSPOT_ACCESS_TOKEN": "wrong"}
+    done = account.run(
+        f"sqlite:///{tmp_path}/crm.db", environment=refused, objects="companies,deals,contacts"
+    )
+
+    assert done.returncode == 1
+    streams = json.loads(done.stdout.splitlines()[-1])["streams"]
+    assert {name: one["status"] for name, one in streams.items()} == {
+        "companies": "failed",
+        "deals": "not_started",
+        "contacts": "not_started",
+    }
+
+
 def test_an_unreachable_base_url(account, tmp_path):
     """It gives up within seconds and names the place."""
     port = free_port()

@@ -237,7 +237,8 @@ def test_no_small_account_waits_for_the_end_of_a_large_one(host, workers):
     assert {one.account.account_id for one in report.accounts[-workers:]} == set(names)
     large = report.accounts[-1]
     turns = [one for one in host.recorder.of(RunStarted) if one.account == large.account]
-    assert len(turns) >= 2
+    # With more workers than small ones that wait, nobody need be interrupted.
+    assert len(turns) >= 2 or workers > 2
     told = [one.object_id for one in host.sink.actions if one.account == large.account]
     assert len(told) == len(set(told)) == large.counts.delivered
     assert large.streams[0].counts.read == large.counts.read

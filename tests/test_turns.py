@@ -251,3 +251,19 @@ def test_the_turns_of_an_account_make_one_report():
     assert contacts.duration == report.duration == 2 * SECOND
     assert report.api_calls == {"list": 6, "account": 1, "search": 1}
     assert report.failure is error
+
+
+@pytest.mark.parametrize("begun", [StreamStatus.STOPPED, StreamStatus.NOT_STARTED])
+def test_a_report_of_two_turns_of_which_the_second_does_not_reach_a_stream(begun):
+    """What was begun in the first one stays begun."""
+    key = StreamKey(KEY, "contacts")
+    first, second = (
+        SyncReport(
+            account=KEY,
+            streams=(StreamReport(stream=key, status=status, duration=timedelta(0)),),
+            duration=timedelta(0),
+        )
+        for status in (begun, StreamStatus.NOT_STARTED)
+    )
+
+    assert joined(first, second).streams[0].status is begun

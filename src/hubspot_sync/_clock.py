@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
+import threading
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Final, Protocol
+from queue import Empty, SimpleQueue
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    import threading
+_LOOK_UP_SECONDS: Final = 1.0
 
 # Clocks that are right differ by less, also those of two machines or of two runs.
 SLACK: Final = timedelta(minutes=1)
@@ -27,15 +30,52 @@ def is_ahead(instant: datetime, now: datetime) -> bool:
 
 
 def later(instant: datetime, by: timedelta) -> datetime:
-    """The instant so much later, or the last one that there is."""
+    """The instant so much later, or the last one that there is, to the millisecond."""
     try:
         return instant + by
     except OverflowError:
-        return datetime.max.replace(tzinfo=timezone.utc)
+        return datetime.max.replace(microsecond=999_000, tzinfo=timezone.utc)
 
 
 class StopRequested(Exception):  # noqa: N818 - a signal, not a failure
     """Somebody called `stop()`; the wait or the loop ends here."""
+
+
+class StopSignal(threading.Event):
+    """An event that can be set from a signal handler, whatever the handler interrupts.
+
+    `threading.Event` takes a lock in `set` and in `wait`. A handler runs in the thread that it
+    interrupts, so one that comes while the lock is held, and sets the event, waits for itself.
+    Here a set is an assignment and a `put`, which may be interrupted by another one:
+    https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put
+    It is never cleared.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ended = False
+        self._woken: SimpleQueue[None] = SimpleQueue()
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._ended
+
+    def set(self) -> None:
+        """Set it, and wake up all who wait. Twice: nothing more happens."""
+        if not self._ended:
+            self._ended = True
+            self._woken.put(None)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, at most *timeout* seconds; whether it is."""
+        left = math.inf if timeout is None else timeout
+        while not self.is_set() and left > 0:
+            with suppress(Empty):
+                # An exception out of a handler can come between the two, so others look up, too.
+                self._woken.get(timeout=min(left, _LOOK_UP_SECONDS))
+                self._woken.put(None)  # for the others who wait
+            left -= _LOOK_UP_SECONDS
+        return self.is_set()
 
 
 class Clock(Protocol):

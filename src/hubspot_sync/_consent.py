@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _PURPOSE: Final = b"hubspot-sync consent state 1\x00"
 _KEY_SIZE: Final = 32
 _NONCE_SIZE: Final = 16
+_LONGEST_PROOF: Final = 5_000  # with a domain of 200 characters, escaped
 _LIFETIME: Final = timedelta(minutes=10)
 
 
@@ -81,7 +82,7 @@ class ConsentDesk:
         text = _encoded(orjson.dumps(content))
         return f"{text}.{self._signature(text)}"
 
-    def accept(self, proof: str, domain_id: str) -> Consent:
+    def accept(self, proof: str | None, domain_id: str) -> Consent:
         """Take a proof of *domain_id* back; it is no use from then on.
 
         Raises:
@@ -89,6 +90,10 @@ class ConsentDesk:
                 or was used before.
             StoreUnavailableError: What was used cannot be asked for; it stays good.
         """
+        if not proof:
+            raise _refused("altered", "is missing")
+        if len(proof) > _LONGEST_PROOF:
+            raise _refused("altered", "was not given out by this app, or was altered on its way")
         text, _, signature = proof.partition(".")
         given, right = (_bytes(part) for part in (signature, self._signature(text)))
         if not hmac.compare_digest(given, right):

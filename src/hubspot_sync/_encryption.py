@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hubspot_sync.errors import ConfigurationError, InvariantError
+from hubspot_sync.interfaces._answers import KEY_PROVIDER, guarded
 
 if TYPE_CHECKING:
     from hubspot_sync.models import AccountKey
@@ -228,11 +229,11 @@ class _Provided:
     """The keys of a provider, each asked for once."""
 
     def __init__(self, provider: KeyProvider) -> None:
-        self._provider = provider
+        self._provider = guarded(provider, KEY_PROVIDER)
         self._ciphers: dict[bytes, AESGCM] = {}
 
     def __str__(self) -> str:
-        return f"what {type(self._provider).__name__} has"
+        return f"what {self._provider.__class__.__name__} has"
 
     def sealing(self) -> tuple[bytes, AESGCM]:
         name = self._provider.primary()

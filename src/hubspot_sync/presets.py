@@ -9,13 +9,29 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hubspot_sync._clock import SystemClock
-from hubspot_sync._encryption import NoCipher, the_cipher
+from hubspot_sync._encryption import NoCipher
 from hubspot_sync._engine import SyncEngine
-from hubspot_sync._engine.arguments import check_kind, check_part, checked_parts
+from hubspot_sync._engine.arguments import (
+    is_hubspot_settings,
+    is_oauth_app,
+    is_sync_settings,
+)
 from hubspot_sync._events import LoggingObserver
 from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
-from hubspot_sync.models import HubSpotSettings, OAuthApp, SyncSettings
+from hubspot_sync.interfaces._answers import NONCE_STORE, TOKEN_STORE, clock_of, guarded
+from hubspot_sync.interfaces._parts import (
+    is_account_store,
+    is_cipher,
+    is_clock,
+    is_error_queue,
+    is_nonce_store,
+    is_observer,
+    is_sink,
+    is_token_store,
+    is_validator,
+)
+from hubspot_sync.models import HubSpotSettings
+from hubspot_sync.models._checks import is_choice, kind_of, maybe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +51,7 @@ if TYPE_CHECKING:
         TokenStore,
         Validator,
     )
+    from hubspot_sync.models import OAuthApp, SyncSettings
 
 
 def embedded_engine(
@@ -83,13 +100,11 @@ def embedded_engine(
         SqliteTokenStore,
     )
 
-    clock = clock or SystemClock()
-    _check_parts(sink=sink, accounts=accounts, error_queue=error_queue)
-    if cipher is not None:
-        the_cipher(cipher)
-    _check_values(oauth_app=oauth_app, hubspot=hubspot, settings=settings)
-    validators = checked_parts("validators", validators, "__call__")
-    observers = checked_parts("observers", observers, "notify")
+    _check(cipher, sink, accounts, error_queue)
+    _check_values(oauth_app, hubspot, clock, settings)
+    clock = clock_of(clock)
+    validators = is_validator.each_of("validators", validators)
+    observers = is_observer.each_of("observers", observers)
     database = SqliteDatabase(path)
     return _engine(
         tokens=_tokens(partial(SqliteTokenStore, database), cipher),
@@ -162,13 +177,12 @@ def mongodb_engine(
         MongoTokenStore,
     )
 
-    clock = clock or SystemClock()
-    _check_parts(sink=sink, accounts=accounts, error_queue=error_queue)
-    if cipher is not None:
-        the_cipher(cipher)
-    _check_values(oauth_app=oauth_app, hubspot=hubspot, settings=settings)
-    validators = checked_parts("validators", validators, "__call__")
-    observers = checked_parts("observers", observers, "notify")
+    _check(cipher, sink, accounts, error_queue)
+    _check_values(oauth_app, hubspot, clock, settings)
+    clock = clock_of(clock)
+    validators = is_validator.each_of("validators", validators)
+    observers = is_observer.each_of("observers", observers)
+    is_choice.of("transactions", transactions)
     if transactions and sink is not None and not hasattr(sink, "write_and_commit"):
         raise ConfigurationError(
             "this sink knows of no transactions; leave it out, or give a MongoAtomicSink"
@@ -222,12 +236,13 @@ def hubspot_source_factory(
     """
     from hubspot_sync._hubspot.connector import HubSpotConnector  # noqa: PLC0415
 
-    _check_values(oauth_app=oauth_app, hubspot=hubspot)
+    is_token_store.of("tokens", tokens)
+    _check_values(oauth_app, hubspot, clock)
     return HubSpotConnector(
         settings=hubspot or HubSpotSettings(),
-        tokens=tokens,
+        tokens=guarded(tokens, TOKEN_STORE),
         app=oauth_app,
-        clock=clock or SystemClock(),
+        clock=clock_of(clock),
     )
 
 
@@ -254,15 +269,16 @@ def hubspot_connecting(
     from hubspot_sync._hubspot.oauth import HubSpotOAuth  # noqa: PLC0415
     from hubspot_sync._hubspot.probing import HubSpotProbe  # noqa: PLC0415
 
-    _check_values(oauth_app=oauth_app, hubspot=hubspot)
-    hubspot, clock = hubspot or HubSpotSettings(), clock or SystemClock()
+    is_nonce_store.of("nonces", nonces)
+    _check_values(oauth_app, hubspot, clock)
+    hubspot, clock = hubspot or HubSpotSettings(), clock_of(clock)
     probe = HubSpotProbe(settings=hubspot, clock=clock)
     if oauth_app is None:
         return ConnectingParts(probe=probe)
     return ConnectingParts(
         probe=probe,
         provider=HubSpotOAuth(app=oauth_app, settings=hubspot, clock=clock),
-        desk=ConsentDesk(app=oauth_app, nonces=nonces, clock=clock),
+        desk=ConsentDesk(app=oauth_app, nonces=guarded(nonces, NONCE_STORE), clock=clock),
     )
 
 
@@ -300,25 +316,35 @@ def _engine(
     )
 
 
-def _check_parts(
-    *, sink: ActionSink | None, accounts: AccountStore | None, error_queue: ErrorQueue | None
+def _check(
+    cipher: CredentialCipher | None,
+    sink: ActionSink | None,
+    accounts: AccountStore | None,
+    error_queue: ErrorQueue | None,
 ) -> None:
     """Refuse what cannot be such a part, before anything is opened."""
-    check_part("sink", sink, "write", optional=True)
-    check_part("accounts", accounts, "due", optional=True)
-    check_part("error_queue", error_queue, "put", optional=True)
+    if isinstance(cipher, (str, bytes)):
+        raise ConfigurationError(
+            f"cipher is {kind_of(cipher)}; give EncryptionKeys(key), with a key as "
+            "EncryptionKeys.generate_key() makes them"
+        )
+    maybe(is_cipher).of("cipher", cipher)
+    maybe(is_sink).of("sink", sink)
+    maybe(is_account_store).of("accounts", accounts)
+    maybe(is_error_queue).of("error_queue", error_queue)
 
 
 def _check_values(
-    *,
     oauth_app: OAuthApp | None,
     hubspot: HubSpotSettings | None,
+    clock: Clock | None,
     settings: SyncSettings | None = None,
 ) -> None:
     """Refuse what is something else, before anything is opened."""
-    check_kind("oauth_app", oauth_app, OAuthApp, optional=True)
-    check_kind("hubspot", hubspot, HubSpotSettings, optional=True)
-    check_kind("settings", settings, SyncSettings, optional=True)
+    is_oauth_app.of("oauth_app", oauth_app)
+    is_hubspot_settings.of("hubspot", hubspot)
+    is_sync_settings.of("settings", settings)
+    maybe(is_clock).of("clock", clock)
 
 
 def _tokens(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from attrs import field, frozen
 
+from hubspot_sync._engine.arguments import is_status
 from hubspot_sync._engine.connecting import Wishes
 from hubspot_sync.models import AccountKey
-from hubspot_sync.models._checks import is_text_key
+from hubspot_sync.models._checks import is_choice, is_text, is_text_key, maybe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +18,23 @@ if TYPE_CHECKING:
 
     from hubspot_sync._engine.connecting import Connecting
     from hubspot_sync._engine.directory import Directory
+    from hubspot_sync._engine.operations import Operations
     from hubspot_sync.models import AccountEntry, AccountStatus, Credentials, StreamSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+A = TypeVar("A", bound="AccountAccess")
+
+
+def counted(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T]:
+    """Have the engine closed only when *method*, one of a domain's, has ended."""
+
+    @wraps(method)
+    def call(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._operations.under_way(f"{method.__name__} in domain {self.domain_id!r}"):
+            return method(self, *args, **kwargs)
+
+    return call
 
 
 @frozen(kw_only=True, eq=False)
@@ -28,17 +46,22 @@ class AccountAccess:
     """
 
     domain_id: str = field(validator=is_text_key)
+    _operations: Operations = field(repr=False)
     _directory: Directory = field(repr=False)
     _connecting: Callable[[], Connecting] = field(repr=False)
 
     def accounts(self, status: AccountStatus | None = None) -> Iterator[AccountEntry]:
         """The domain's accounts in the order of their ids as text, or those with *status*."""
-        return self._directory.browse(self.domain_id, status)
+        is_status.of("status", status)
+        self._operations.check_open()
+        return self._operations.steps("accounts", self._directory.browse(self.domain_id, status))
 
+    @counted
     def account(self, account_id: str) -> AccountEntry:
         """One account, as it is kept now."""
         return self._directory.entry(self._key(account_id))
 
+    @counted
     def authorization_url(self, account_id: str | None = None) -> str:
         """Where to send a person to consent, so that an account is connected by OAuth.
 
@@ -52,13 +75,14 @@ class AccountAccess:
             ConfigurationError: The engine has no OAuth app, or the app no redirect URI.
         """
         if account_id is not None:
-            self.account(account_id)
+            account_id = self.account(account_id).key.account_id
         return self._connecting().begin(self.domain_id, account_id)
 
+    @counted
     def finish_authorization(
         self,
         *,
-        state: str,
+        state: str | None,
         code: str | None = None,
         error: str | None = None,
         streams: Iterable[StreamSettings] | None = None,
@@ -67,11 +91,11 @@ class AccountAccess:
     ) -> AccountEntry:
         """Connect the account that a person chose at HubSpot; it is due at once.
 
-        Give what HubSpot sent to the redirect URI, as it came. An account that the domain has
-        already keeps its streams and its rhythm where nothing else is given, and is active again;
-        one that is paused stays paused. When only some of the streams can be read with the scopes
-        that were granted, the entry's reason says which not; when none can, its status is
-        `AccountStatus.NEEDS_REAUTHORIZATION`.
+        Give what HubSpot sent to the redirect URI, as it came, and None for what it did not send.
+        An account that the domain has already keeps its streams and its rhythm where nothing else
+        is given, and is active again; one that is paused stays paused. When only some of the
+        streams can be read with the scopes that were granted, the entry's reason says which not;
+        when none can, its status is `AccountStatus.NEEDS_REAUTHORIZATION`.
 
         Args:
             state: The query parameter of this name.
@@ -88,11 +112,14 @@ class AccountAccess:
             WrongAccountError: Another account was to be connected again; nothing was stored.
             RetryableError: HubSpot or a store is away; send the person to HubSpot again.
         """
+        for parameter, given in (("state", state), ("code", code), ("error", error)):
+            maybe(is_text).of(parameter, given)
         wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
         return self._connecting().finish(
             self.domain_id, proof=state, code=code, error=error, wishes=wishes
         )
 
+    @counted
     def connect(
         self,
         credentials: Credentials,
@@ -126,6 +153,7 @@ class AccountAccess:
         wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
         return self._connecting().connect(self.domain_id, credentials, account_id, wishes)
 
+    @counted
     def disconnect(self, account_id: str, *, revoke: bool = True) -> AccountEntry:
         """Tell HubSpot that the tokens are not used any more, forget them, disable the account.
 
@@ -138,6 +166,7 @@ class AccountAccess:
             revoke: Whether to tell HubSpot. Where another domain has connected the same HubSpot
                 account, HubSpot may have given it the same refresh token: then give False.
         """
+        is_choice.of("revoke", revoke)
         key = self.account(account_id).key
         return self._connecting().disconnect(key, revoke=revoke)
 

@@ -93,10 +93,11 @@ class AccountRun:
         self._parts.notify(RunStarted(account=self._account.key, object_types=object_types))
         reports: list[StreamReport] = []
         for wanted in streams:
+            if self._interrupted is not None or _end_of(reports) is not None:
+                reports.append(not_started(StreamKey(self._account.key, wanted.object_type)))
+                continue
             reports.append(self._stream(wanted))
             self._parts.notify(StreamFinished(report=reports[-1]))
-            if isinstance(reports[-1].error, _ENDS_THE_RUN) or self._interrupted:
-                break
         self._put_off(reports)
         report = self._report(reports, started)
         self._parts.notify(RunFinished(report=report))
@@ -105,13 +106,12 @@ class AccountRun:
         return report
 
     def _report(self, reports: list[StreamReport], started: float) -> SyncReport:
-        ending = reports[-1].error
         return SyncReport(
             account=self._account.key,
             streams=tuple(reports),
             api_calls=self._parts.source.api_calls(),
             duration=timedelta(seconds=self._clock.monotonic() - started),
-            error=ending if isinstance(ending, _ENDS_THE_RUN) else None,
+            error=_end_of(reports),
         )
 
     def _stream(self, wanted: StreamSettings) -> StreamReport:
@@ -187,6 +187,17 @@ class AccountRun:
                     "or the right account id",
                 )
         self._identified = True
+
+
+def not_started(stream: StreamKey) -> StreamReport:
+    """The report of a stream that a run did not reach."""
+    return StreamReport(stream=stream, status=StreamStatus.NOT_STARTED, duration=timedelta(0))
+
+
+def _end_of(reports: list[StreamReport]) -> HubSpotSyncError | None:
+    """The error after which no further stream of the account makes sense, if there was one."""
+    errors = (one.error for one in reports)
+    return next((error for error in errors if isinstance(error, _ENDS_THE_RUN)), None)
 
 
 def _difference(after: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hubspot_sync._engine.worker import Worker
 from hubspot_sync._queue import BoundedQueue, QueueClosedError, Turns
+from hubspot_sync._threads import Worker
 
 if TYPE_CHECKING:
     from hubspot_sync._engine.delivery import Answered, Batch, Delivery
@@ -50,8 +50,7 @@ class ActionQueue:
         self._turns = Turns()
         self._next_number = 0
         self._writers = [
-            Worker(self._work, f"hubspot-sync writer {number} {stream}")
-            for number in range(1, writers + 1)
+            Worker(self._work, f"writer {number} {stream}") for number in range(1, writers + 1)
         ]
 
     def put(self, batch: Batch, *, size: int) -> None:

@@ -2,84 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models import Account, OAuthTokens, StaticAccessToken
+from hubspot_sync.models import (
+    Account,
+    AccountStatus,
+    HubSpotSettings,
+    OAuthApp,
+    OAuthTokens,
+    StaticAccessToken,
+    SyncSettings,
+)
+from hubspot_sync.models._checks import Check, is_kind, is_list, is_whole, kind_of, maybe
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-
-def check_number(name: str, value: object) -> None:
-    """Refuse what is no whole number above zero."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigurationError(f"{name} is {value!r}; give a whole number from 1 on")
-
-
-def check_credentials(value: object) -> None:
-    """Refuse what are no credentials, such as a token as text; its words may be a secret."""
-    if not isinstance(value, (StaticAccessToken, OAuthTokens)):
-        raise ConfigurationError(
-            f"credentials are of type {type(value).__name__}; give "
-            "StaticAccessToken(access_token=...), or OAuthTokens(refresh_token=...)"
-        )
-
-
-def check_duration(name: str, value: object) -> None:
-    """Refuse what is no duration above zero: a bare number does not say of what."""
-    if not isinstance(value, timedelta):
-        raise ConfigurationError(
-            f"{name} is {value!r}; give a timedelta, such as timedelta(minutes=5)"
-        )
-    if value <= timedelta(0):
-        raise ConfigurationError(f"{name} is {value}; it has to be above zero")
-
-
-def check_kind(name: str, value: object, kind: type, *, optional: bool = False) -> None:
-    """Refuse what is no *kind*, but for None where it is *optional*."""
-    if not isinstance(value, kind) and not (optional and value is None):
-        raise ConfigurationError(f"{name} is {_kind_of(value)}; give {_with_article(kind)}")
-
-
-def check_part(name: str, part: object, method: str, *, optional: bool = False) -> None:
-    """Refuse what has no such *method*, but for None where it is *optional*."""
-    if not callable(getattr(part, method, None)) and not (optional and part is None):
-        raise ConfigurationError(
-            f"{name} is {_kind_of(part)}; give an object with a method `{method}`, see "
-            "hubspot_sync.interfaces"
-        )
-
-
-def checked_parts(name: str, parts: Iterable[T], method: str) -> tuple[T, ...]:
-    """The *parts*, which all have the *method*; `__call__` is that of a function."""
-    if isinstance(parts, (str, bytes)) or not isinstance(parts, Iterable):
-        raise ConfigurationError(f"{name} is {_kind_of(parts)}; give a list, also of one")
-    given = tuple(parts)
-    wanted = "functions" if method == "__call__" else f"objects with a method `{method}`"
-    for part in given:
-        if not callable(getattr(part, method, None)):
-            raise ConfigurationError(
-                f"{name} has {_kind_of(part)}; give {wanted}, see hubspot_sync.interfaces"
-            )
-    return given
+is_account = is_kind(
+    Account, such_as="Account(account_id=...); for_domain(...) has methods that take an id alone"
+)
+is_status = maybe(is_kind(AccountStatus, such_as="AccountStatus.ACTIVE"))
+is_sync_settings = maybe(is_kind(SyncSettings))
+is_hubspot_settings = maybe(is_kind(HubSpotSettings))
+is_oauth_app = maybe(is_kind(OAuthApp))
+is_credentials = Check(
+    lambda value: isinstance(value, (StaticAccessToken, OAuthTokens)),
+    "StaticAccessToken(access_token=...), or OAuthTokens(refresh_token=...)",
+    shown=False,
+)
+# Each of them takes up to a dozen threads.
+is_number_of_workers = is_whole(1, 1_000)
 
 
 def checked_accounts(accounts: Iterable[Account]) -> list[Account]:
     """The *accounts*, which all are some."""
-    if isinstance(accounts, (str, bytes)) or not isinstance(accounts, Iterable):
-        raise ConfigurationError(f"accounts is {_kind_of(accounts)}; give a list of Account")
+    if not is_list(accounts):
+        raise ConfigurationError(f"accounts is {kind_of(accounts)}; give a list of Account")
     given = list(accounts)
     for account in given:
-        check_kind("one of the accounts", account, Account)
+        is_account.of("one of the accounts", account)
     return given
-
-
-def _kind_of(value: object) -> str:
-    """What it is, and never its value, which may be a secret."""
-    return _with_article(type(value))
-
-
-def _with_article(kind: type) -> str:
-    return f"{'an' if kind.__name__[0] in 'AEIOaeio' else 'a'} {kind.__name__}"

@@ -165,7 +165,7 @@ def noted(
     due = _next(
         after,
         failure,
-        stopped=report.error is None and any(one.status is StreamStatus.STOPPED for one in streams),
+        stopped=report.error is None and any(one.left_over for one in streams),
         started_at=started_at,
         finished_at=finished_at,
         chance=chance,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
-from hubspot_sync._engine.arguments import check_credentials
+from hubspot_sync._engine.arguments import is_credentials
 from hubspot_sync._engine.credentials import UNREADABLE
 from hubspot_sync._engine.entries import altered, opened, with_status
 from hubspot_sync.errors import (
@@ -30,6 +30,8 @@ from hubspot_sync.models import (
     OAuthTokens,
     StaticAccessToken,
 )
+from hubspot_sync.models._checks import is_positive_duration, is_remark, maybe
+from hubspot_sync.models.accounts import streams_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from hubspot_sync.models import Credentials, Grant, StreamSettings
 
 _DISCONNECTED: Final = "disconnected"
+_LONGEST_CODE: Final = 2_000
 _ERROR_NAME: Final = re.compile(r"[a-z_]{1,40}")
 _logger = logging.getLogger("hubspot_sync")
 
@@ -63,7 +66,7 @@ class ConnectingParts:
 
 
 def _some(values: Iterable[StreamSettings] | None) -> Sequence[StreamSettings] | None:
-    return None if values is None else tuple(values)
+    return None if values is None else streams_of(values)
 
 
 @frozen(kw_only=True)
@@ -77,8 +80,8 @@ class Wishes:
     """
 
     streams: Sequence[StreamSettings] | None = field(default=None, converter=_some)
-    sync_every: timedelta | None = None
-    name: str | None = None
+    sync_every: timedelta | None = field(default=None, validator=maybe(is_positive_duration))
+    name: str | None = field(default=None, validator=maybe(is_remark))
 
 
 @frozen(kw_only=True)
@@ -103,9 +106,15 @@ class Connecting:
         return provider.consent_url(desk.ask(domain_id, account_id))
 
     def finish(
-        self, domain_id: str, *, proof: str, code: str | None, error: str | None, wishes: Wishes
+        self,
+        domain_id: str,
+        *,
+        proof: str | None,
+        code: str | None,
+        error: str | None,
+        wishes: Wishes,
     ) -> AccountEntry:
-        """Connect what a person consented to.
+        """Connect what a person consented to; all three texts came through a browser.
 
         The proof is used up before the code is: whatever goes wrong from then on, the person is
         sent to HubSpot again.
@@ -114,6 +123,11 @@ class Connecting:
         consent = desk.accept(proof, domain_id)
         if error is not None or not code:
             raise _denied(error)
+        if len(code) > _LONGEST_CODE or not code.isascii() or not code.isprintable():
+            raise ConsentError(
+                "the code that came back was altered on its way; send the person to HubSpot again",
+                reason="code",
+            )
         grant = provider.exchange(code)
         key = AccountKey(domain_id, grant.account_id)
         # A wrong grant is not revoked: its tokens may be the very ones that another domain uses.
@@ -125,14 +139,15 @@ class Connecting:
     ) -> AccountEntry:
         """Connect the account that *credentials* open."""
         grant = None
-        check_credentials(credentials)
+        is_credentials.of("credentials", credentials)
+        expected = None if account_id is None else AccountKey(domain_id, account_id).account_id
         if isinstance(credentials, StaticAccessToken):
-            found = self._opened_by(credentials, account_id)
+            found = self._opened_by(credentials, expected)
         else:
             grant = self._oauth()[0].inspect(credentials)
             found = grant.account_id
         key = AccountKey(domain_id, found)
-        _check(key, account_id, "give the right credentials or the right account id")
+        _check(key, expected, "give the right credentials or the right account id")
         return self._keep(key, credentials, grant, wishes)
 
     def disconnect(self, key: AccountKey, *, revoke: bool) -> AccountEntry:
@@ -175,7 +190,7 @@ class Connecting:
         account = Account(account_id=key.account_id, domain_id=key.domain_id)
 
         def change(entry: AccountEntry) -> AccountEntry:
-            changed = altered(entry.account, wishes.streams, wishes.sync_every)
+            changed = altered(entry.account, wishes)
             return opened(evolve(entry, account=changed), grant, wishes.name, now)
 
         fresh = AccountEntry(account=account, status_since=now)

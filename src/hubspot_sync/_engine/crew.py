@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hubspot_sync._engine.turns import Turn, TurnQueue
+from hubspot_sync._threads import new_thread
 from hubspot_sync.errors import OAuthAppError
 
 if TYPE_CHECKING:
@@ -41,10 +42,7 @@ class Crew:
         self._under_way: dict[AccountKey, Ticket] = {}
         self._halted = False
         self._failure: BaseException | None = None
-        self._threads = [
-            threading.Thread(target=self._work, name=f"hubspot-sync worker {number}", daemon=True)
-            for number in range(workers)
-        ]
+        self._threads = [new_thread(self._work, f"worker {number}") for number in range(workers)]
 
     def __enter__(self) -> Self:
         for thread in self._threads:

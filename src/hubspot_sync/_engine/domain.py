@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve, field, frozen
 
 from hubspot_sync._clock import later
-from hubspot_sync._engine.account_access import AccountAccess
+from hubspot_sync._engine.account_access import AccountAccess, counted
+from hubspot_sync._engine.connecting import Wishes
 from hubspot_sync._engine.entries import altered, status_in_words, with_account, with_status
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import (
@@ -16,6 +17,7 @@ from hubspot_sync.models import (
     AccountStatus,
     FailureSelection,
 )
+from hubspot_sync.models._checks import is_delay, is_remark, maybe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -54,6 +56,7 @@ class Domain(AccountAccess):
     _error_queue: Callable[[], ErrorQueue] = field(repr=False)
     _clock: Clock = field(repr=False)
 
+    @counted
     def add(
         self,
         account_id: str,
@@ -75,14 +78,15 @@ class Domain(AccountAccess):
         Raises:
             ConfigurationError: The domain has it already.
         """
+        wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
         now = self._clock.now()
-        account = altered(
-            Account(account_id=account_id, domain_id=self.domain_id), streams, sync_every
-        )
+        key = self._key(account_id)
+        account = altered(Account(account_id=key.account_id, domain_id=key.domain_id), wishes)
         return self._directory.add(
             AccountEntry(account=account, name=name, status_since=now, next_sync_at=now)
         )
 
+    @counted
     def configure(
         self,
         account_id: str,
@@ -95,15 +99,16 @@ class Domain(AccountAccess):
 
         An active account is due at once when its streams change, and when the new rhythm says so.
         """
-        streams = None if streams is None else tuple(streams)
+        wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
         now = self._clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
-            account = altered(entry.account, streams, sync_every)
+            account = altered(entry.account, wishes)
             return evolve(with_account(entry, account, now), name=name or entry.name)
 
         return self._directory.change(self._key(account_id), change)
 
+    @counted
     def pause(self, account_id: str, *, reason: str | None = None) -> AccountEntry:
         """Sync the account only when it is asked for by name, until `resume`.
 
@@ -111,6 +116,7 @@ class Domain(AccountAccess):
         """
         return self._set(account_id, AccountStatus.PAUSED, reason)
 
+    @counted
     def resume(self, account_id: str) -> AccountEntry:
         """Make the account active and due at once; one that is active stays as it is.
 
@@ -128,6 +134,7 @@ class Domain(AccountAccess):
 
         return self._directory.change(self._key(account_id), change)
 
+    @counted
     def disable(self, account_id: str, *, reason: str | None = None) -> AccountEntry:
         """Do not sync the account at all, not even when asked to, until `resume`.
 
@@ -135,11 +142,13 @@ class Domain(AccountAccess):
         """
         return self._set(account_id, AccountStatus.DISABLED, reason)
 
+    @counted
     def postpone(self, account_id: str, by: timedelta) -> AccountEntry:
         """Let an active account be due not before *by* has passed; its next sync decides anew.
 
         For hosts that have a sync of it in hand, so that nobody begins another one meanwhile.
         """
+        is_delay.of("by", by)
         now = self._clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
@@ -148,6 +157,7 @@ class Domain(AccountAccess):
 
         return self._directory.change(self._key(account_id), change)
 
+    @counted
     def sync(
         self, account_id: str, *, reconcile: bool = False, at_most: timedelta | None = None
     ) -> SyncReport:
@@ -218,8 +228,9 @@ class Domain(AccountAccess):
             object_ids=object_ids,
             dead=dead,
         )
-        return _pages(self._error_queue(), selection)
+        return self._operations.steps("failures", _pages(self._error_queue(), selection))
 
+    @counted
     def failure_counts(self, account_id: str) -> Mapping[str, int]:
         """How many refused actions of one account wait, dead letters included, by object type.
 
@@ -229,6 +240,7 @@ class Domain(AccountAccess):
         selection = FailureSelection(account=self.account(account_id).key)
         return self._error_queue().count(selection)
 
+    @counted
     def remove(self, account_id: str) -> None:
         """Forget the account and its credentials here; HubSpot is told nothing.
 
@@ -241,6 +253,7 @@ class Domain(AccountAccess):
         self._directory.remove(entry.key)
 
     def _set(self, account_id: str, status: AccountStatus, reason: str | None) -> AccountEntry:
+        maybe(is_remark).of("reason", reason)
         now = self._clock.now()
         return self._directory.change(
             self._key(account_id), lambda entry: with_status(entry, status, reason, now)

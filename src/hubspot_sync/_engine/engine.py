@@ -2,42 +2,68 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hubspot_sync._clock import SystemClock
+from hubspot_sync._clock import StopSignal
 from hubspot_sync._engine.arguments import (
-    check_credentials,
-    check_duration,
-    check_kind,
-    check_number,
-    check_part,
     checked_accounts,
-    checked_parts,
+    is_account,
+    is_credentials,
+    is_number_of_workers,
+    is_sync_settings,
 )
 from hubspot_sync._engine.bookkeeping import Bookkeeping
-from hubspot_sync._engine.connecting import Connecting
+from hubspot_sync._engine.connecting import Connecting, ConnectingParts
 from hubspot_sync._engine.credentials import Safe
 from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.domain import Domain
 from hubspot_sync._engine.fleet import Fleet, claimed, due, given, listed
+from hubspot_sync._engine.operations import Operations
 from hubspot_sync._engine.reencrypting import reencrypt
 from hubspot_sync._engine.runner import Runner
 from hubspot_sync._engine.turns import Turn
 from hubspot_sync._events import Broadcaster
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models import Account, FailureSelection, SyncSettings
+from hubspot_sync.interfaces._answers import (
+    ACCOUNT_STORE,
+    CHECKPOINTER,
+    ERROR_QUEUE,
+    SINK,
+    TOKEN_STORE,
+    clock_of,
+    guarded,
+)
+from hubspot_sync.interfaces._parts import (
+    is_account_store,
+    is_callback,
+    is_checkpointer,
+    is_clock,
+    is_error_queue,
+    is_function,
+    is_observer,
+    is_sink,
+    is_token_store,
+    is_validator,
+)
+from hubspot_sync.models import FailureSelection, SyncSettings
+from hubspot_sync.models._checks import (
+    is_choice,
+    is_kind,
+    is_number,
+    is_positive_delay,
+    maybe,
+)
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync._engine.connecting import ConnectingParts
     from hubspot_sync.interfaces import (
         AccountStore,
         ActionSink,
@@ -49,6 +75,7 @@ if TYPE_CHECKING:
         Validator,
     )
     from hubspot_sync.models import (
+        Account,
         AccountEntry,
         Credentials,
         FleetReport,
@@ -102,34 +129,46 @@ class SyncEngine:
         clock: Clock | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
-        check_part("sink", sink, "write")
-        check_part("checkpointer", checkpointer, "commit")
-        check_part("accounts", accounts, "due", optional=True)
-        check_part("error_queue", error_queue, "put", optional=True)
-        check_kind("settings", settings, SyncSettings, optional=True)
+        is_function.of("open_source", open_source)
+        is_token_store.of("tokens", tokens)
+        is_sink.of("sink", sink)
+        is_checkpointer.of("checkpointer", checkpointer)
+        maybe(is_account_store).of("accounts", accounts)
+        maybe(is_kind(ConnectingParts, such_as="hubspot_connecting(...)")).of(
+            "connecting", connecting
+        )
+        maybe(is_error_queue).of("error_queue", error_queue)
+        validators = is_validator.each_of("validators", validators)
+        observers = is_observer.each_of("observers", observers)
+        is_sync_settings.of("settings", settings)
+        maybe(is_clock).of("clock", clock)
+        maybe(is_callback).of("on_close", on_close)
         self._connecting = connecting
-        self._clock = clock or SystemClock()
-        self._on_close = on_close
-        self._stop = threading.Event()
-        self._closed = False
-        notify = Broadcaster(checked_parts("observers", observers, "notify")).notify
+        self._clock = clock_of(clock)
+        self._operations = Operations(on_close)
+        self._stop = StopSignal()
+        notify = Broadcaster(observers).notify
         self._runner = Runner(
             open_source=open_source,
-            sink=sink,
-            checkpointer=checkpointer,
-            error_queue=error_queue,
-            validators=checked_parts("validators", validators, "__call__"),
+            sink=guarded(sink, SINK),
+            checkpointer=guarded(checkpointer, CHECKPOINTER),
+            error_queue=None if error_queue is None else guarded(error_queue, ERROR_QUEUE),
+            validators=validators,
             settings=settings or SyncSettings(),
             clock=self._clock,
             notify=notify,
         )
-        self._safe = Safe(store=tokens, retrier=self._runner.store_retrier(self._stop))
+        self._safe = Safe(
+            store=guarded(tokens, TOKEN_STORE), retrier=self._runner.store_retrier(self._stop)
+        )
         self._bookkeeping = (
             None
             if accounts is None
             else Bookkeeping(
                 directory=Directory(
-                    store=accounts, retrier=self._runner.store_retrier(self._stop), notify=notify
+                    store=guarded(accounts, ACCOUNT_STORE),
+                    retrier=self._runner.store_retrier(self._stop),
+                    notify=notify,
                 ),
                 clock=self._clock,
                 notify=notify,
@@ -149,6 +188,7 @@ class SyncEngine:
         return Domain(
             domain_id=domain_id,
             engine=self,
+            operations=self._operations,
             directory=self._books().directory,
             connecting=self._connect_accounts,
             safe=self._safe,
@@ -169,10 +209,10 @@ class SyncEngine:
                 token as mere text.
             StoreUnavailableError: The token store is away.
         """
-        self._check_open()
-        check_kind("account", account, Account)
-        check_credentials(credentials)
-        self._safe.replace(account.key, credentials)
+        is_account.of("account", account)
+        is_credentials.of("credentials", credentials)
+        with self._operations.under_way(f"connect {account.key}"):
+            self._safe.replace(account.key, credentials)
 
     def sync(
         self, account: Account, *, reconcile: bool = False, at_most: timedelta | None = None
@@ -213,13 +253,15 @@ class SyncEngine:
             BaseException: What is no `Exception` and came out of a sink or an observer, such as
                 `KeyboardInterrupt`, when observers were told of the end.
         """
-        self._check_open()
-        check_kind("account", account, Account)
-        started_at = self._clock.now()
-        report = self._runner.sync(account, self._until(at_most), reconcile=reconcile)
-        if self._bookkeeping is not None:
-            self._bookkeeping.note(report, started_at)
-        return report
+        is_account.of("account", account)
+        is_choice.of("reconcile", reconcile)
+        until = self._until(at_most)
+        with self._operations.under_way(f"sync {account.key}"):
+            started_at = self._clock.now()
+            report = self._runner.sync(account, until, reconcile=reconcile)
+            if self._bookkeeping is not None:
+                self._bookkeeping.note(report, started_at)
+            return report
 
     def sync_all(
         self,
@@ -255,19 +297,27 @@ class SyncEngine:
             BaseException: What is no `Exception` and came out of a sink or an observer, or a
                 signal, when all accounts are put down and due again.
         """
-        self._check_open()
+        self._operations.check_open()
+        if accounts is not None and (domain_id is not None or due_only):
+            raise ConfigurationError("give either accounts, or domain_id and due_only")
+        is_choice.of("due_only", due_only)
+        maybe(is_callback).of("on_report", on_report)
+        fleet = self._fleet(workers)
         if accounts is not None:
-            if domain_id is not None or due_only:
-                raise ConfigurationError("give either accounts, or domain_id and due_only")
-            return self._fleet(workers).sync(given(checked_accounts(accounts)), on_report)
-        if domain_id is not None:
-            domain_id = self.for_domain(domain_id).domain_id
-        books = self._books()
-        books.directory.warn_if_empty()
-        supply = (
-            due(books, domain_id, limit=workers) if due_only else listed(books.directory, domain_id)
-        )
-        return self._fleet(workers).sync(supply, on_report)
+            supply = given(checked_accounts(accounts))
+        else:
+            books = self._books()
+            if domain_id is not None:
+                domain_id = self.for_domain(domain_id).domain_id
+            supply = (
+                due(books, domain_id, limit=workers)
+                if due_only
+                else listed(books.directory, domain_id)
+            )
+        with self._operations.under_way("sync_all"):
+            if accounts is None:
+                books.directory.warn_if_empty()
+            return fleet.sync(supply, on_report)
 
     def run(self, *, workers: int = 8, poll_every: timedelta = timedelta(seconds=10)) -> None:
         """Sync accounts whenever they are due, until `stop()`; for hosts without a scheduler.
@@ -285,9 +335,11 @@ class SyncEngine:
             ConfigurationError: An argument is not above zero, or there is no account store.
             OAuthAppError: HubSpot does not accept the app; no account can go on.
         """
-        self._check_open()
-        check_duration("poll_every", poll_every)
-        self._fleet(workers).run(self._books(), poll_every)
+        self._operations.check_open()
+        is_positive_delay.of("poll_every", poll_every)
+        fleet, books = self._fleet(workers), self._books()
+        with self._operations.under_way("run"):
+            fleet.run(books, poll_every)
 
     def claim_due(
         self, *, claim_for: timedelta, limit: int, domain_id: str | None = None
@@ -307,12 +359,13 @@ class SyncEngine:
             ConfigurationError: An argument is not above zero, or there is no account store.
             StoreUnavailableError: The account store stays away.
         """
-        self._check_open()
-        check_duration("claim_for", claim_for)
-        check_number("limit", limit)
+        self._operations.check_open()
+        is_positive_delay.of("claim_for", claim_for)
+        is_number.of("limit", limit)
         if domain_id is not None:
             domain_id = self.for_domain(domain_id).domain_id
-        return islice(claimed(self._books(), domain_id, limit=limit, claim_for=claim_for), limit)
+        due_now = claimed(self._books(), domain_id, limit=limit, claim_for=claim_for)
+        return self._operations.steps("claim_due", islice(due_now, limit))
 
     def redrive(
         self,
@@ -344,8 +397,7 @@ class SyncEngine:
             StoreUnavailableError: The error queue stays away; nothing was done. What goes away
                 later on is in the report.
         """
-        self._check_open()
-        check_kind("account", account, Account)
+        is_account.of("account", account)
         selection = FailureSelection(
             account=account.key,
             object_type=object_type,
@@ -353,7 +405,8 @@ class SyncEngine:
             object_ids=object_ids,
             dead=dead,
         )
-        return self._runner.redrive(selection, self._stop)
+        with self._operations.under_way(f"redrive {account.key}"):
+            return self._runner.redrive(selection, self._stop)
 
     def reencrypt(self) -> ReencryptionReport:
         """Seal the stored credentials of all accounts anew under the primary encryption key.
@@ -370,25 +423,19 @@ class SyncEngine:
                 `hubspot_sync.interfaces.TokenStoreAdmin`.
             StoreUnavailableError: The token store is away.
         """
-        self._check_open()
-        return reencrypt(self._safe, self._stop)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ConfigurationError(
-                "the engine was closed; open another one, and keep it as long as the process lives"
-            )
+        with self._operations.under_way("reencrypt"):
+            return reencrypt(self._safe, self._stop)
 
     def _until(self, at_most: timedelta | None) -> threading.Event:
         """What ends a run: the engine's stop, or the end of its time."""
         if at_most is None:
             return self._stop
-        check_duration("at_most", at_most)
+        is_positive_delay.of("at_most", at_most)
         ends = self._clock.monotonic() + at_most.total_seconds()
         return Turn(self._stop, lambda: self._clock.monotonic() >= ends, self._clock)
 
     def _fleet(self, workers: int) -> Fleet:
-        check_number("workers", workers)
+        is_number_of_workers.of("workers", workers)
         return Fleet(runner=self._runner, books=self._bookkeeping, stop=self._stop, workers=workers)
 
     def _connect_accounts(self) -> Connecting:
@@ -420,12 +467,16 @@ class SyncEngine:
         self._stop.set()
 
     def close(self) -> None:
-        """Stop, and close what was opened for this engine. Twice: nothing more happens."""
+        """Stop, wait for what runs, and close what was opened for this engine.
+
+        So no run loses its database before it has stored what it read and given its leases back.
+        What begins from now on is refused. It waits for 30 seconds at most; then the log says what
+        is still at work, and the end of that closes. Called from inside a run, as by an observer
+        or a signal handler, it cannot wait for itself: it returns, and the end of the run closes.
+        May be called from any thread. Twice: nothing more happens.
+        """
         self.stop()
-        self._closed = True
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            on_close()
+        self._operations.close()
 
     def __enter__(self) -> Self:
         return self

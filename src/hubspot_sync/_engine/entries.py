@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from hubspot_sync._clock import later
 from hubspot_sync._engine.scopes import in_words, missing_scopes
 from hubspot_sync.models import AccountStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-    from hubspot_sync.models import Account, AccountEntry, Grant, StreamSettings
+    from hubspot_sync._engine.connecting import Wishes
+    from hubspot_sync.models import Account, AccountEntry, Grant
 
 
 def with_status(
@@ -44,18 +45,16 @@ def with_account(entry: AccountEntry, account: Account, now: datetime) -> Accoun
     if due is not None and account.streams != before.streams:
         due = now
     elif due is not None and last is not None and account.sync_every != before.sync_every:
-        due = max(min(last.started_at, now) + account.sync_every, now)
+        due = max(later(min(last.started_at, now), account.sync_every), now)
     changed = evolve(entry, account=account)
     return changed if due == entry.next_sync_at or due is None else changed.due_from(due, now)
 
 
-def altered(
-    account: Account, streams: Iterable[StreamSettings] | None, sync_every: timedelta | None
-) -> Account:
-    """*account* with what is given."""
-    if streams is not None:
-        account = evolve(account, streams=streams)
-    return account if sync_every is None else evolve(account, sync_every=sync_every)
+def altered(account: Account, wishes: Wishes) -> Account:
+    """*account* with what is wanted of it."""
+    if wishes.streams is not None:
+        account = evolve(account, streams=wishes.streams)
+    return account if wishes.sync_every is None else evolve(account, sync_every=wishes.sync_every)
 
 
 def opened(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from hubspot_sync.models import StreamStatus
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,6 +32,8 @@ def joined(first: SyncReport, second: SyncReport) -> SyncReport:
 def _joined_stream(first: StreamReport, second: StreamReport) -> StreamReport:
     return evolve(
         second,
+        # What was begun stays begun, whether the second run came to it or not.
+        status=first.status if second.status is StreamStatus.NOT_STARTED else second.status,
         mode=first.mode or second.mode,
         counts=first.counts + second.counts,
         unconverted=_sum(first.unconverted, second.unconverted),

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync._clock import StopRequested
+from hubspot_sync._threads import new_thread
 from hubspot_sync.errors import HubSpotSyncError, LeaseLostError, StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ class LeaseKeeper:
         self._duration = parts.settings.lease_duration
         self._lease = lease
         self._ended = threading.Event()
-        self._thread = threading.Thread(
-            target=self._renew, name=f"hubspot-sync lease {lease.stream}", daemon=True
-        )
+        self._thread = new_thread(self._renew, f"lease {lease.stream}")
 
     def __enter__(self) -> None:
         self._thread.start()

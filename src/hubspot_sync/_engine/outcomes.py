@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import StopRequested
-from hubspot_sync._engine.unforeseen import unforeseen
 from hubspot_sync.errors import HubSpotSyncError, LeaseHeldError
+from hubspot_sync.interfaces._answers import unforeseen
 from hubspot_sync.models import StreamStatus
 
 if TYPE_CHECKING:

@@ -41,8 +41,8 @@ def reencrypt(safe: Safe, stop: threading.Event) -> ReencryptionReport:
 def _accounts(safe: Safe) -> Iterator[AccountKey]:
     if not hasattr(safe.store, "accounts"):
         raise ConfigurationError(
-            f"{type(safe.store).__name__} cannot say which accounts it has; give it the method of "
-            "TokenStoreAdmin, or save the credentials of each account anew"
+            f"{safe.store.__class__.__name__} cannot say which accounts it has; give it the method "
+            "of TokenStoreAdmin, or save the credentials of each account anew"
         )
     after: AccountKey | None = None
     while page := safe.accounts(limit=_PAGE, after=after):

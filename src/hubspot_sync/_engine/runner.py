@@ -11,10 +11,10 @@ from hubspot_sync._engine.account_run import AccountRun
 from hubspot_sync._engine.parts import Parts, StoringParts
 from hubspot_sync._engine.patience import Patience
 from hubspot_sync._engine.redriving import AccountRedrive
-from hubspot_sync._engine.unforeseen import unforeseen
 from hubspot_sync._ownership import new_owner_name
 from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
+from hubspot_sync.interfaces._answers import guarded_source, unforeseen
 
 if TYPE_CHECKING:
     import threading
@@ -127,11 +127,12 @@ class Runner:
     def _opened(self, account: Account, stop: threading.Event) -> Source:
         """The account, opened; a token store that is away is waited for."""
         try:
-            return self._patience(stop).begin(
+            source = self._patience(stop).begin(
                 account.key,
                 "the token store",
                 lambda: self.open_source(account, stop=stop, notify=self.notify),
             )
+            return guarded_source(source, self.open_source)
         except HubSpotSyncError:
             raise
         except Exception as error:

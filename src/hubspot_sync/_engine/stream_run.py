@@ -17,7 +17,6 @@ from hubspot_sync._engine.action_queue import ActionQueue, writers_for
 from hubspot_sync._engine.delivery import Batch, Delivery
 from hubspot_sync._engine.in_flight import InFlight
 from hubspot_sync._engine.oddities import Oddities
-from hubspot_sync._engine.worker import Worker
 from hubspot_sync._processing import (
     doubted,
     newest_versions,
@@ -26,6 +25,7 @@ from hubspot_sync._processing import (
     without_repeats,
 )
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
+from hubspot_sync._threads import Worker
 from hubspot_sync._windows import advance, is_late, look_deeper
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import Counts, Mode, SkippedRow, to_milliseconds
@@ -141,7 +141,7 @@ class StreamRun:
             HubSpotSyncError: What ended the run; all that was stored is committed.
             StopRequested: The run was stopped; all that was read is stored and committed.
         """
-        reader = Worker(self._read, f"hubspot-sync reader {self._stream}")
+        reader = Worker(self._read, f"reader {self._stream}")
         queue = ActionQueue(
             delivery=self._delivery,
             in_flight=self._in_flight,

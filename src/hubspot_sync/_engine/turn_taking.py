@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
+from hubspot_sync._engine.account_run import not_started
 from hubspot_sync._engine.joining import joined
-from hubspot_sync._engine.unforeseen import unforeseen
 from hubspot_sync.errors import HubSpotSyncError, OAuthAppError
-from hubspot_sync.models import AccountFinished, AccountStatus, StreamStatus, SyncReport
+from hubspot_sync.interfaces._answers import unforeseen
+from hubspot_sync.models import AccountFinished, AccountStatus, StreamKey, SyncReport
 
 if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
@@ -97,11 +98,14 @@ class TurnTaking:
         return entry is not None and entry.status is AccountStatus.ACTIVE
 
     def _failed(self, ticket: Ticket, error: HubSpotSyncError) -> SyncReport:
-        return SyncReport(account=ticket.key, duration=timedelta(0), error=error)
+        streams = tuple(
+            not_started(StreamKey(ticket.key, one.object_type)) for one in _rest(ticket).streams
+        )
+        return SyncReport(account=ticket.key, streams=streams, duration=timedelta(0), error=error)
 
 
 def _unfinished(report: SyncReport) -> set[str]:
-    return {one.stream.object_type for one in report.streams if one.status is StreamStatus.STOPPED}
+    return {one.stream.object_type for one in report.streams if one.left_over}
 
 
 def _rest(ticket: Ticket) -> Account:

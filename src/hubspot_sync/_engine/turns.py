@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
+from hubspot_sync._clock import StopSignal
+
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from datetime import datetime
 
@@ -73,7 +75,7 @@ class Ticket:
         return self.report is not None
 
 
-class Turn(threading.Event):
+class Turn(StopSignal):
     """The stop signal of one turn: set when all is to end, or when time is up and others wait.
 
     Args:

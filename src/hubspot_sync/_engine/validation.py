@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from hubspot_sync._engine.unforeseen import place_of
 from hubspot_sync.errors import ActionRejectedError
+from hubspot_sync.interfaces._answers import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

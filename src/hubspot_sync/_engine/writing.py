@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve, frozen
 
-from hubspot_sync._engine.unforeseen import answer_of
 from hubspot_sync._engine.validation import Refusal, validated
 from hubspot_sync.errors import ActionRejectedError, InvariantError
-from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.models import ActionKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
         Checkpoint,
         Fingerprint,
         Lease,
+        SinkAnswer,
         StreamKey,
     )
 
@@ -96,27 +96,22 @@ class SinkWriter:
         validators = self._parts.validators
         if together is None or not actions or (validators and validated(actions, validators)[1]):
             return False
-        return self._ask(
-            "write_and_commit", lambda: together(lease, actions, checkpoint, fingerprints), bool
-        )
+        return self._ask(lambda: together(lease, actions, checkpoint, fingerprints))
 
     def _store(self, actions: Sequence[Action]) -> Written:
         if not actions:
             return Written()
         try:
-            answer = self._ask("write", lambda: self._parts.sink.write(actions), SinkAnswer)
+            answer = self._ask(lambda: self._parts.sink.write(actions))
         except ActionRejectedError as error:
             if self._parts.error_queue is None:
                 raise
             return self._apart(actions, error)
         return self._sorted(actions, answer)
 
-    def _ask(self, method: str, call: Callable[[], T], kind: type[T]) -> T:
-        """What the sink's *method* gives, when the sink is not away any more."""
-        sink, stream = self._parts.sink, self._stream
-        return self._parts.patience.call(
-            stream, lambda: answer_of(sink, method, call, kind, stream)
-        )
+    def _ask(self, call: Callable[[], T]) -> T:
+        """What the sink answers, when it is not away any more."""
+        return self._parts.patience.call(self._stream, call)
 
     def _apart(self, actions: Sequence[Action], error: ActionRejectedError) -> Written:
         """The sink does not say which it refuses: halve until those are alone."""
@@ -151,7 +146,7 @@ class SinkWriter:
         """Refuse an answer about other actions, by which the counts would be wrong."""
         strange = named.difference(action.action_id for action in actions)
         if strange:
-            name = type(self._parts.sink).__qualname__
+            name = self._parts.sink.__class__.__qualname__
             raise InvariantError(
                 f"{name}.write answered about {len(strange)} actions that it was not given; mend "
                 "it so that its SinkAnswer has ids of the batch only, and run again"

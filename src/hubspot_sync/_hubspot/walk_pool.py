@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from hubspot_sync._hubspot.walks import Part, Walk
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
+from hubspot_sync._threads import new_thread
 from hubspot_sync.models import Page
 
 if TYPE_CHECKING:
@@ -65,10 +66,7 @@ class WalkPool:
         self._ended = False
         self._failure: BaseException | None = None
         self._alive = width
-        self._threads = [
-            threading.Thread(target=self._work, name=f"hubspot-sync walk {number}", daemon=True)
-            for number in range(width)
-        ]
+        self._threads = [new_thread(self._work, f"walk {number}") for number in range(width)]
 
     def pages(self) -> Generator[Page, None, None]:
         """Hand out what is read; the last page has no ranges left.

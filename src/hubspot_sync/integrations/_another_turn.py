@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from attrs import frozen
 
 from hubspot_sync.errors import LeaseHeldError, RetryableError
-from hubspot_sync.models import StreamStatus
 
 if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
@@ -100,6 +99,4 @@ class AnotherTurn:
 
 def _is_unfinished(report: SyncReport) -> bool:
     """Whether time was up, or the worker is to end, whatever else went wrong."""
-    return report.error is None and any(
-        one.status is StreamStatus.STOPPED for one in report.streams
-    )
+    return report.error is None and any(one.left_over for one in report.streams)

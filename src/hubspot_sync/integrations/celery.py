@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 try:
-    from celery import signals
+    from celery import Celery, signals
 except ImportError as error:
     raise ImportError(
         "hubspot_sync.integrations.celery needs Celery; install it with "
@@ -24,12 +24,20 @@ from hubspot_sync.errors import (
 from hubspot_sync.integrations._another_turn import AnotherTurn
 from hubspot_sync.integrations._message import Message, task_class
 from hubspot_sync.integrations._worker_engine import WorkerEngine
+from hubspot_sync.interfaces._parts import is_clock, is_function
 from hubspot_sync.models import AccountStatus
+from hubspot_sync.models._checks import (
+    is_delay,
+    is_number,
+    is_positive_delay,
+    is_text_key,
+    is_whole,
+    kind_of,
+    maybe,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from celery import Celery
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._engine import SyncEngine
@@ -37,6 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HubSpotTasks"]
 
+# Waits double with each try.
+_MOST_RETRIES: Final = 30
 # Failures with a remedy of their own: Celery logs them in one line, without a traceback.
 _EXPECTED: Final = (AccessError, ConfigurationError, RetryableError)
 
@@ -78,7 +88,7 @@ class HubSpotTasks:
             the report of `Domain.redrive` as a dict.
 
     Raises:
-        ConfigurationError: The durations do not fit together.
+        ConfigurationError: An argument is something else, or the durations do not fit together.
     """
 
     def __init__(
@@ -95,6 +105,17 @@ class HubSpotTasks:
         busy_wait: timedelta = timedelta(seconds=30),
         clock: Clock | None = None,
     ) -> None:
+        if not isinstance(app, Celery):
+            raise ConfigurationError(f"app is {kind_of(app)}; give the Celery app")
+        is_function.of("open_engine", open_engine)
+        maybe(is_text_key).of("queue", queue)
+        is_text_key.of("prefix", prefix)
+        is_positive_delay.of("claim_for", claim_for)
+        is_delay.of("turn", turn)
+        is_number.of("dispatch_limit", dispatch_limit)
+        is_whole(0, _MOST_RETRIES).of("max_retries", max_retries)
+        is_positive_delay.of("busy_wait", busy_wait)
+        maybe(is_clock).of("clock", clock)
         if not timedelta(0) < turn <= claim_for / 2:
             raise ConfigurationError(
                 f"turn is {turn} and claim_for {claim_for}; a turn lasts at most half of a claim"
@@ -120,6 +141,7 @@ class HubSpotTasks:
         Args:
             every: How often. A dispatch that no worker has begun by the next one is dropped.
         """
+        is_positive_delay.of("every", every)
         options: dict[str, Any] = {"expires": every.total_seconds()}
         if self._queue is not None:
             options["queue"] = self._queue

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import wraps
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from hubspot_sync.errors import ConfigurationError
@@ -26,6 +26,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NUMBER = re.compile("0|[1-9][0-9]*")
 _SENDABLE = re.compile("[!-~](?:[ -~]*[!-~])?")
 _MILLISECOND = timedelta(milliseconds=1)
+_CENTURY: Final = timedelta(days=36_525)
+_LONGEST_ID: Final = 20
+_LONGEST_KEY: Final = 200
+_LONGEST_NAME: Final = 500
+_LONGEST_REMARK: Final = 1_000
+_LONGEST_SHOWN: Final = 1_000
 
 
 def hides_arguments(model: type[T]) -> type[T]:
@@ -60,20 +66,93 @@ def from_milliseconds(milliseconds: int) -> datetime:
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
+class Check:
+    """What a value has to be: of a field, as an attrs validator, and of an argument, by `of`.
+
+    Args:
+        holds: Whether a value is that.
+        wanted: What to give, in words.
+        shown: Whether the message repeats the value; else it says what kind of thing it is.
+    """
+
+    def __init__(self, holds: Callable[[Any], bool], wanted: str, *, shown: bool = True) -> None:
+        self._holds = holds
+        self._wanted = wanted
+        self._shown = shown
+
+    def __call__(self, instance: Any, attribute: Attribute[Any], value: object) -> None:
+        """Validate the field of an attrs class."""
+        self.of(f"{type(instance).__name__}.{attribute.name}", value)
+
+    def of(self, name: str, value: object) -> None:
+        """Refuse *value*, which was given as *name*, if it is something else.
+
+        Raises:
+            ConfigurationError: It is.
+        """
+        if not self._holds(value):
+            what = shown(value) if self._shown else kind_of(value)
+            raise ConfigurationError(f"{name} is {what}; give {self._wanted}")
+
+
+class _Maybe(Check):
+    """What may be left out."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+
+    def of(self, name: str, value: object) -> None:
+        """Refuse what is neither None nor what the check wants."""
+        if value is not None:
+            self._check.of(name, value)
+
+
+def maybe(check: Check) -> Check:
+    """None, or what *check* wants."""
+    return _Maybe(check)
+
+
+def shown(value: object) -> str:
+    """The value as it would be written, unless that is long or fails: then what it is."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - whatever a stranger's class does
+        return kind_of(value)
+    return text if len(text) <= _LONGEST_SHOWN else kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """What kind of thing it is, and never its value, which may be a secret."""
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself"
+    return with_article(type(value))
+
+
+def with_article(kind: type) -> str:
+    """The name of a class, as one says it."""
+    return f"{'an' if kind.__name__[0] in 'AEIOaeio' else 'a'} {kind.__name__}"
+
+
+def is_list(value: object) -> TypeGuard[Iterable[Any]]:
+    """Whether it is a row of things: no text, and no mapping, whose values would be lost."""
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+
+
 def optional_names(values: Iterable[str] | None) -> tuple[str, ...] | None:
     """Convert a list of names, where there is one: each once, in their order."""
     if isinstance(values, str):
         raise ConfigurationError(
-            f"a list of names was expected, not the single text {values!r}; write ({values!r},)"
+            f"a list of names was expected, not the single text {shown(values)}; write "
+            f"({shown(values)},)"
         )
     if values is None:
         return None
-    if not isinstance(values, Iterable):
-        raise ConfigurationError(f"a list of names was expected, not {values!r}")
+    if not is_list(values):
+        raise ConfigurationError(f"a list of names was expected, not {shown(values)}")
     given = tuple(values)
     for name in given:
-        if not isinstance(name, str):
-            raise ConfigurationError(f"a list of names was expected, and {name!r} is none")
+        if not _is_name(name):
+            raise ConfigurationError(f"a list of names was expected, and {shown(name)} is none")
     return tuple(dict.fromkeys(given))
 
 
@@ -82,31 +161,55 @@ def names(values: Iterable[str] | None) -> tuple[str, ...]:
     return optional_names(values) or ()
 
 
-def is_aware(instance: Any, attribute: Attribute[Any], value: datetime | None) -> None:
-    """Validate that an instant, where there is one, says its zone."""
-    if value is not None and value.tzinfo is None:
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}, an instant without a time "
-            "zone; give an aware datetime, such as datetime.now(timezone.utc)"
-        )
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= _LONGEST_NAME and _storable(value)
 
 
-def is_text_key(instance: Any, attribute: Attribute[Any], value: object) -> None:
-    """Validate a name that becomes part of a key in a store: 1 to 200 storable characters."""
-    if not isinstance(value, str) or not 1 <= len(value) <= 200 or not _storable(value):  # noqa: PLR2004
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}; give text of 1 to 200 "
-            "characters without NUL"
-        )
+def digits(value: object) -> object:
+    """Convert an id that is given as a number; what is no such number stays as it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_LONGEST_ID:
+        return str(value)
+    return value
 
 
-def is_digits(instance: Any, attribute: Attribute[Any], value: object) -> None:
-    """Validate an id of HubSpot's: digits, as text; with zeros before them it would be another."""
-    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}; give a HubSpot id as text, "
-            'such as "62515"'
-        )
+class _Digits(Check):
+    """An id of HubSpot's: digits, as text; with zeros before them it would be another."""
+
+    def __init__(self) -> None:
+        super().__init__(_is_digits, 'a HubSpot id as text, such as "62515"')
+
+    def of(self, name: str, value: object) -> None:
+        """Refuse what is none; of an account it says how its id is written."""
+        if not isinstance(value, type) and hasattr(value, "account_id"):
+            raise ConfigurationError(
+                f"{name} is {kind_of(value)}; give a HubSpot id as text, which is its account_id, "
+                "and what else is to be known of it, such as streams=..., by name"
+            )
+        super().of(name, value)
+
+
+def _is_digits(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_ID and bool(_NUMBER.fullmatch(value))
+
+
+is_digits = _Digits()
+is_instant = Check(
+    lambda value: isinstance(value, datetime) and value.tzinfo is not None,
+    "an aware datetime, such as datetime.now(timezone.utc); without a time zone it could be any",
+)
+is_text_key = Check(
+    lambda value: isinstance(value, str) and 1 <= len(value) <= _LONGEST_KEY and _storable(value),
+    "text of 1 to 200 characters without NUL",
+)
+is_text = Check(
+    lambda value: isinstance(value, str),
+    "one text, such as request.query_params.get(...)",
+    shown=False,
+)
+is_remark = Check(
+    lambda value: isinstance(value, str) and len(value) <= _LONGEST_REMARK and _storable(value),
+    "text of at most 1,000 characters without NUL",
+)
 
 
 def stripped(value: str) -> str:
@@ -226,61 +329,75 @@ def load_authorities(context: ssl.SSLContext, path: str) -> None:
         context.load_verify_locations(cafile=path)
 
 
-def is_positive(instance: Any, attribute: Attribute[Any], value: object) -> None:
-    """Validate a whole number from 1 on."""
-    _is_whole(instance, attribute, value, least=1)
+def is_whole(least: int, most: int | None = None) -> Check:
+    """A whole number; True and False are numbers to Python, but to nobody who writes settings."""
+    return Check(
+        lambda value: (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and least <= value
+            and (most is None or value <= most)
+        ),
+        f"a whole number from {least} on" + (f", at most {most:,}" if most is not None else ""),
+    )
 
 
-def is_not_negative(instance: Any, attribute: Attribute[Any], value: object) -> None:
-    """Validate a whole number from 0 on."""
-    _is_whole(instance, attribute, value, least=0)
+class _Duration(Check):
+    """A duration; a bare number does not say of what."""
 
-
-def _is_whole(instance: Any, attribute: Attribute[Any], value: object, *, least: int) -> None:
-    # True and False are numbers to Python, but to nobody who writes settings.
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}; give a whole number from "
-            f"{least} on"
+    def __init__(
+        self,
+        *,
+        above_zero: bool,
+        longest: timedelta = timedelta.max,
+        written: Callable[[object], str] = repr,
+    ) -> None:
+        super().__init__(
+            lambda value: isinstance(value, timedelta), "a timedelta, such as timedelta(minutes=5)"
         )
+        self._above_zero = above_zero
+        self._longest = longest
+        self._written = written
+
+    def of(self, name: str, value: object) -> None:
+        """Refuse what is none, and what is too short or too long."""
+        super().of(name, value)
+        if isinstance(value, timedelta) and (problem := self._problem(value)) is not None:
+            raise ConfigurationError(f"{name} is {self._written(value)}; it {problem}")
+
+    def _problem(self, value: timedelta) -> str | None:
+        if self._above_zero and value == timedelta(0):
+            return "has to be above zero"
+        if value < timedelta(0):
+            return "cannot be below zero"
+        return "cannot be longer than a century" if value > self._longest else None
 
 
-def is_duration(instance: Any, attribute: Attribute[Any], value: object) -> None:
-    """Validate a duration of zero or more; a bare number is none."""
-    if not isinstance(value, timedelta):
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}; give a timedelta, such as "
-            "timedelta(minutes=5)"
-        )
-    if value < timedelta(0):
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}; it cannot be below zero"
-        )
+is_aware = maybe(is_instant)
+is_positive = is_whole(1)
+is_not_negative = is_whole(0)
+is_duration = _Duration(above_zero=False)
+is_positive_duration = _Duration(above_zero=True)
+# What is added to the present time, or handed to the system, as it is.
+is_number = is_whole(1, 2**53)
+is_delay = _Duration(above_zero=False, longest=_CENTURY, written=str)
+is_positive_delay = _Duration(above_zero=True, longest=_CENTURY, written=str)
+is_share = Check(
+    lambda value: (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+    ),
+    "a share from 0.0 to 1.0",
+)
+# A text such as "no" would count as a yes.
+is_choice = Check(lambda value: isinstance(value, bool), "True or False")
 
 
-def is_positive_duration(instance: Any, attribute: Attribute[Any], value: object) -> None:
-    """Validate a duration above zero."""
-    is_duration(instance, attribute, value)
-    if value == timedelta(0):
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}; it has to be above zero"
-        )
-
-
-def is_share(instance: Any, attribute: Attribute[Any], value: object) -> None:
-    """Validate a part of a whole: 0.0 for nothing, 1.0 for all."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1:
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}; give a share from 0.0 to 1.0"
-        )
-
-
-def is_choice(instance: Any, attribute: Attribute[Any], value: object) -> None:
-    """Validate a choice between two: a text such as "no" would count as a yes."""
-    if not isinstance(value, bool):
-        raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} is {value!r}; give True or False"
-        )
+def is_kind(kind: type, *, such_as: str = "") -> Check:
+    """An object of that class; *such_as* says how one is made."""
+    example = f", such as {such_as}" if such_as else ""
+    return Check(
+        lambda value: isinstance(value, kind), f"{with_article(kind)}{example}", shown=False
+    )
 
 
 def or_none(check: Callable[[Any, Attribute[Any], Any], None]) -> Callable[..., None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -10,23 +9,27 @@ from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import (
+    digits,
     hides_arguments,
     is_access_token,
     is_aware,
     is_choice,
     is_credential,
     is_digits,
+    is_list,
     is_positive_duration,
     is_text_key,
     is_url,
     names,
     optional_names,
     or_none,
+    shown,
     stripped,
 )
 from hubspot_sync.models.object_types import canonical_object_type
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
 
@@ -40,7 +43,7 @@ class AccountKey:
     """
 
     domain_id: str = field(validator=is_text_key)
-    account_id: str = field(validator=is_digits)
+    account_id: str = field(converter=digits, validator=is_digits)
 
     def __str__(self) -> str:
         return f"{self.domain_id}/{self.account_id}"
@@ -103,17 +106,18 @@ DEFAULT_STREAMS: Final = (
 )
 
 
-def _streams(values: Iterable[StreamSettings]) -> tuple[StreamSettings, ...]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
+def streams_of(values: Iterable[StreamSettings]) -> tuple[StreamSettings, ...]:
+    """Convert what an account is to have read: at least one stream, each object type once."""
+    if not is_list(values):
         raise ConfigurationError(
-            f"Account.streams is {values!r}; give a list of StreamSettings, also of one, or leave "
-            "it out for companies and contacts"
+            f"Account.streams is {shown(values)}; give a list of StreamSettings, also of one, or "
+            "leave it out for companies and contacts"
         )
     streams = tuple(values)
     for stream in streams:
         if not isinstance(stream, StreamSettings):
             raise ConfigurationError(
-                f"Account.streams has {stream!r}; give StreamSettings(object_type=...)"
+                f"Account.streams has {shown(stream)}; give StreamSettings(object_type=...)"
             )
     object_types = [stream.object_type for stream in streams]
     if not object_types or len(set(object_types)) != len(object_types):
@@ -136,9 +140,9 @@ class Account:
             the engine choose what to sync.
     """
 
-    account_id: str = field(validator=is_digits)
+    account_id: str = field(converter=digits, validator=is_digits)
     domain_id: str = field(default="default", validator=is_text_key)
-    streams: tuple[StreamSettings, ...] = field(default=DEFAULT_STREAMS, converter=_streams)
+    streams: tuple[StreamSettings, ...] = field(default=DEFAULT_STREAMS, converter=streams_of)
     sync_every: timedelta = field(default=timedelta(minutes=15), validator=is_positive_duration)
 
     @property
@@ -243,7 +247,7 @@ class Grant:
         account_name: The account's domain name at HubSpot ("acme.com"), or None.
     """
 
-    account_id: str = field(validator=is_digits)
+    account_id: str = field(converter=digits, validator=is_digits)
     tokens: OAuthTokens
     scopes: tuple[str, ...] = field(default=(), converter=names)
     user: str | None = None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models._checks import from_milliseconds
+from hubspot_sync.models._checks import from_milliseconds, is_list, kind_of
 from hubspot_sync.models.object_types import singular_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from hubspot_sync.models.accounts import AccountKey
@@ -85,16 +86,23 @@ class Action:
 
 
 def _ids(values: Iterable[str]) -> frozenset[str]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    if not is_list(values):
         raise ConfigurationError(
-            f"a SinkAnswer takes ids of actions in a set, not a {type(values).__name__}"
+            f"a SinkAnswer takes ids of actions in a set, not {kind_of(values)}"
         )
-    return frozenset(values)
+    given = tuple(values)
+    for one in given:
+        if not isinstance(one, str):
+            raise ConfigurationError(
+                f"a SinkAnswer takes ids of actions, as text, not {kind_of(one)}"
+            )
+    return frozenset(given)
 
 
 def _are_reasons(_instance: object, _attribute: object, refused: Mapping[str, str]) -> None:
     if not isinstance(refused, Mapping) or not all(
-        isinstance(reason, str) for reason in refused.values()
+        isinstance(action_id, str) and isinstance(reason, str)
+        for action_id, reason in refused.items()
     ):
         raise ConfigurationError(
             "SinkAnswer.refused takes reasons, as text, by the ids of the actions"

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
 from hubspot_sync._clock import LONGEST_WAIT, is_ahead
-from hubspot_sync.models._checks import from_milliseconds, is_aware, is_positive, to_milliseconds
-from hubspot_sync.models.accounts import StreamKey
+from hubspot_sync.models._checks import (
+    digits,
+    from_milliseconds,
+    is_aware,
+    is_choice,
+    is_digits,
+    is_instant,
+    is_kind,
+    is_list,
+    is_positive,
+    is_remark,
+    maybe,
+    to_milliseconds,
+)
+from hubspot_sync.models.accounts import AccountKey, StreamKey
 from hubspot_sync.models.object_types import canonical_object_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
-    from hubspot_sync.models.accounts import AccountKey
     from hubspot_sync.models.actions import Action
 
 _LONGEST_REASON: Final = 1_000
@@ -23,13 +35,16 @@ _LONGEST_REASON: Final = 1_000
 
 def _one_line(text: str) -> str:
     """Text that every store takes: no line breaks, NUL or lone surrogates, and not too long."""
+    if not isinstance(text, str):
+        return text
     storable = text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
     line = " ".join(storable.split()) or "no reason given"
     return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 3] + "..."
 
 
 def _to_the_millisecond(instant: datetime) -> datetime:
-    return from_milliseconds(to_milliseconds(instant)) if instant.tzinfo else instant
+    aware = isinstance(instant, datetime) and instant.tzinfo is not None
+    return from_milliseconds(to_milliseconds(instant)) if aware else instant
 
 
 def _optional_to_the_millisecond(instant: datetime | None) -> datetime | None:
@@ -54,11 +69,11 @@ class Failure:
     """
 
     action: Action
-    reason: str = field(converter=_one_line)
+    reason: str = field(converter=_one_line, validator=is_remark)
     error: str
     attempts: int = field(default=1, validator=is_positive)
-    first_at: datetime = field(converter=_to_the_millisecond, validator=is_aware)
-    last_at: datetime = field(converter=_to_the_millisecond, validator=is_aware)
+    first_at: datetime = field(converter=_to_the_millisecond, validator=is_instant)
+    last_at: datetime = field(converter=_to_the_millisecond, validator=is_instant)
     next_at: datetime | None = field(
         default=None, converter=_optional_to_the_millisecond, validator=is_aware
     )
@@ -90,9 +105,14 @@ def _optional_line(text: str | None) -> str | None:
 
 
 def _optional_ids(object_ids: Iterable[str] | None) -> tuple[str, ...] | None:
-    if isinstance(object_ids, str):
-        return (object_ids,)
-    return None if object_ids is None else tuple(dict.fromkeys(object_ids))
+    if object_ids is None:
+        return None
+    # One may be given alone.
+    given = object_ids if is_list(object_ids) else (object_ids,)
+    ids = [digits(one) for one in given]
+    for one in ids:
+        is_digits.of("FailureSelection.object_ids has an id that", one)
+    return tuple(dict.fromkeys(map(str, ids)))
 
 
 @frozen(kw_only=True)
@@ -107,11 +127,11 @@ class FailureSelection:
         dead: True for dead letters only, False for all others only, None for both.
     """
 
-    account: AccountKey
+    account: AccountKey = field(validator=is_kind(AccountKey, such_as="account.key"))
     object_type: str | None = field(default=None, converter=_optional_object_type)
-    reason: str | None = field(default=None, converter=_optional_line)
+    reason: str | None = field(default=None, converter=_optional_line, validator=maybe(is_remark))
     object_ids: tuple[str, ...] | None = field(default=None, converter=_optional_ids)
-    dead: bool | None = None
+    dead: bool | None = field(default=None, validator=maybe(is_choice))
 
     def fits(self, failure: Failure) -> bool:
         """Whether *failure* is one of those that are meant."""

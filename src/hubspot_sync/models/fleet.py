@@ -50,7 +50,8 @@ class FleetReport:
     @property
     def ended(self) -> Mapping[StreamStatus, int]:
         """How many accounts ended how."""
-        return dict.fromkeys(StreamStatus, 0) | Counter(map(_status, self.accounts))
+        ended = Counter(map(_status, self.accounts))
+        return {one: ended[one] for one in StreamStatus if one is not StreamStatus.NOT_STARTED}
 
     @property
     def counts(self) -> Counts:

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.models._checks import shown
 
 # https://developers.hubspot.com/docs/guides/crm/understanding-the-crm (object type ids)
 OBJECT_TYPE_IDS: Final = {
@@ -68,8 +69,8 @@ def canonical_object_type(name: str) -> str:
     """
     if not isinstance(name, str) or not _TYPE_NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{name!r} is not a HubSpot object type; give a name such as 'contacts' or an id such "
-            "as '0-1' or '2-3465404'"
+            f"{shown(name)} is not a HubSpot object type; give a name such as 'contacts' or an id "
+            "such as '0-1' or '2-3465404'"
         )
     return _SPELLINGS.get(name.lower(), name)
 

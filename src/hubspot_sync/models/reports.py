@@ -86,6 +86,7 @@ class StreamStatus(Enum):
     STOPPED = "stopped"
     BUSY = "busy"
     FAILED = "failed"
+    NOT_STARTED = "not_started"
 
 
 @frozen(kw_only=True)
@@ -95,7 +96,7 @@ class StreamReport:
     Attributes:
         stream: The stream.
         status: How it ended: completed; stopped by `stop()`; busy, because another worker has
-            it; or failed.
+            it; failed; or not started, because what ended another stream ended the run.
         mode: How records were found; None when it ended before that was known.
         counts: Where the records ended.
         unconverted: How many values did not fit the type of their property and were kept as
@@ -119,6 +120,11 @@ class StreamReport:
     duration: timedelta
     gaps: tuple[str, ...] = ()
     error: HubSpotSyncError | None = None
+
+    @property
+    def left_over(self) -> bool:
+        """Whether it is left to the next run by no fault of its own: stopped, or not started."""
+        return self.status in (StreamStatus.STOPPED, StreamStatus.NOT_STARTED)
 
     @property
     def records_per_second(self) -> float:
@@ -149,7 +155,8 @@ class SyncReport:
 
     Attributes:
         account: The account.
-        streams: One report a stream, in the order in which they ran.
+        streams: One report for each stream of the account, also for those that the run did not
+            reach, in their order.
         api_calls: Calls to HubSpot by endpoint class, every try counted, also those that belong
             to no stream.
         duration: From the beginning to the end of the run.

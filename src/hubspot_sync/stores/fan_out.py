@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from hubspot_sync.errors import ActionRejectedError, ConfigurationError
+from hubspot_sync.interfaces._answers import SINK, guarded
+from hubspot_sync.interfaces._parts import is_sink
 from hubspot_sync.models import SinkAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hubspot_sync.interfaces import ActionSink
     from hubspot_sync.models import Action
@@ -43,19 +44,10 @@ class FanOutSink:
     """
 
     def __init__(self, sinks: Iterable[ActionSink]) -> None:
-        if not isinstance(sinks, Iterable):
-            raise ConfigurationError(
-                f"a FanOutSink takes a list of sinks, not a {type(sinks).__name__}"
-            )
-        self._sinks = tuple(sinks)
+        given = is_sink.each_of("a FanOutSink takes a list of sinks; what was given", sinks)
+        self._sinks = tuple(guarded(sink, SINK) for sink in given)
         if not self._sinks:
             raise ConfigurationError("a FanOutSink needs at least one sink")
-        for sink in self._sinks:
-            if not callable(getattr(sink, "write", None)):
-                raise ConfigurationError(
-                    f"a FanOutSink takes sinks, objects with a method `write`, not a "
-                    f"{type(sink).__name__}"
-                )
 
     @property
     def parallel_writes(self) -> int:
@@ -85,7 +77,9 @@ class FanOutSink:
         refused: dict[str, str] = {}
         for number, (sink, answer) in enumerate(zip(self._sinks, answers, strict=True), start=1):
             for action_id, reason in answer.refused.items():
-                refused.setdefault(action_id, f"{type(sink).__name__} (sink {number}): {reason}")
+                refused.setdefault(
+                    action_id, f"{sink.__class__.__name__} (sink {number}): {reason}"
+                )
         return refused
 
 

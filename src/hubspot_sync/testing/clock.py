@@ -8,9 +8,19 @@ from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from hubspot_sync._clock import StopRequested
+from hubspot_sync.models._checks import Check, is_delay, is_instant, is_kind
 
 # The day after the last date that the emulator seeds a portal with.
 _START: Final = datetime(2026, 7, 1, tzinfo=timezone.utc)
+_MOST_SECONDS: Final = 1e9
+is_seconds: Final = Check(
+    lambda value: (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and 0 <= value <= _MOST_SECONDS
+    ),
+    "a timedelta, or a number of seconds that is not below zero",
+)
 
 
 class ManualClock:
@@ -23,12 +33,12 @@ class ManualClock:
         seed: What `random` starts from; the same seed gives the same numbers.
 
     Raises:
-        ValueError: *start* has no time zone.
+        ConfigurationError: *start* has no time zone, or an argument is something else.
     """
 
     def __init__(self, start: datetime = _START, *, seed: int = 0) -> None:
-        if start.tzinfo is None:
-            raise ValueError(f"start {start!r} has no time zone; give an aware datetime")
+        is_instant.of("start", start)
+        is_kind(int).of("seed", seed)
         self._start = start.astimezone(timezone.utc)
         self._passed = timedelta()
         self._lock = threading.Lock()
@@ -56,11 +66,13 @@ class ManualClock:
         """Move time forward by a duration or a number of seconds; returns the new instant.
 
         Raises:
-            ValueError: *by* is negative.
+            ConfigurationError: *by* is negative, or no time at all.
         """
-        step = by if isinstance(by, timedelta) else timedelta(seconds=by)
-        if step < timedelta():
-            raise ValueError(f"time cannot go back (asked for {step})")
+        if not isinstance(by, timedelta):
+            is_seconds.of("by", by)
+            by = timedelta(seconds=by)
+        is_delay.of("by", by)
+        step = by
         with self._lock:
             self._passed += step
             present = self._start + self._passed

@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from hubspot_sync._clock import StopSignal
 from hubspot_sync.testing.emulator._emulator import HubSpotEmulator
 from hubspot_sync.testing.emulator._hostility import Hostility
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve; returns the exit status, 0 after SIGINT or SIGTERM."""
     options = _parser().parse_args(arguments)
     where = f" at 127.0.0.1:{options.port}" if options.port else ""
-    done = threading.Event()
+    done = StopSignal()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
     try:
