@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections import Counter
-from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -22,10 +18,10 @@ from hosted import (
     GLOBEX,
     KEY,
     PATHS,
-    ROOT,
     TENANTS,
-    Served,
     follow,
+    free_port,
+    process_of,
     serving,
     settings_for,
     sync,
@@ -33,8 +29,7 @@ from hosted import (
     wait_until,
     waiting_for,
 )
-from test_examples import ENVIRONMENT, assert_holds_the_account, sqlite_actions
-from test_fastapi_host_refusals import ENVIRON
+from test_examples import assert_holds_the_account, sqlite_actions
 
 # In the names of one tenant's account only.
 CANARIES = {"acme": "acme-canary", "globex": "globex-canary"}
@@ -146,48 +141,11 @@ def test_fifty_clients_at_once(settings, emulator):
             assert secret not in seen
 
 
-@contextmanager
-def process_of(emulator, store, port, *command):
-    """The host as it is deployed: by a command of its own, or by that of a server."""
-    url = f"http://127.0.0.1:{port}"
-    variables = ENVIRON | {
-        "HUBSPOT_CLIENT_ID": emulator.client_id,
-        "HUBSPOT_CLIENT_SECRET": emulator.client_secret,
-        "HUBSPOT_BASE_URL": emulator.base_url,
-        "HUBSPOT_CONSENT_URL": f"{emulator.base_url}/oauth/authorize",
-        "HOST_STORE": str(store),
-        "HOST_PUBLIC_URL": url,
-        "HOST_SYNC_DUE": "no",
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", *command, "--port", str(port)],
-        cwd=ROOT / "examples",
-        env=ENVIRONMENT | variables,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            wait_until(lambda: answers(url) or process.poll() is not None)
-            yield Served(url, emulator), process
-        finally:
-            process.kill()
-
-
-def answers(url):
-    try:
-        return httpx.get(f"{url}/accounts").status_code == 401
-    except httpx.TransportError:
-        return False
-
-
 def test_no_sync_is_lost_at_shutdown(hubspot_emulator, tmp_path):
     """SIGTERM in the middle of a first sync: it ends at a checkpoint, and the next goes on."""
     emulator = hubspot_emulator(contacts=3_000, companies=200, installed=False, latency=0.2)
     store = tmp_path / "host.db"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
+    port = free_port()
     by_server = ["uvicorn", "--factory", "fastapi_host:create_app", "--no-access-log"]
     with (
         process_of(emulator, store, port, *by_server) as (host, process),

@@ -51,8 +51,9 @@ def _serve(options: argparse.Namespace) -> None:
         return
     app = create_app(Settings.from_environment(os.environ))
     _check_free(options.host, options.port)
-    # Without the access log: addresses hold invitations and what HubSpot sent.
-    uvicorn.run(app, host=options.host, port=options.port, access_log=False)
+    # Without the access log: addresses hold invitations and what HubSpot sent. With h11, which
+    # has a bound for headers.
+    uvicorn.run(app, host=options.host, port=options.port, access_log=False, http="h11", ws="none")
 
 
 def _check_free(host: str, port: int) -> None:
