@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import threading
 from collections import Counter
+from pathlib import Path
 
 import httpx
 import pytest
 from attrs import evolve
 
+from fastapi_host.logs import JsonFormatter
 from fastapi_host.security import new_api_key
 from hosted import (
     ACME,
@@ -179,3 +182,41 @@ def test_no_sync_is_lost_at_shutdown(hubspot_emulator, tmp_path):
     assert rest["completed"]
     assert rest["streams"]["contacts"]["delivered"] == 3_000 - stopped["delivered"]
     assert_holds_the_account(sqlite_actions(store), emulator, "acme")
+
+
+def test_the_log_as_json(hubspot_emulator, tmp_path):
+    """One object a line, with the fields that the guide names, of the library and of the server."""
+    emulator = two_accounts(hubspot_emulator)
+    command = ["fastapi_host", "--log", "json"]
+    with process_of(emulator, tmp_path / "host.db", free_port(), *command) as (host, process):
+        host.connect("acme", ACME)
+        with host.client("acme") as client:
+            sync(client, ACME)
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=120)
+
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert {"hubspot_sync", "uvicorn.error"} <= {line["logger"] for line in lines}
+    for line in lines:
+        assert {"time", "level", "logger", "message"} <= line.keys()
+        assert line["time"].endswith("Z")
+    (finished,) = (
+        line
+        for line in lines
+        if line.get("event") == "StreamFinished" and line["object_type"] == "contacts"
+    )
+    assert (finished["domain_id"], finished["account_id"]) == ("acme", ACME)
+    assert (finished["level"], finished["counts"]["delivered"]) == ("INFO", 30)
+    for secret in (KEY, *TENANTS.values(), emulator.client_secret):
+        assert secret not in log
+
+
+def test_a_line_of_json_for_an_exception():
+    """With its traceback, and as text what JSON does not know."""
+    record = logging.makeLogRecord({"msg": "%s failed", "args": ("it",), "path": Path("x")})
+    record.exc_info = (ValueError, ValueError("why"), None)
+
+    line = json.loads(JsonFormatter().format(record))
+
+    assert (line["message"], line["path"]) == ("it failed", "x")
+    assert "ValueError: why" in line["exception"]
