@@ -89,7 +89,7 @@ def serving(settings, emulator):
             yield Served(url, emulator)
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(300)
             assert not thread.is_alive()
 
 
@@ -103,7 +103,7 @@ class Served:
     def client(self, tenant=None, **options):
         """A client with a tenant's key, or a browser with none."""
         headers = {"X-API-Key": TENANTS[tenant]} if tenant else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=300, **options)
 
     def connect(self, tenant, account_id, **answer):
         """What a client and a person do to connect an account; gives the last page."""
@@ -196,13 +196,13 @@ def waiting_for(gate):
     """A rule that lets everything pass as soon as *gate* is open."""
 
     def rule(_action):
-        assert gate.wait(30)
+        assert gate.wait(300)
 
     return rule
 
 
 def wait_until(happened):
-    deadline = time.monotonic() + 60  # noqa: TID251 - waits for real threads and processes
+    deadline = time.monotonic() + 300  # noqa: TID251 - waits for real threads and processes
     while not happened():
         assert time.monotonic() < deadline  # noqa: TID251
         time.sleep(0.01)  # noqa: TID251

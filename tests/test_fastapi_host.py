@@ -447,7 +447,7 @@ class TestFollowing:
                 follower.start()
             gate.set()
             for follower in followers:
-                follower.join(30)
+                follower.join(300)
 
         assert len(seen) == 5
         for events in seen:

@@ -124,7 +124,7 @@ def test_fifty_clients_at_once(settings, emulator):
 
     async def call(url):
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=300, limits=limits) as client:
             crowd = Crowd(client, emulator, gate)
             await crowd.all_at_once()
             return crowd
@@ -161,8 +161,8 @@ def test_no_sync_is_lost_at_shutdown(hubspot_emulator, tmp_path):
         follower.start()
         wait_until(lambda: emulator.calls.count("list") >= 12)
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=30)
-        follower.join(30)
+        _, log = process.communicate(timeout=300)
+        follower.join(300)
 
     assert process.returncode in (0, -signal.SIGTERM)
     assert "Traceback" not in log
@@ -193,7 +193,7 @@ def test_the_log_as_json(hubspot_emulator, tmp_path):
         with host.client("acme") as client:
             sync(client, ACME)
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=120)
+        _, log = process.communicate(timeout=300)
 
     lines = [json.loads(line) for line in log.splitlines()]
     assert {"hubspot_sync", "uvicorn.error"} <= {line["logger"] for line in lines}
