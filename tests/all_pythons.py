@@ -52,7 +52,7 @@ def speaks(program: str, version: str) -> bool:
     """Whether *program* is a Python of *version*; a shim without one behind it is not."""
     try:
         done = subprocess.run(
-            [program, "-c", CHECK], capture_output=True, text=True, timeout=30, check=False
+            [program, "-c", CHECK], capture_output=True, text=True, timeout=300, check=False
         )
     except OSError:
         return False

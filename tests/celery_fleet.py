@@ -274,7 +274,7 @@ def kill_all_of(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def terminate(process: subprocess.Popen[bytes], timeout: float = 30.0) -> int:
+def terminate(process: subprocess.Popen[bytes], timeout: float = 300.0) -> int:
     """Ask a worker to end in good order; its exit status."""
     process.send_signal(signal.SIGTERM)
     return process.wait(timeout)

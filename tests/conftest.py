@@ -11,10 +11,24 @@ import pytest
 
 from hubspot_sync.stores.mongodb import MongoDatabase
 from hubspot_sync.stores.sqlite import SqliteDatabase
+from leftovers import Watch
 from mongod import Mongod, NoMongoDBError
 
 _OUTCOME = pytest.StashKey[str]()
 _USERS = pytest.StashKey[set[str]]()
+_WATCH = pytest.StashKey[Watch]()
+
+
+def pytest_configure(config):
+    """Nothing that tests start outlives the run; of several processes, the first one watches."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_WATCH] = Watch()
+
+
+def pytest_unconfigure(config):
+    """The fixtures have put everything away."""
+    if _WATCH in config.stash:
+        config.stash[_WATCH].end()
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -72,7 +75,8 @@ def settings_for(emulator, folder):
 @contextmanager
 def serving(settings, emulator):
     """A real server in a thread of its own."""
-    with socket.socket() as listener:
+    # By its number, or asyncio does not know TCP, and each answer waits 40 ms to be acknowledged.
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = create_app(evolve(settings, public_url=url))
@@ -85,7 +89,7 @@ def serving(settings, emulator):
             yield Served(url, emulator)
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(300)
             assert not thread.is_alive()
 
 
@@ -99,13 +103,14 @@ class Served:
     def client(self, tenant=None, **options):
         """A client with a tenant's key, or a browser with none."""
         headers = {"X-API-Key": TENANTS[tenant]} if tenant else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=300, **options)
 
     def connect(self, tenant, account_id, **answer):
         """What a client and a person do to connect an account; gives the last page."""
         with self.client(tenant) as client, self.client() as browser:
             link = client.post("/accounts/connect", json={}).json()["url"]
-            return browser.get(self.consent(browser, link, account_id, **answer))
+            back = self.consent(browser, link, account_id, **answer)
+            return browser.get(back, follow_redirects=True)
 
     def consent(self, browser, link, account_id, **answer):
         """Open the link and go through HubSpot's page; gives where HubSpot sends the person."""
@@ -113,6 +118,49 @@ class Served:
         assert page.status_code == 200, page.text
         href = unescape(re.search(r'href="([^"]+)"', page.text)[1])
         return self.emulator.consent(href, account_id, **answer)
+
+
+@contextmanager
+def process_of(emulator, store, port, *command):
+    """The host as it is deployed: by a command of its own, or by that of a server."""
+    url = f"http://127.0.0.1:{port}"
+    variables = {
+        "HOST_API_KEYS": " ".join(str(ApiKey.of(*pair)) for pair in TENANTS.items()),
+        "HUBSPOT_SYNC_KEY": KEY,
+        "HUBSPOT_CLIENT_ID": emulator.client_id,
+        "HUBSPOT_CLIENT_SECRET": emulator.client_secret,
+        "HUBSPOT_BASE_URL": emulator.base_url,
+        "HUBSPOT_CONSENT_URL": f"{emulator.base_url}/oauth/authorize",
+        "HOST_STORE": str(store),
+        "HOST_PUBLIC_URL": url,
+        "HOST_SYNC_DUE": "no",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", *command, "--port", str(port)],
+        cwd=ROOT / "examples",
+        env=os.environ | variables,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            wait_until(lambda: answers(url) or process.poll() is not None)
+            assert process.poll() is None, process.communicate()
+            yield Served(url, emulator), process
+        finally:
+            process.kill()
+
+
+def answers(url):
+    try:
+        return httpx.get(f"{url}/accounts").status_code == 401
+    except httpx.TransportError:
+        return False
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def follow(client, account_id):
@@ -148,13 +196,13 @@ def waiting_for(gate):
     """A rule that lets everything pass as soon as *gate* is open."""
 
     def rule(_action):
-        assert gate.wait(30)
+        assert gate.wait(300)
 
     return rule
 
 
 def wait_until(happened):
-    deadline = time.monotonic() + 60  # noqa: TID251 - waits for real threads and processes
+    deadline = time.monotonic() + 300  # noqa: TID251 - waits for real threads and processes
     while not happened():
         assert time.monotonic() < deadline  # noqa: TID251
         time.sleep(0.01)  # noqa: TID251

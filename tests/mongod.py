@@ -41,7 +41,7 @@ class Mongod:
         else:
             program, self.origin = _program()
             self.uri = self._start(program, folder)
-        self.client: MongoClient[Any] = MongoClient(self.uri, serverSelectionTimeoutMS=10_000)
+        self.client: MongoClient[Any] = MongoClient(self.uri, serverSelectionTimeoutMS=120_000)
         self.version: str = self.client.server_info()["version"]
 
     def uri_of(self, database: str) -> str:
@@ -55,7 +55,7 @@ class Mongod:
         self.client.close()
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=300)
 
     def _start(self, program: str, folder: Path) -> str:
         port = _free_port()
@@ -96,7 +96,7 @@ class ReplicaSet:
             "heartbeatTimeoutSecs": 2,
         }
         _initiate(self.processes[self._ports[0]], *self._ports, settings=settings)
-        self.client: MongoClient[Any] = MongoClient(self.uri, serverSelectionTimeoutMS=20_000)
+        self.client: MongoClient[Any] = MongoClient(self.uri, serverSelectionTimeoutMS=120_000)
 
     def uri_of(self, database: str) -> str:
         """The URI of *database*."""

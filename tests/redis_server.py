@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-_PATIENCE = 20.0
+_PATIENCE = 300.0
 _BODY = re.compile(r'"body": "([A-Za-z0-9+/=]+)"')
 
 

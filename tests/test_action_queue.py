@@ -70,7 +70,7 @@ def numbers_of(setting):
 
 
 def seen(event):
-    assert event.wait(timeout=30)
+    assert event.wait(timeout=300)
 
 
 def failing(error, event):
@@ -184,7 +184,7 @@ def test_a_sink_gets_as_many_batches_side_by_side_as_it_takes(takes, allowed, ex
                 full.set()
             # The first batch of a pass goes alone.
             if int(actions[0].object_id) > 1:
-                assert full.wait(timeout=30)
+                assert full.wait(timeout=300)
             with lock:
                 self.inside -= 1
             return setting.sink.write(actions)
@@ -220,7 +220,7 @@ def test_a_slow_trickle_reaches_the_sink():
 
     def before_page(number):
         if number == 2:
-            for _ in range(3_000):  # until the other thread waits for the time
+            for _ in range(30_000):  # until the other thread waits for the time
                 setting.clock.advance(timedelta(seconds=7))
                 if stored.wait(timeout=0.01):
                     return

@@ -368,7 +368,7 @@ def test_shell(number):
         with HubSpotEmulator(contacts=5, companies=200) as twin:
             assert Caller(twin, ready["base_url"]).get(LIST).ids == Caller(twin).get(LIST).ids
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(300) == 0
     assert ready["access_token"] == "pat-na1-emulator"
     assert ready["companies"] == 200
     assert [one["account_id"] for one in ready["accounts"]] == ["62515"]
@@ -394,7 +394,7 @@ def test_shell_accounts():
             refused = caller.form("/oauth/2026-03/token", **fields, **refresh)
             assert refused.json["status"] == "BAD_REFRESH_TOKEN"
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(300) == 0
     assert [one["account_id"] for one in ready["accounts"]] == ["62515", "62516", "62517"]
 
 
@@ -412,7 +412,7 @@ def test_shell_options():
             assert caller.get("/crm/v3/objects/companies").status == 403
             assert caller.get("/_emulator/hostility").json["index_lag"] == [5, 5]
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(300) == 0
     for wrong in ('{"list_disorder": 7}', '{"colour": 1}', "x"):
         done = subprocess.run([*command, "--hostility", wrong], capture_output=True, check=False)
         assert done.returncode == 2

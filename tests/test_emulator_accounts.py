@@ -298,12 +298,12 @@ def test_sixteen_clients_at_once(emulator):
 
     def read(account: EmulatedAccount) -> set[tuple[str, ...]]:
         caller = as_(account, emulator)
-        together.wait(10)
+        together.wait(300)
         return {tuple(caller.get(LIST, limit=100).ids) for _ in range(10)}
 
     with ThreadPoolExecutor(16) as pool:
         reading = [pool.submit(read, account) for account in accounts]
-        together.wait(10)
+        together.wait(300)
         late = emulator.add_account(contacts=1)
         for account, read_ids in zip(accounts, reading, strict=True):
             assert read_ids.result() == {tuple(account.records("contacts"))}

@@ -51,7 +51,7 @@ class Caller:
     def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Reply:
         """One request on a connection of its own."""
         host, _, port = self.base_url.removeprefix("http://").partition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=10)
+        connection = http.client.HTTPConnection(host, int(port), timeout=300)
         if self.access_token is not None:
             headers.setdefault("Authorization", f"Bearer {self.access_token}")
         try:

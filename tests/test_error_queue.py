@@ -675,7 +675,7 @@ def test_a_newer_version_waits_for_the_outcome_of_an_older_one_on_its_way():
         """Holds the first version until the second one was read."""
 
         def write(self, actions):
-            assert read.wait(timeout=30)
+            assert read.wait(timeout=300)
             if version_of(actions[0]) == 0:
                 return SinkAnswer(refused={actions[0].action_id: "too early"})
             return setting.sink.write(actions)
@@ -696,7 +696,7 @@ def test_a_version_that_waits_for_an_older_one_gives_up_when_the_writer_fails():
 
     class Failing:
         def write(self, actions):
-            assert read.wait(timeout=30)
+            assert read.wait(timeout=300)
             raise StoreUnavailableError("the database is away")
 
     pages = [[record("1")], [record("1", 4)], []]

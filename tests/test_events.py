@@ -1,9 +1,12 @@
 """Observers are told everything and can break nothing."""
 
+import json
 import logging
 from datetime import datetime, timedelta, timezone
+from typing import get_args
 
 import pytest
+from attrs import evolve
 
 from hubspot_sync import HubSpotUnavailableError, LoggingObserver
 from hubspot_sync._events import Broadcaster
@@ -16,6 +19,7 @@ from hubspot_sync.models import (
     CallRetried,
     Counts,
     DirectoryRetried,
+    Event,
     FleetFinished,
     FleetReport,
     FleetStarted,
@@ -162,6 +166,99 @@ def test_every_event_has_a_line_in_the_log(event, level, said, caplog):
     assert found_level == level
     assert said in line
     assert "\n" not in line
+
+
+def test_every_event_is_tried_here():
+    """None is left out of the tests above and below."""
+    assert {type(event) for event, _, _ in EVENTS} == set(get_args(Event))
+
+
+class JsonLines(logging.Handler):
+    """What a host that logs JSON writes."""
+
+    USUAL = frozenset(vars(logging.makeLogRecord({})))
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        fields = {name: one for name, one in vars(record).items() if name not in self.USUAL}
+        self.lines.append(json.dumps({"message": record.getMessage(), **fields}))
+
+
+@pytest.fixture
+def lines():
+    """What `LoggingObserver` writes through a handler of a host's own."""
+    handler, logger = JsonLines(), logging.getLogger("hubspot_sync")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    yield handler.lines
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+@pytest.mark.parametrize("event", [event for event, _, _ in EVENTS])
+def test_every_event_has_fields(event, lines):
+    """JSON with the event's name, and with account and object type where it has them."""
+    LoggingObserver().notify(event)
+
+    (line,) = map(json.loads, lines)
+    assert line["event"] == type(event).__name__
+    about = getattr(event, "report", event)
+    if hasattr(about, "account"):
+        assert (line["domain_id"], line["account_id"]) == ("acme", "62515")
+    if hasattr(about, "stream"):
+        assert (line["account_id"], line["object_type"]) == ("62515", "contacts")
+
+
+def test_what_the_fields_say(lines):
+    """Numbers are numbers, in units that their names say."""
+    error = HubSpotUnavailableError("HubSpot is away", status=503, correlation_id="c-1")
+    failed = evolve(FAILED, error=error, counts=Counts(delivered=2, skipped=1))
+    for event in (
+        CallRetried(account=ACCOUNT, endpoint="list", attempt=1, wait=SECOND, reason="away"),
+        StreamFinished(report=failed),
+        ActionsRejected(stream=STREAM, reasons={"no e-mail": 3}, parked=2),
+    ):
+        LoggingObserver().notify(event)
+
+    retried, finished, rejected = map(json.loads, lines)
+    assert (retried["endpoint"], retried["attempt"], retried["wait_seconds"]) == ("list", 1, 1.0)
+    assert retried["reason"] == "away"
+    counts = {"read": 3, "delivered": 2, "repeated": 0, "unchanged": 0, "rejected": 0, "skipped": 1}
+    assert finished["counts"] == counts
+    assert (finished["status"], finished["error"]) == ("failed", "HubSpotUnavailableError")
+    assert (finished["http_status"], finished["correlation_id"]) == (503, "c-1")
+    assert (rejected["rejected"], rejected["parked"]) == (3, 2)
+    assert rejected["reasons"] == {"no e-mail": 3}
+
+
+def test_alike_events_have_one_template(caplog):
+    """So that what collects them can group them; what differs is in the arguments."""
+    other = StreamKey(AccountKey("globex", "7"), "deals")
+    with caplog.at_level(logging.DEBUG, "hubspot_sync"):
+        for event, _, _ in EVENTS:
+            LoggingObserver().notify(event)
+            if hasattr(event, "stream"):
+                LoggingObserver().notify(evolve(event, stream=other))
+
+    templates = {}
+    for record in caplog.records:
+        templates.setdefault(record.event, set()).add(record.msg)
+        assert "62515" not in record.msg
+    assert {event: len(found) for event, found in templates.items()} == dict.fromkeys(templates, 1)
+    assert len(set().union(*templates.values())) == len(templates)
+
+
+def test_a_reason_with_line_breaks_stays_on_one_line(caplog):
+    """It may be a sink's, and a log is read line by line."""
+    event = ActionsRejected(stream=STREAM, reasons={"no\r\nERROR forged": 1})
+
+    LoggingObserver().notify(event)
+
+    assert caplog.messages == ["acme/62515/contacts: 1 actions refused: 1 x no ERROR forged"]
 
 
 def test_a_broken_observer_keeps_nobody_from_hearing(caplog):

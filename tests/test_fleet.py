@@ -236,9 +236,8 @@ def test_no_small_account_waits_for_the_end_of_a_large_one(host, workers):
     assert report.completed
     assert {one.account.account_id for one in report.accounts[-workers:]} == set(names)
     large = report.accounts[-1]
-    turns = [one for one in host.recorder.of(RunStarted) if one.account == large.account]
-    # With more workers than small ones that wait, nobody need be interrupted.
-    assert len(turns) >= 2 or workers > 2
+    turns = [one for one in host.recorder.of(RunStarted) if one.account.account_id in names]
+    assert len(turns) > workers  # one at least was put down, and taken up again
     told = [one.object_id for one in host.sink.actions if one.account == large.account]
     assert len(told) == len(set(told)) == large.counts.delivered
     assert large.streams[0].counts.read == large.counts.read
@@ -554,7 +553,8 @@ def test_a_report_says_all(host):
 
 def test_the_token_endpoint_is_asked_within_its_limit(hubspot_emulator):
     """All accounts of an app share it, and begin with access tokens to be bought at once."""
-    host = FleetHost(hubspot_emulator(account_id="1", token_limit=10))
+    clock = ManualClock()  # on a machine under load calls may reach a server in a heap
+    host = FleetHost(hubspot_emulator(account_id="1", token_limit=10, clock=clock), clock)
     host.oauth_app = OAuthApp(
         client_id=host.emulator.client_id, client_secret=host.emulator.client_secret
     )

@@ -60,11 +60,11 @@ def running(engine, **how):
         yield failures
     finally:
         engine.stop()
-        thread.join(30)
+        thread.join(300)
         assert not thread.is_alive()
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=300):
     """Wait for what another thread does."""
     end = CLOCK.monotonic() + seconds
     while not condition():
@@ -254,10 +254,10 @@ def test_two_processes_share_the_accounts(fleet):
             reader = threading.Thread(target=said.extend, args=[process.stdout])
             reader.start()
             processes.append((process, reader))
-        until(lambda: enough(lines), seconds=60)
+        until(lambda: enough(lines))
         for process, reader in processes:
             process.terminate()
-            reader.join(30)
+            reader.join(300)
         lasted = CLOCK.monotonic() - begun
 
     assert [process.returncode for process, _ in processes] == [0, 0]

@@ -93,7 +93,7 @@ def test_what_passes_is_retried(host, emulator, fault):
 
 def test_a_hanging_connection_times_out_and_is_retried(emulator):
     """In real time, because a socket knows no other."""
-    host = Host(emulator, read_timeout=timedelta(milliseconds=200))
+    host = Host(emulator, read_timeout=timedelta(seconds=2))
     emulator.faults.add(Fault(kind="delay", delay=30))
 
     assert host.source().identify().account_id == "62515"
@@ -155,13 +155,11 @@ def test_a_connection_that_drips_is_given_up(host, handler):
 
 def test_connections_are_used_again_after_the_deadline_of_an_answer(host, emulator):
     """Each answer has its own."""
-    host.hubspot = HubSpotSettings(
-        base_url=emulator.base_url, answer_timeout=timedelta(milliseconds=100)
-    )
+    host.hubspot = HubSpotSettings(base_url=emulator.base_url, answer_timeout=timedelta(seconds=2))
     source = host.source()
     for _ in range(3):
         source.identify()
-        threading.Event().wait(0.06)
+        threading.Event().wait(0.8)
     (pool,) = source._client._transport._client.rest_client.pool_manager.pools._container.values()
 
     assert (pool.num_connections, pool.num_requests) == (1, 3)

@@ -88,7 +88,7 @@ def run_all(work, *, threads):
     for thread in started:
         thread.start()
     for thread in started:
-        thread.join(60)
+        thread.join(300)
     return failures
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import subprocess
 import sys
 from importlib.metadata import distribution
 from pathlib import Path
+
+import pytest
 
 import hubspot_sync
 
@@ -25,10 +29,10 @@ LAZY = {
 }
 
 
-def python(code):
+def python(code, cwd=None):
     """What a fresh interpreter prints."""
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=cwd
     )
     return done.stdout.split()
 
@@ -46,13 +50,67 @@ def test_importing_it_loads_no_back_end_and_no_client():
     assert loaded & LAZY == set()
 
 
+def test_importing_it_loads_nothing_of_its_own():
+    """Every pytest run of a project that has it installed imports it, for the plugin."""
+    assert [name for name in python(LOADED) if name.startswith("hubspot_sync")] == ["hubspot_sync"]
+
+
+def test_an_error_or_a_setting_loads_no_engine():
+    """The names come from the lowest floor that has them."""
+    code = "import sys; from hubspot_sync import ConfigurationError, SyncSettings;"
+    loaded = python(f"{code} print('\\n'.join(sys.modules))")
+
+    assert "hubspot_sync.models.settings" in loaded
+    assert "hubspot_sync._engine" not in loaded
+
+
+def test_every_name_is_the_one_that_a_type_checker_sees():
+    """Type checkers and the reference read the imports; at run time the names are looked up."""
+    source = ast.parse(Path(hubspot_sync.__file__).read_text("utf-8"))
+    (seen,) = (
+        one.body
+        for one in source.body
+        if isinstance(one, ast.If) and one.orelse == [] and isinstance(one.test, ast.Name)
+    )
+    declared = {name.name: line.module for line in seen for name in line.names}
+
+    assert sorted(declared) == hubspot_sync.__all__
+    for name, module in declared.items():
+        home = importlib.import_module(module)
+        assert getattr(hubspot_sync, name) is getattr(home, name)
+        assert name in dir(hubspot_sync)
+
+
+def test_modules_can_be_reached_by_their_names():
+    """As after any import of the package before."""
+    code = "import hubspot_sync as h; print(h.errors, h.models, h.interfaces, h.presets)"
+
+    assert "hubspot_sync.presets" in " ".join(python(code))
+    with pytest.raises(AttributeError, match="no attribute 'engines'"):
+        _ = hubspot_sync.engines
+
+
+def test_a_pytest_run_of_a_host_loads_only_the_plugin(tmp_path):
+    """Whoever has the package installed pays for it in the tests that ask for the fixture."""
+    code = (
+        "import sys, pytest;"
+        "pytest.main(['--collect-only', '-q', '-p', 'hubspot_sync.testing.pytest_plugin']);"
+        "print('\\n'.join(sys.modules))"
+    )
+    (tmp_path / "test_nothing.py").write_text("def test_nothing(): pass")
+
+    loaded = python(code, cwd=tmp_path)
+
+    ours = {name for name in loaded if name.startswith("hubspot_sync")}
+    assert ours == {"hubspot_sync", "hubspot_sync.testing", "hubspot_sync.testing.pytest_plugin"}
+    assert {"attrs", "orjson", "pymongo", "cryptography", "backoff"} & set(loaded) == set()
+
+
 def test_an_integration_without_its_package_names_the_extra():
     """What to install is in the message."""
     code = "import sys; sys.modules['celery'] = None; import hubspot_sync.integrations.celery"
 
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
 
     assert "ImportError: " in done.stderr.splitlines()[-1]
     assert "pip install 'hubspot-sync[celery]'" in done.stderr.splitlines()[-1]

@@ -48,7 +48,7 @@ def test_a_full_queue_makes_the_other_side_wait(weight, size):
     thread = started(second)
     assert not entered.wait(0.05)
     assert list(queue) == ["first", "second"]
-    thread.join(5)
+    thread.join(300)
     assert entered.is_set()
 
 
@@ -65,7 +65,7 @@ def test_nobody_waits_for_a_side_that_has_gone():
 
     thread = started(second)
     queue.abandon()
-    thread.join(5)
+    thread.join(300)
     assert told.is_set()
     assert list(queue) == []
 
@@ -105,13 +105,13 @@ def test_a_group_that_waits_goes_on_when_the_time_comes():
     thread = started(take)
     clock.advance(59)
     assert not handed_out.wait(0.05)
-    for _ in range(3_000):  # until the other thread waits for the time
+    for _ in range(30_000):  # until the other thread waits for the time
         clock.advance(60)
         if handed_out.wait(0.01):
             break
     queue.put("second")
     queue.finish()
-    thread.join(5)
+    thread.join(300)
 
     assert found == [["first"], ["second"]]
 
@@ -133,7 +133,7 @@ def test_turns_come_in_order_and_none_after_one_that_failed():
     threads = [started(lambda number=number: work(number)) for number in (2, 1)]
     work(0)
     for thread in threads:
-        thread.join(5)
+        thread.join(300)
     turns.abandon()
     work(3)
 

@@ -270,7 +270,7 @@ class TestCommand:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
             env={"PYTHONPATH": ":".join(sys.path), "PATH": "", **environment},
         )
 

@@ -87,7 +87,7 @@ def run_at_once(script, place, *ends):
         for process in processes:
             process.stdin.write("go\n")
             process.stdin.flush()
-        return [process.wait(timeout=60) for process in processes]
+        return [process.wait(timeout=300) for process in processes]
 
 
 class TestSqlite:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import socket
 import sys
@@ -15,6 +14,7 @@ from hubspot_sync import ConfigurationError
 
 from .app import create_app
 from .demo import demo
+from .logs import log_to_stderr
 from .security import ApiKey, new_api_key
 from .settings import Settings
 
@@ -44,15 +44,24 @@ def _make_key(domain_id: str) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(levelname)-8s %(message)s")
+    log_to_stderr(as_json=options.log == "json")
     if options.command == "demo":
         _check_free("127.0.0.1", options.port)
         demo(options.port)
         return
     app = create_app(Settings.from_environment(os.environ))
     _check_free(options.host, options.port)
-    # Without the access log: addresses hold invitations and what HubSpot sent.
-    uvicorn.run(app, host=options.host, port=options.port, access_log=False)
+    # Without the access log: addresses hold invitations and what HubSpot sent. With h11, which
+    # has a bound for headers.
+    uvicorn.run(
+        app,
+        host=options.host,
+        port=options.port,
+        access_log=False,
+        log_config=None,
+        http="h11",
+        ws="none",
+    )
 
 
 def _check_free(host: str, port: int) -> None:
@@ -71,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fastapi_host", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="where to listen")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--log", choices=("text", "json"), default="text")
     commands = parser.add_subparsers(dest="command")
     key = commands.add_parser("key", help="make an API key for a domain")
     key.add_argument("domain")

@@ -11,21 +11,36 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, HTTPException, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import Field
 
 from hubspot_sync import AccountStatus, UnknownAccountError
 
-from .access import AccountId, Host, ObjectType, Tenant, TheHost
+from .access import (
+    KEYS,
+    READABLE,
+    AccountId,
+    Host,
+    KeyedRoute,
+    ObjectId,
+    ObjectType,
+    Tenant,
+    TheHost,
+)
 from .problems import Problem, note_down
 from .syncs import LiveSync
 from .views import AccountView, FailureView, Progress, Wanted, report_view
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {
-    401: {"model": Problem},
-    404: {"model": Problem},
-    409: {"model": Problem},
+    status: {"model": Problem} for status in (401, 404, 409, 413, 422, 429)
 }
 _DISABLED = "The account is disabled: connect it again if it was disconnected, or else resume it."
-routes = APIRouter(prefix="/accounts", tags=["accounts"], responses=_REFUSALS)
+routes = APIRouter(
+    prefix="/accounts",
+    tags=["accounts"],
+    responses=_REFUSALS,
+    route_class=KeyedRoute,
+    dependencies=KEYS,
+)
 
 
 @routes.get("")
@@ -43,7 +58,7 @@ def show_account(tenant: Tenant, account_id: AccountId) -> AccountView:
 class Pause(Wanted):
     """Why an account is paused."""
 
-    reason: str | None = None
+    reason: Annotated[str, Field(max_length=300), READABLE] | None = None
 
 
 @routes.post("/{account_id}/pause")
@@ -136,8 +151,9 @@ class Redrive(Wanted):
     """Which refused actions are tried again; all of them by default."""
 
     object_type: ObjectType | None = None
-    reason: str | None = None
-    object_ids: list[str] | None = None
+    # As long as the library keeps it.
+    reason: Annotated[str, Field(max_length=1_000), READABLE] | None = None
+    object_ids: Annotated[list[ObjectId], Field(max_length=1_000)] | None = None
     dead: bool | None = None
 
 

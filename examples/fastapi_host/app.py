@@ -9,13 +9,17 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from starlette.types import ASGIApp
 
 from hubspot_sync import LoggingObserver
 
 from . import accounts, connecting
 from .access import Host
+from .bounds import Bounded
+from .pages import description
 from .problems import answer_with_problems
-from .security import ApiKeys, Invitations
+from .security import ApiKeys, Arrivals, Invitations, WrongKeys
 from .settings import Settings
 from .syncs import Syncs
 
@@ -30,7 +34,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        syncs = Syncs(workers=settings.workers, loop=asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        syncs = Syncs(workers=settings.workers, loop=loop)
         engine = await asyncio.to_thread(settings.open_engine, [LoggingObserver(), syncs])
         try:
             with at_signal(engine.stop):
@@ -42,7 +47,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                         engine=engine,
                         syncs=syncs,
                         api_keys=ApiKeys(settings.api_keys),
+                        wrong_keys=WrongKeys(loop.time()),
                         invitations=Invitations(settings.encryption_keys),
+                        arrivals=Arrivals(settings.encryption_keys),
                     )
                 }
         finally:
@@ -50,11 +57,34 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await syncs.wait()
             await asyncio.to_thread(engine.close)
 
-    app = FastAPI(title="HubSpot accounts", lifespan=lifespan)
+    # Without FastAPI's own pages of the API, whose scripts come from elsewhere, and without its
+    # redirects from paths with a slash too many, which trust the Host header.
+    app = _Application(
+        title="HubSpot accounts",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     answer_with_problems(app)
     app.include_router(connecting.routes)
+    app.include_router(connecting.pages)
     app.include_router(accounts.routes)
+
+    @app.get("/docs", include_in_schema=False)
+    def show_description() -> HTMLResponse:
+        """What clients can ask for."""
+        return description(app.openapi())
+
     return app
+
+
+class _Application(FastAPI):
+    """With bounds around all of it, also around the answers to errors that nobody foresaw."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """What a server calls."""
+        return Bounded(super().build_middleware_stack())
 
 
 @contextmanager

@@ -59,4 +59,4 @@ def demo(port: int) -> None:
             ),
         )
         print(_TEXT.format(url=url, **keys), flush=True)
-        uvicorn.run(create_app(settings), port=port, log_level="warning")
+        uvicorn.run(create_app(settings), port=port, log_level="warning", http="h11", ws="none")

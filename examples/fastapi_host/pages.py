@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 from fastapi.responses import HTMLResponse
 
@@ -14,20 +14,20 @@ from .problems import problem_of
 _PAGE: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
-<style>body {{ font: 1.1rem/1.5 system-ui; max-width: 32rem; margin: 4rem auto; padding: 0 1rem }}
+<style>
+body {{ font: 1.1rem/1.5 system-ui; max-width: 32rem; margin: 4rem auto; padding: 0 1rem }}
+section {{ border-top: 1px solid; overflow-wrap: anywhere }}
 </style>
 <h1>{title}</h1>
-<p>{text}</p>
-{link}
+{content}
 </html>
 """
-# Nothing from elsewhere, in nobody's frame, and no address with a secret in it is passed on.
+# A style of its own and nothing else; `Bounded` says the rest of each answer.
 _HEADERS: Final = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     ),
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
 }
 _AGAIN: Final = "Start again from your application."
 # By the reason of a `ConsentError`, in words for the person who reads the page.
@@ -51,8 +51,12 @@ def page(
     """A page with a heading, a sentence, and perhaps a link (its words and where it leads)."""
     words, url = link or ("", "")
     anchor = f'<p><a href="{escape(url)}">{escape(words)}</a></p>' if link else ""
-    content = _PAGE.format(title=escape(title), text=escape(text), link=anchor)
-    return HTMLResponse(content, status_code=status, headers=_HEADERS)
+    return _html(title, f"<p>{escape(text)}</p>\n{anchor}", status)
+
+
+def _html(title: str, content: str, status: int = 200) -> HTMLResponse:
+    text = _PAGE.format(title=escape(title), content=content)
+    return HTMLResponse(text, status_code=status, headers=_HEADERS)
 
 
 def not_connected(refusal: HubSpotSyncError, account_id: str | None) -> HTMLResponse:
@@ -76,3 +80,67 @@ def not_connected(refusal: HubSpotSyncError, account_id: str | None) -> HTMLResp
         case _:
             text = problem.detail
     return page("Not connected", text, status=problem.status)
+
+
+def description(openapi: dict[str, Any]) -> HTMLResponse:
+    """The page that says what clients can ask for, from the description that programs read.
+
+    Args:
+        openapi: The application's, as at `/openapi.json`.
+    """
+    schemas = openapi.get("components", {}).get("schemas", {})
+    sections = [
+        _operation(method.upper(), path, operation, schemas)
+        for path, methods in openapi["paths"].items()
+        for method, operation in methods.items()
+    ]
+    told = (
+        "<p>Send your API key as <code>X-API-Key</code> or as a bearer token, and bodies as "
+        'JSON. Programs read <a href="openapi.json">openapi.json</a>.</p>\n'
+    )
+    return _html(openapi["info"]["title"], told + "\n".join(sections))
+
+
+def _operation(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
+    """What one request does and takes."""
+    fields = [
+        (f"{one['name']} ({one['in']})", one["schema"]) for one in operation.get("parameters", ())
+    ]
+    content = operation.get("requestBody", {}).get("content", {})
+    for one in content.values():
+        body = schemas.get(_name_of(one["schema"]), {})
+        fields += [(f"{name} (body)", field) for name, field in body.get("properties", {}).items()]
+    rows = [
+        f"<li><code>{escape(name)}</code>: {escape(_kind(field))}</li>" for name, field in fields
+    ]
+    answers = ", ".join(map(escape, operation["responses"]))
+    return (
+        f"<section>\n<h2><code>{method} {escape(path)}</code></h2>\n"
+        f"<p>{escape(operation.get('description', ''))}</p>\n"
+        f"<ul>{''.join(rows)}</ul>\n<p>Answers: {answers}</p>\n</section>"
+    )
+
+
+def _name_of(schema: dict[str, Any]) -> str:
+    """The name of the schema that *schema* refers to, also as one of several, or nothing."""
+    options = [schema, *schema.get("anyOf", ()), *schema.get("allOf", ())]
+    found: list[str] = [one["$ref"] for one in options if "$ref" in one]
+    return found[0].rpartition("/")[2] if found else ""
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """What a field takes, in a few words."""
+    kinds = [_kind(one) for one in schema.get("anyOf", ())]
+    words = " or ".join(kinds) or schema.get("type") or _name_of(schema)
+    limits = [
+        f"{said} {schema[name]}"
+        for name, said in (
+            ("pattern", "like"),
+            ("minimum", "from"),
+            ("maximum", "up to"),
+            ("maxLength", "characters up to"),
+            ("maxItems", "items up to"),
+        )
+        if name in schema
+    ]
+    return ", ".join([words, *limits])

@@ -1,6 +1,7 @@
 """Errors as problem documents (RFC 9457), for programs and for people, without secrets."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -27,6 +28,8 @@ from hubspot_sync import (
 
 _logger = logging.getLogger(__name__)
 _SERVER_ERROR: Final = 500
+_PLACES_SHOWN: Final = 20
+_LONGEST_PLACE: Final = 200
 # The first class that fits counts. Nobody learns from a 404 what other tenants have, and from a 5xx
 # how the host is built: the words for these are fixed, and the log has the rest. A mistake in the
 # set-up is the operator's, for what a client sends is looked at before the library is asked; the
@@ -104,7 +107,7 @@ def _kind_of(error: HubSpotSyncError) -> _Kind:
     return next(kind for kind in _KINDS if isinstance(error, kind[0]))
 
 
-def _as_response(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+def _as_response(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The problem as an answer."""
     waiting = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
     return JSONResponse(
@@ -129,15 +132,31 @@ async def _ours(_: Request, error: Any) -> JSONResponse:
 
 async def _bad_input(_: Request, error: Any) -> JSONResponse:
     # Without the input itself: it may be a secret that was put into the wrong place.
-    places = {".".join(map(str, one["loc"])): one["msg"] for one in error.errors()}
+    places = {_place_of(one): one["msg"] for one in error.errors()[:_PLACES_SHOWN]}
     detail = "Something that you sent is not as it has to be."
     return _as_response(Problem(title="Bad input", status=422, detail=detail, errors=places))
 
 
+def _place_of(error: Any) -> str:
+    """Where the input is wrong; names of fields are the client's, so they may be odd themselves."""
+    place = ".".join(map(str, error["loc"]))[:_LONGEST_PLACE]
+    return place.encode("utf-8", "backslashreplace").decode()
+
+
 async def _of_http(_: Request, error: Any) -> JSONResponse:
-    title = HTTPStatus(error.status_code).phrase
-    problem = Problem(title=title, status=error.status_code, detail=error.detail)
-    return _as_response(problem, error.headers)
+    return of_status(error.status_code, error.detail, error.headers)
+
+
+def of_status(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """A refusal that has nothing to do with the library."""
+    wait = (headers or {}).get("Retry-After")
+    problem = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        retry_after=None if wait is None else int(wait),
+    )
+    return _as_response(problem, headers)
 
 
 async def _unexpected(_: Request, error: Exception) -> JSONResponse:

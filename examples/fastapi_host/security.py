@@ -1,4 +1,4 @@
-"""Who calls: API keys of clients, and invitations that go through a person's browser."""
+"""Who calls: API keys of clients, and what goes sealed through a person's browser."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import secrets
+from collections import OrderedDict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import astuple, field, frozen
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 
 _DIGEST_SIZE: Final = 32
 _LONGEST_DOMAIN: Final = 200
-_PURPOSE: Final = b"fastapi_host invitation 1"
 INVITATION_LIFETIME: Final = timedelta(minutes=10)
 
 
@@ -117,6 +119,66 @@ class ApiKeys:
         return found
 
 
+class _Allowance:
+    """How many wrong keys are let pass: a number at once, and one more every *seconds*."""
+
+    def __init__(self, number: int, seconds: float, now: float) -> None:
+        self._number = number
+        self._seconds = seconds
+        self._left = float(number)
+        self._at = now
+
+    def take(self, now: float) -> int:
+        """Take one; gives how many seconds to wait for the next one if there was none left."""
+        self._left = min(self._number, self._left + (now - self._at) / self._seconds)
+        self._at = now
+        if self._left < 1:
+            return math.ceil((1 - self._left) * self._seconds)
+        self._left -= 1
+        return 0
+
+
+class WrongKeys:
+    """Counts wrong API keys by address and altogether, and says who has sent too many.
+
+    No key can be guessed, for each has 256 random bits. But somebody who tries costs work and
+    hides what else is in the log.
+
+    Args:
+        now: The time in seconds, by any clock that does not jump.
+    """
+
+    PER_ADDRESS: Final = 100
+    SECONDS_PER_ADDRESS: Final = 3.0
+    ALTOGETHER: Final = 1_000
+    SECONDS_ALTOGETHER: Final = 0.1
+    ADDRESSES: Final = 10_000
+
+    def __init__(self, now: float) -> None:
+        self._all = _Allowance(self.ALTOGETHER, self.SECONDS_ALTOGETHER, now)
+        self._by_address: OrderedDict[str, _Allowance] = OrderedDict()
+
+    def count(self, address: str, now: float) -> int:
+        """Count a wrong key; gives how many seconds its sender has to wait, or 0."""
+        network = _network_of(address)
+        own = self._by_address.pop(network, None) or _Allowance(
+            self.PER_ADDRESS, self.SECONDS_PER_ADDRESS, now
+        )
+        self._by_address[network] = own
+        if len(self._by_address) > self.ADDRESSES:
+            self._by_address.popitem(last=False)  # the one that has been quiet for longest
+        return own.take(now) or self._all.take(now)
+
+
+def _network_of(address: str) -> str:
+    """What one sender can have many of counts as one: an IPv6 network of 64 bits."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:  # as of a Unix socket
+        return ""
+    return parsed.exploded[:19] if isinstance(parsed, IPv6Address) else address
+
+
 @frozen
 class Invitation:
     """That somebody of a tenant may connect an account, said by whoever has the tenant's key.
@@ -130,32 +192,75 @@ class Invitation:
     account_id: str | None = None
 
 
-class Invitations:
-    """Makes invitations that a browser can carry and nobody can alter; good for ten minutes.
+@frozen
+class Arrival:
+    """That a person has connected an account, for the page that tells them.
+
+    Attributes:
+        domain_id: The tenant.
+        name: The account's.
+        state: Digest of what HubSpot sent them back with, to know it again.
+    """
+
+    domain_id: str
+    name: str
+    state: str
+
+    @classmethod
+    def of(cls, domain_id: str, name: str, state: str) -> Arrival:
+        """What is remembered of a callback that went well."""
+        return cls(domain_id, name, _digest(state).hex())
+
+    def came_with(self, state: str) -> bool:
+        """Whether the callback with *state* is the one that went well."""
+        return hmac.compare_digest(self.state.encode(), _digest(state).hex().encode())
+
+
+_Value = TypeVar("_Value", Invitation, Arrival)
+
+
+class _Seals(Generic[_Value]):
+    """Makes texts that a browser can carry and nobody can read or alter; good for ten minutes.
 
     Args:
         encryption_keys: What theirs is derived from, the present one first.
     """
 
+    _kind: type[_Value]
+    _purpose: ClassVar[bytes]
+
     def __init__(self, encryption_keys: Sequence[str]) -> None:
-        self._fernet = MultiFernet([Fernet(_derived(key)) for key in encryption_keys])
+        self._fernet = MultiFernet([Fernet(self._derived(key)) for key in encryption_keys])
 
-    def seal(self, invitation: Invitation) -> str:
-        """The invitation as text for URLs and cookies."""
-        content = json.dumps([invitation.domain_id, invitation.account_id])
-        return self._fernet.encrypt(content.encode()).decode()
+    def seal(self, value: _Value) -> str:
+        """The value as text for URLs and cookies."""
+        return self._fernet.encrypt(json.dumps(astuple(value)).encode()).decode()
 
-    def open(self, text: str) -> Invitation | None:
+    def open(self, text: str) -> _Value | None:
         """What `seal` made of it, or None when it is out of date, altered or not ours."""
         lifetime = int(INVITATION_LIFETIME.total_seconds())
         try:
             content = self._fernet.decrypt(text.encode("utf-8", "surrogatepass"), ttl=lifetime)
         except InvalidToken:
             return None
-        return Invitation(*json.loads(content))
+        return self._kind(*json.loads(content))
+
+    @classmethod
+    def _derived(cls, encryption_key: str) -> bytes:
+        """A key for this use alone: what is sealed as one thing cannot be opened as another."""
+        derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=cls._purpose)
+        return base64.urlsafe_b64encode(derivation.derive(encryption_key.encode()))
 
 
-def _derived(encryption_key: str) -> bytes:
-    """A key for this use alone."""
-    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE)
-    return base64.urlsafe_b64encode(derivation.derive(encryption_key.encode()))
+class Invitations(_Seals[Invitation]):
+    """Seals invitations."""
+
+    _kind = Invitation
+    _purpose = b"fastapi_host invitation 1"
+
+
+class Arrivals(_Seals[Arrival]):
+    """Seals arrivals."""
+
+    _kind = Arrival
+    _purpose = b"fastapi_host arrival 1"

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from hubspot_sync.interfaces import Observer, Validator
 
 CALLBACK_PATH: Final = "/oauth/callback"
+CONNECTED_PATH: Final = "/oauth/connected"
 _MONGODB: Final = ("mongodb://", "mongodb+srv://")
 _HUBSPOT: Final = HubSpotSettings()
 _NEEDED: Final = ("HOST_API_KEYS", "HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_SYNC_KEY")

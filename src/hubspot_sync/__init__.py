@@ -3,63 +3,71 @@
 Start with `embedded_engine` or `mongodb_engine`; both give a `SyncEngine`.
 Interfaces that a host can implement are in `hubspot_sync.interfaces`, back ends in
 `hubspot_sync.stores`, and what helps to test a host in `hubspot_sync.testing`.
+The names are loaded when they are first used, so importing this package costs nothing: the pytest
+plugin imports it in every run of every project that has it installed.
 """
 
-from hubspot_sync._encryption import CredentialCipher, EncryptionKeys, KeyProvider, PlainText
-from hubspot_sync._engine import Domain, SyncEngine
-from hubspot_sync._events import LoggingObserver
-from hubspot_sync.errors import (
-    AccessError,
-    ActionRejectedError,
-    AuthorizationRevokedError,
-    ConfigurationError,
-    ConsentError,
-    HubSpotSyncError,
-    HubSpotUnavailableError,
-    InvariantError,
-    LeaseHeldError,
-    LeaseLostError,
-    MissingScopeError,
-    NotConnectedError,
-    OAuthAppError,
-    RateLimitedError,
-    RequestRefusedError,
-    RetryableError,
-    RevisionConflictError,
-    StoreUnavailableError,
-    SupersededError,
-    TooManyRejectedError,
-    UnknownAccountError,
-    WrongAccountError,
-)
-from hubspot_sync.models import (
-    Account,
-    AccountEntry,
-    AccountKey,
-    AccountStatus,
-    Action,
-    ActionKind,
-    Failure,
-    FailureSelection,
-    FleetReport,
-    HubSpotSettings,
-    OAuthApp,
-    OAuthTokens,
-    RedriveReport,
-    SinkAnswer,
-    StaticAccessToken,
-    StreamReport,
-    StreamSettings,
-    StreamStatus,
-    SyncReport,
-    SyncSettings,
-)
-from hubspot_sync.presets import (
-    embedded_engine,
-    hubspot_connecting,
-    hubspot_source_factory,
-    mongodb_engine,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from hubspot_sync._encryption import CredentialCipher, EncryptionKeys, KeyProvider, PlainText
+    from hubspot_sync._engine import Domain, SyncEngine
+    from hubspot_sync._events import LoggingObserver
+    from hubspot_sync.errors import (
+        AccessError,
+        ActionRejectedError,
+        AuthorizationRevokedError,
+        ConfigurationError,
+        ConsentError,
+        HubSpotSyncError,
+        HubSpotUnavailableError,
+        InvariantError,
+        LeaseHeldError,
+        LeaseLostError,
+        MissingScopeError,
+        NotConnectedError,
+        OAuthAppError,
+        RateLimitedError,
+        RequestRefusedError,
+        RetryableError,
+        RevisionConflictError,
+        StoreUnavailableError,
+        SupersededError,
+        TooManyRejectedError,
+        UnknownAccountError,
+        WrongAccountError,
+    )
+    from hubspot_sync.models import (
+        Account,
+        AccountEntry,
+        AccountKey,
+        AccountStatus,
+        Action,
+        ActionKind,
+        Failure,
+        FailureSelection,
+        FleetReport,
+        HubSpotSettings,
+        OAuthApp,
+        OAuthTokens,
+        RedriveReport,
+        SinkAnswer,
+        StaticAccessToken,
+        StreamReport,
+        StreamSettings,
+        StreamStatus,
+        SyncReport,
+        SyncSettings,
+    )
+    from hubspot_sync.presets import (
+        embedded_engine,
+        hubspot_connecting,
+        hubspot_source_factory,
+        mongodb_engine,
+    )
 
 __all__ = [
     "AccessError",
@@ -116,3 +124,24 @@ __all__ = [
     "hubspot_source_factory",
     "mongodb_engine",
 ]
+
+# Where the names are, lowest floor first, so that an error or a setting loads no engine.
+_HOMES: Final = ("errors", "models", "_encryption", "_events", "_engine", "presets")
+_MODULES: Final = ("errors", "interfaces", "models", "presets")
+
+if not TYPE_CHECKING:  # else every name that is none would be Any
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name in __all__:
+            homes = (import_module(f"{__name__}.{home}") for home in _HOMES)
+            globals()[name] = found = next(
+                getattr(one, name) for one in homes if hasattr(one, name)
+            )
+            return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import asdict, frozen
 
 from hubspot_sync.models import (
     AccountFinished,
@@ -26,10 +28,11 @@ from hubspot_sync.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from hubspot_sync.errors import HubSpotSyncError
     from hubspot_sync.interfaces import Observer
-    from hubspot_sync.models import Counts, Event, StreamReport
+    from hubspot_sync.models import AccountKey, Counts, Event, StreamKey
 
 _logger = logging.getLogger("hubspot_sync")
 _REASONS_SHOWN: Final = 3
@@ -51,7 +54,9 @@ class Broadcaster:
             try:
                 observer.notify(event)
             except Exception:
-                _logger.exception("the observer %r failed on %s", observer, type(event).__name__)
+                name = type(event).__name__
+                extra = {"event": "ObserverFailed", "failed_on": name}
+                _logger.exception("the observer %r failed on %s", observer, name, extra=extra)
 
 
 class LoggingObserver:
@@ -60,74 +65,202 @@ class LoggingObserver:
     Progress goes out at level DEBUG, starts and ends at INFO, retries, skipped records, refused
     actions and properties with values that do not fit their type at WARNING, failed streams at
     ERROR. The reasons of refusals are those that the sink and the validators give.
+
+    Each event has one template, and its parts are attributes of the `logging.LogRecord` too:
+    `event`, which is the name of its class, `domain_id`, `account_id`, `object_type`, and others.
     """
 
     def notify(self, event: Event) -> None:
         """Log *event*."""
-        level, message = _line_for(event)
-        _logger.log(level, message)
+        line = _LINES[type(event)](event)
+        parts = [_on_one_line(part) for part in line.parts]
+        extra = {"event": type(event).__name__, **line.fields}
+        _logger.log(line.level, line.template, *parts, extra=extra)
 
 
-def _line_for(event: Event) -> tuple[int, str]:
-    if isinstance(event, (RunStarted, RunFinished, StreamStarted, StreamFinished)):
-        return _milestone(event)
-    if isinstance(event, (FleetStarted, AccountFinished, FleetFinished)):
-        return _fleet_line(event)
-    if isinstance(event, BatchStored):
-        return logging.DEBUG, f"{event.stream}: {event.so_far.read} records settled"
-    if isinstance(event, (CallRetried, StoreRetried, DirectoryRetried)):
-        return logging.WARNING, _retry_line(event)
-    return logging.WARNING, _complaint(event)
+@frozen
+class _Line:
+    """How an event is logged.
+
+    Attributes:
+        level: At which level.
+        template: The words, with a `%s` for each of the parts.
+        parts: What differs from event to event.
+        fields: What programs read: attributes of the record, none of which `logging` has itself.
+    """
+
+    level: int
+    template: str
+    parts: tuple[object, ...]
+    fields: Mapping[str, Any]
 
 
-def _complaint(
-    event: RecordSkipped | ActionsRejected | ValueKeptAsText | BookkeepingFailed,
-) -> str:
-    if isinstance(event, RecordSkipped):
-        place = f"{event.stream}: skipped record {event.object_id or 'without id'}"
-        return f"{place}: {event.reason}"
-    if isinstance(event, ActionsRejected):
-        return _rejection_line(event)
-    if isinstance(event, BookkeepingFailed):
-        return f"{event.account}: its entry was not updated: {event.reason}"
-    place = f"{event.stream}: {event.property_name!r} of record {event.object_id}"
-    return f"{place} does not fit its type and is kept as text"
+def _on_one_line(part: object) -> object:
+    """A part without line breaks, which a sink's or a validator's reason may have."""
+    return " ".join(part.split()) if isinstance(part, str) else part
 
 
-def _milestone(event: RunStarted | RunFinished | StreamStarted | StreamFinished) -> tuple[int, str]:
-    if isinstance(event, RunStarted):
-        return logging.INFO, f"{event.account}: syncing {', '.join(event.object_types)}"
-    if isinstance(event, StreamStarted):
-        verb = "resuming" if event.resumed else "starting"
-        return logging.INFO, f"{event.stream}: {verb} {event.mode.value}"
-    if isinstance(event, StreamFinished):
-        return _stream_line(event.report)
+def _of_account(key: AccountKey) -> dict[str, Any]:
+    return {"domain_id": key.domain_id, "account_id": key.account_id}
+
+
+def _of_stream(key: StreamKey) -> dict[str, Any]:
+    return {**_of_account(key.account), "object_type": key.object_type}
+
+
+def _of_counts(counts: Counts) -> dict[str, Any]:
+    return {"counts": {"read": counts.read, **asdict(counts)}}
+
+
+def _of_error(error: HubSpotSyncError | None) -> dict[str, Any]:
+    if error is None:
+        return {}
+    return {
+        "error": type(error).__name__,
+        "reason": str(error),
+        "http_status": error.status,
+        "correlation_id": error.correlation_id,
+    }
+
+
+def _run_started(event: RunStarted) -> _Line:
+    fields = {**_of_account(event.account), "object_types": list(event.object_types)}
+    parts = (event.account, ", ".join(event.object_types))
+    return _Line(logging.INFO, "%s: syncing %s", parts, fields)
+
+
+def _stream_started(event: StreamStarted) -> _Line:
+    mode = event.mode.value
+    fields = {**_of_stream(event.stream), "mode": mode, "resumed": event.resumed}
+    parts = (event.stream, "resuming" if event.resumed else "starting", mode)
+    return _Line(logging.INFO, "%s: %s %s pass", parts, fields)
+
+
+def _batch_stored(event: BatchStored) -> _Line:
+    fields = {**_of_stream(event.stream), **_of_counts(event.so_far)}
+    return _Line(logging.DEBUG, "%s: %s records settled", (event.stream, event.so_far.read), fields)
+
+
+def _call_retried(event: CallRetried) -> _Line:
+    template = "%s: call to %s failed (%s); try %s follows in %s s"
+    fields = {**_of_account(event.account), "endpoint": event.endpoint}
+    return _retried(template, (event.account, event.endpoint), event, fields)
+
+
+def _store_retried(event: StoreRetried) -> _Line:
+    template = "%s: write to the store failed (%s); try %s follows in %s s"
+    return _retried(template, (event.stream,), event, _of_stream(event.stream))
+
+
+def _directory_retried(event: DirectoryRetried) -> _Line:
+    template = "call to the account store failed (%s); try %s follows in %s s"
+    return _retried(template, (), event, {})
+
+
+def _retried(
+    template: str,
+    where: tuple[object, ...],
+    event: CallRetried | StoreRetried | DirectoryRetried,
+    fields: Mapping[str, Any],
+) -> _Line:
+    wait = event.wait.total_seconds()
+    parts = (*where, event.reason, event.attempt + 1, f"{wait:.1f}")
+    more = {"attempt": event.attempt, "wait_seconds": wait, "reason": event.reason}
+    return _Line(logging.WARNING, template, parts, {**fields, **more})
+
+
+def _bookkeeping_failed(event: BookkeepingFailed) -> _Line:
+    fields = {**_of_account(event.account), "reason": event.reason}
+    parts = (event.account, event.reason)
+    return _Line(logging.WARNING, "%s: its entry was not updated: %s", parts, fields)
+
+
+def _record_skipped(event: RecordSkipped) -> _Line:
+    fields = {"object_id": event.object_id, "reason": event.reason}
+    parts = (event.stream, event.object_id or "without id", event.reason)
+    template = "%s: skipped record %s: %s"
+    return _Line(logging.WARNING, template, parts, {**_of_stream(event.stream), **fields})
+
+
+def _actions_rejected(event: ActionsRejected) -> _Line:
+    shown = Counter(event.reasons).most_common(_REASONS_SHOWN)
+    reasons = "; ".join(f"{number} x {reason}" for reason, number in shown)
+    more = ", and others" if len(event.reasons) > _REASONS_SHOWN else ""
+    parked = f", {event.parked} for the last time" if event.parked else ""
+    number = sum(event.reasons.values())
+    fields = {"rejected": number, "parked": event.parked, "reasons": dict(shown)}
+    parts = (event.stream, number, parked, reasons, more)
+    template = "%s: %s actions refused%s: %s%s"
+    return _Line(logging.WARNING, template, parts, {**_of_stream(event.stream), **fields})
+
+
+def _value_kept_as_text(event: ValueKeptAsText) -> _Line:
+    fields = {"property_name": event.property_name, "object_id": event.object_id}
+    parts = (event.stream, event.property_name, event.object_id)
+    template = "%s: '%s' of record %s does not fit its type and is kept as text"
+    return _Line(logging.WARNING, template, parts, {**_of_stream(event.stream), **fields})
+
+
+def _stream_finished(event: StreamFinished) -> _Line:
     report = event.report
-    ending = "done" if report.completed else "ended before it was complete"
+    level = logging.INFO if report.error is None else logging.ERROR
+    level = logging.WARNING if report.status is StreamStatus.BUSY else level
+    fields = {
+        **_of_stream(report.stream),
+        "status": report.status.value,
+        "mode": report.mode and report.mode.value,
+        **_of_counts(report.counts),
+        "seconds": report.duration.total_seconds(),
+        **_of_error(report.error),
+    }
+    why = "" if report.error is None else f": {report.error}"
+    parts = (report.stream, report.status.value, why, _tally(report.counts))
+    return _Line(level, "%s: stream %s%s (%s)", parts, fields)
+
+
+def _run_finished(event: RunFinished) -> _Line:
+    report = event.report
     seconds = report.duration.total_seconds()
-    return logging.INFO, f"{report.account}: {ending} after {seconds:.1f} s"
+    fields = {
+        **_of_account(report.account),
+        "completed": report.completed,
+        **_of_counts(report.counts),
+        "api_calls": sum(report.api_calls.values()),
+        "seconds": seconds,
+        **_of_error(report.failure),
+    }
+    ending = "done" if report.completed else "ended before it was complete"
+    parts = (report.account, ending, f"{seconds:.1f}")
+    return _Line(logging.INFO, "%s: %s after %s s", parts, fields)
 
 
-def _fleet_line(event: FleetStarted | AccountFinished | FleetFinished) -> tuple[int, str]:
-    if isinstance(event, FleetStarted):
-        return logging.INFO, f"syncing many accounts, {event.workers} at once"
-    if isinstance(event, FleetFinished):
-        numbers = event.report.ended.items()
-        ended = ", ".join(f"{number} {status.value}" for status, number in numbers)
-        seconds = event.report.duration.total_seconds()
-        return logging.INFO, f"{len(event.report.accounts)} accounts: {ended}; {seconds:.1f} s"
+def _fleet_started(event: FleetStarted) -> _Line:
+    fields = {"workers": event.workers}
+    template = "syncing many accounts, %s at once"
+    return _Line(logging.INFO, template, (event.workers,), fields)
+
+
+def _account_finished(event: AccountFinished) -> _Line:
     report = event.report
     what = report.failure or ("up to date" if report.completed else "stopped")
-    return logging.INFO, f"{report.account}: done for now: {what} ({_tally(report.counts)})"
+    fields = {
+        **_of_account(report.account),
+        "completed": report.completed,
+        **_of_counts(report.counts),
+        **_of_error(report.failure),
+    }
+    parts = (report.account, str(what), _tally(report.counts))
+    return _Line(logging.INFO, "%s: done for now: %s (%s)", parts, fields)
 
 
-def _stream_line(report: StreamReport) -> tuple[int, str]:
-    counts = report.counts
-    summary = f"{report.stream}: {report.status.value}; {_tally(counts)}"
-    if report.error is None:
-        return logging.INFO, summary
-    level = logging.WARNING if report.status is StreamStatus.BUSY else logging.ERROR
-    return level, f"{report.stream}: {report.status.value}: {report.error} ({_tally(counts)})"
+def _fleet_finished(event: FleetFinished) -> _Line:
+    report = event.report
+    ended = {status.value: number for status, number in report.ended.items()}
+    seconds = report.duration.total_seconds()
+    shown = ", ".join(f"{number} {status}" for status, number in ended.items())
+    fields = {"accounts": len(report.accounts), "ended": ended, "seconds": seconds}
+    parts = (len(report.accounts), shown, f"{seconds:.1f}")
+    return _Line(logging.INFO, "%s accounts: %s; %s s", parts, fields)
 
 
 def _tally(counts: Counts) -> str:
@@ -137,21 +270,20 @@ def _tally(counts: Counts) -> str:
     )
 
 
-def _rejection_line(event: ActionsRejected) -> str:
-    shown = Counter(event.reasons).most_common(_REASONS_SHOWN)
-    reasons = "; ".join(f"{number} x {reason}" for reason, number in shown)
-    more = ", and others" if len(event.reasons) > _REASONS_SHOWN else ""
-    parked = f", {event.parked} for the last time" if event.parked else ""
-    number = sum(event.reasons.values())
-    return f"{event.stream}: {number} actions refused{parked}: {reasons}{more}"
-
-
-def _retry_line(event: CallRetried | StoreRetried | DirectoryRetried) -> str:
-    seconds = event.wait.total_seconds()
-    if isinstance(event, CallRetried):
-        what = f"{event.account}: call to {event.endpoint}"
-    elif isinstance(event, DirectoryRetried):
-        what = "call to the account store"
-    else:
-        what = f"{event.stream}: write to the store"
-    return f"{what} failed ({event.reason}); try {event.attempt + 1} follows in {seconds:.1f} s"
+_LINES: Final[Mapping[type, Callable[[Any], _Line]]] = {
+    RunStarted: _run_started,
+    StreamStarted: _stream_started,
+    BatchStored: _batch_stored,
+    CallRetried: _call_retried,
+    StoreRetried: _store_retried,
+    DirectoryRetried: _directory_retried,
+    BookkeepingFailed: _bookkeeping_failed,
+    RecordSkipped: _record_skipped,
+    ActionsRejected: _actions_rejected,
+    ValueKeptAsText: _value_kept_as_text,
+    StreamFinished: _stream_finished,
+    RunFinished: _run_finished,
+    FleetStarted: _fleet_started,
+    AccountFinished: _account_finished,
+    FleetFinished: _fleet_finished,
+}

@@ -62,7 +62,7 @@ class EmulatedAccount:
         traceback: TracebackType | None,
     ) -> None:
         self._process.terminate()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=300)
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -125,7 +125,7 @@ class EmulatedAccount:
             data=None if arguments is None else json.dumps(arguments).encode(),
             headers={"Authorization": f"Bearer {self.described['access_token']}"},
         )
-        with urlopen(request, timeout=60) as answer:
+        with urlopen(request, timeout=300) as answer:
             content: dict[str, Any] = json.load(answer)
             return content
 
@@ -166,7 +166,7 @@ class Ended:
         return {name: stream["status"] for name, stream in streams.items()}
 
 
-def ended(process: subprocess.Popen[str], timeout: float = 100.0) -> Ended:
+def ended(process: subprocess.Popen[str], timeout: float = 300.0) -> Ended:
     """Wait for the end of a worker; one that does not end is killed and fails the test."""
     try:
         output, errors = process.communicate(timeout=timeout)
@@ -282,7 +282,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def wait_until(condition: Any, timeout: float = 30.0, pause: float = 0.02) -> float:
+def wait_until(condition: Any, timeout: float = 300.0, pause: float = 0.02) -> float:
     """Wait for a true answer; the seconds that it took."""
     started = time.monotonic()  # noqa: TID251 - real processes, real time
     while not condition():

