@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from hubspot_sync._engine.writing import SinkWriter, Written
 from hubspot_sync._processing import unproved
 from hubspot_sync.models import BatchStored, Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from hubspot_sync._engine.parts import StoringParts
     from hubspot_sync._engine.refusals import Refusals
     from hubspot_sync.models import Action, Checkpoint, Fingerprint, Lease
+
+_MUCH_MORE: Final = 1.5
+_BYTES_A_VALUE: Final = 50
 
 
 @frozen(kw_only=True)
@@ -37,6 +40,39 @@ class Batch:
     checkpoint: Checkpoint
     before: Checkpoint
     outdated: Mapping[str, int] = field(factory=dict)
+
+    def pieces(self, size: int, most: int) -> Iterator[tuple[Batch, int]]:
+        """This batch of *size* bytes in pieces of *most* bytes, each with its size.
+
+        Whole pages may make a batch somewhat larger; it takes large records to cut one. The
+        checkpoint moves with the last piece.
+        """
+        if size < _MUCH_MORE * most:
+            yield self, size
+            return
+        piece: list[Action] = []
+        weight = 0
+        rest = self
+        for action in self.actions:
+            weighs = _weight(action)
+            if piece and weight + weighs > most:
+                done = {one.object_id for one in piece}
+                yield rest._of(done, settled=Counts(), checkpoint=self.before), weight
+                rest = rest._of({one.object_id for one in rest.fingerprints} - done)
+                piece, weight = [], 0
+            piece.append(action)
+            weight += weighs
+        yield rest, weight
+
+    def _of(self, object_ids: Container[str], **changes: Any) -> Batch:
+        """What this batch says of some objects."""
+        return evolve(
+            self,
+            actions=tuple(one for one in self.actions if one.object_id in object_ids),
+            fingerprints=tuple(one for one in self.fingerprints if one.object_id in object_ids),
+            outdated={one: version for one, version in self.outdated.items() if one in object_ids},
+            **changes,
+        )
 
 
 @frozen(kw_only=True)
@@ -166,6 +202,12 @@ class Delivery:
             self._lease.stream,
             lambda: self._parts.checkpointer.commit(self._lease, checkpoint, fingerprints),
         )
+
+
+def _weight(action: Action) -> int:
+    """Roughly the bytes of *action*: its text, and something for each value."""
+    texts = (len(one) for one in action.properties.values() if isinstance(one, str))
+    return sum(texts) + _BYTES_A_VALUE * len(action.properties)
 
 
 def _variants(batch: Batch) -> Sequence[Fingerprint]:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.parts import Parts
     from hubspot_sync._engine.refusals import Refusals
     from hubspot_sync.models import (
-        Action,
         Association,
         Checkpoint,
         Fingerprint,
@@ -53,9 +52,6 @@ _PAGES_AHEAD: Final = 4
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # More than this are no single records; the checkpoint names each of them.
 _MOST_UNREAD: Final = 1_000
-_BYTES_A_VALUE: Final = 50
-# Whole pages make a batch somewhat larger than asked for.
-_MUCH_MORE: Final = 1.5
 
 
 class StreamRun:
@@ -151,7 +147,7 @@ class StreamRun:
         )
         try:
             for pages in self._groups():
-                for batch, size in self._cut(self._process(pages), _size(pages)):
+                for batch, size in self._process(pages).pieces(_size(pages), self._max_bytes):
                     queue.put(batch, size=size)
         except QueueClosedError:
             pass  # a writer failed, and says why below
@@ -232,53 +228,6 @@ class StreamRun:
             outdated={
                 record.object_id: record.version for record in fresh if record.object_id in queued
             },
-        )
-
-    def _cut(self, batch: Batch, size: int) -> Iterator[tuple[Batch, int]]:
-        """*batch* in pieces of `batch_bytes`, where its records are large; each with its size.
-
-        The checkpoint moves with the last piece.
-        """
-        most = self._max_bytes
-        if size < _MUCH_MORE * most:
-            yield batch, size
-            return
-        before = batch.before
-        rest = {one.object_id: one for one in batch.fingerprints}
-        piece: list[Action] = []
-        weight = 0
-        for action in batch.actions:
-            weighs = _weight(action)
-            if piece and weight + weighs > most:
-                known = tuple(rest.pop(one.object_id) for one in piece)
-                ids = {one.object_id for one in piece}
-                yield (
-                    Batch(
-                        actions=tuple(piece),
-                        fingerprints=known,
-                        settled=Counts(),
-                        checkpoint=before,
-                        before=before,
-                        outdated={
-                            one: version for one, version in batch.outdated.items() if one in ids
-                        },
-                    ),
-                    weight,
-                )
-                piece, weight = [], 0
-            piece.append(action)
-            weight += weighs
-        ids = {one.object_id for one in batch.actions} - rest.keys()
-        yield (
-            evolve(
-                batch,
-                actions=tuple(piece),
-                fingerprints=tuple(rest.values()),
-                outdated={
-                    one: version for one, version in batch.outdated.items() if one not in ids
-                },
-            ),
-            weight,
         )
 
     def _reached(self, pages: Sequence[Page], skipped: Sequence[SkippedRow]) -> Checkpoint:
@@ -369,12 +318,6 @@ class StreamRun:
                     if record.object_id not in found.unanswered
                 ]
         return complete, skipped
-
-
-def _weight(action: Action) -> int:
-    """Roughly the bytes of *action*: its text, and something for each value."""
-    texts = (len(one) for one in action.properties.values() if isinstance(one, str))
-    return sum(texts) + _BYTES_A_VALUE * len(action.properties)
 
 
 def _size(pages: Sequence[Page]) -> int:
