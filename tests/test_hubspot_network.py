@@ -504,6 +504,7 @@ class TestBounds:
             (DETAILS, "br"),
             (b"\xff" * 9, "deflate"),
         ],
+        ids=["cut", "plain", "unknown", "broken"],
     )
     def test_a_body_that_cannot_be_decompressed_is_retried(self, host, body, encoding):
         """Also one that ends too early."""
