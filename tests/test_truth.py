@@ -5,6 +5,7 @@ What moves no modified date, computed values and associations, is equal after a 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from datetime import timedelta
 
@@ -25,6 +26,8 @@ from hubspot_sync.testing.emulator import Hostility, Meddling
 from support import ACCOUNT, Host, truth_of
 
 LOOKBACK = timedelta(minutes=5)
+# More of them once in a while: HUBSPOT_SYNC_TEST_EXAMPLES=1000 make test
+EXAMPLES = int(os.environ.get("HUBSPOT_SYNC_TEST_EXAMPLES", "40"))
 SHARE = st.sampled_from([0.0, 0.0, 0.1, 0.3])
 
 
@@ -125,7 +128,7 @@ def about(emulator, bad):
     }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(1, 10**6),
     contacts=st.integers(0, 900),
@@ -221,7 +224,9 @@ def may_hide_each_other(hostility):
     They look alike to what counts them; the next pass over all records finds the first.
     """
     left_out = hostility.list_gaps or hostility.hidden_from_list
-    return left_out and hostility.meddling is not None and hostility.meddling.archives_per_call
+    deleted = hostility.meddling is not None and hostility.meddling.archives_per_call
+    # What cannot be searched is not counted at all, and the report says so.
+    return left_out and (deleted or hostility.unsearchable)
 
 
 def check_versions(host):

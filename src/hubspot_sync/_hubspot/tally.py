@@ -7,7 +7,7 @@ What was listed in no order may come twice, so there the ids themselves are kept
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.models import ListedSpan
@@ -22,6 +22,8 @@ _SPANS: Final = 256
 # Eight bytes each. An account with more records whose list is unordered is not proved.
 _MOST_IDS: Final = 2_000_000
 _SORTED_AT: Final = 100_000
+# The highest ids are those of the newest records, which search may not know yet.
+_NEWEST: Final = 1_000
 
 
 class Tally:
@@ -36,6 +38,7 @@ class Tally:
         self._spans = list(listed or ())
         self._ids: array[int] | None = None
         self._sorted = 0
+        self._newest: list[int] = []
 
     @property
     def listed(self) -> tuple[ListedSpan, ...] | None:
@@ -55,6 +58,8 @@ class Tally:
             self._add_ids(part.ids)
             return
         first, end = part.span
+        if part.ids and (len(self._newest) < _NEWEST or part.ids[-1] > self._newest[0]):
+            self._newest = sorted((*self._newest, *part.ids))[-_NEWEST:]
         insort(self._spans, ListedSpan(first, end, len(part.ids)))
         if len(self._spans) > _SPANS:
             self._merge()
@@ -67,7 +72,12 @@ class Tally:
     def begin_again(self) -> None:
         """Forget everything: the list is read once more from its beginning."""
         self.known = True
-        self._spans, self._ids, self._sorted = [], None, 0
+        self._spans, self._ids, self._sorted, self._newest = [], None, 0, []
+
+    def above(self, object_id: int) -> int:
+        """How many records with higher ids were listed, as far as that is known."""
+        ids = self._newest if self._ids is None else self._distinct()
+        return len(ids) - bisect_right(ids, object_id)
 
     def spans(self) -> list[ListedSpan]:
         """All that was listed, in order of ids; they follow each other without gaps."""
