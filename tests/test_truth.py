@@ -199,7 +199,16 @@ def run(host, sync_settings, *, reconcile=False):
 
     What it says to be complete is complete.
     """
-    before = {one: set(host.emulator.records(one)) for one in ("contacts", "companies")}
+    # Search may not know of newer ones yet; the next window finds those.
+    known = host.clock.now() - LOOKBACK
+    before = {
+        object_type: {
+            object_id
+            for object_id, held in host.emulator.records(object_type).items()
+            if held.created_at < known
+        }
+        for object_type in ("contacts", "companies")
+    }
     report = host.engine(settings=sync_settings).sync(ACCOUNT, reconcile=reconcile)
     for one in report.streams:
         assert isinstance(one.error, RequestRefusedError | RetryableError | None)
@@ -215,7 +224,7 @@ def check_complete(host, report, before):
     if whole and counts_hold and not report.gaps:
         object_type = report.stream.object_type
         told = {one.object_id for one in host.sink.actions if one.object_type == object_type}
-        assert before <= told
+        assert before & host.emulator.records(object_type).keys() <= told
 
 
 def may_hide_each_other(hostility):
@@ -246,13 +255,19 @@ def check_versions(host):
             assert newest[object_type, object_id][0] == version, (object_type, object_id)
 
 
+def with_value(properties):
+    """A property that is empty makes no record another one, so it may be told or not."""
+    return {name: value for name, value in properties.items() if value is not None}
+
+
 def check_values(host):
     """The last that was told of every record that is there is what it holds."""
     last = {(one.object_type, one.object_id): one for one in host.sink.actions}
     for object_type in ("contacts", "companies"):
         for object_id, held in host.emulator.records(object_type).items():
             action = last[object_type, object_id]
-            assert dict(action.properties) == truth_of(host.emulator, object_type, object_id)
+            truth = truth_of(host.emulator, object_type, object_id)
+            assert with_value(action.properties) == with_value(truth)
             if object_type == "contacts":
                 edges = {
                     edge.object_id: {kind.type_id for kind in edge.types}

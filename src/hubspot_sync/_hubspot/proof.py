@@ -70,23 +70,23 @@ class Proof:
         all_of_it = self._search(0, END, limit=1, order="DESCENDING")
         # Search learns of the newest records last; the others have to agree without them.
         newest = max(all_of_it.ids, default=-1)
-        listed = sum(span.rows for span in spans) - self.tally.above(newest)
-        waiting = [] if all_of_it.total == listed else [(spans, all_of_it.total)]
+        counted = [(span, span.rows - self.tally.above(newest, span)) for span in spans]
+        waiting = [(counted, all_of_it.total)]
         while waiting:
             some, total = waiting.pop()
-            if total == sum(span.rows for span in some):
+            if total == sum(rows for _, rows in some):
                 continue
             if len(some) == 1:
-                small.append(some[0])
+                small.append(some[0][0])
             elif left <= 0:
-                large.extend(some)
+                large.extend(span for span, _ in some)
             else:
                 middle = len(some) // 2
                 lower, upper = some[:middle], some[middle:]
                 left -= 1
-                counted = self._count(lower)
+                below = self._count(lower[0][0].first, lower[-1][0].end)
                 # If one of the counts was wrong, the halves say so.
-                waiting.extend(((lower, counted), (upper, total - counted)))
+                waiting.extend(((lower, below), (upper, total - below)))
         return (small + large, []) if self.tally.by_id else (small, large)
 
     def settle(self, span: ListedSpan) -> Iterator[Part]:
@@ -120,8 +120,8 @@ class Proof:
         records, skipped = subject.records(list(found.rows.values()))
         return Part(records=records, skipped=skipped + skipped_of(found), size=found.size)
 
-    def _count(self, spans: Sequence[ListedSpan]) -> int:
-        return self._search(spans[0].first, spans[-1].end, limit=1).total
+    def _count(self, first: int, end: int) -> int:
+        return self._search(first, end, limit=1).total
 
     def _searched(self, span: ListedSpan) -> set[int]:
         """The ids that search knows of *span*."""

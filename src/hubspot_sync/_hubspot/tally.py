@@ -74,10 +74,11 @@ class Tally:
         self.known = True
         self._spans, self._ids, self._sorted, self._newest = [], None, 0, []
 
-    def above(self, object_id: int) -> int:
-        """How many records with higher ids were listed, as far as that is known."""
+    def above(self, object_id: int, span: ListedSpan) -> int:
+        """How many records of *span* with higher ids were listed, as far as that is known."""
         ids = self._newest if self._ids is None else self._distinct()
-        return len(ids) - bisect_right(ids, object_id)
+        lowest = max(bisect_right(ids, object_id), bisect_left(ids, span.first))
+        return max(bisect_left(ids, span.end) - lowest, 0)
 
     def spans(self) -> list[ListedSpan]:
         """All that was listed, in order of ids; they follow each other without gaps."""
