@@ -43,7 +43,7 @@ def connect(host, number, domains, records):
     if trouble is MissingScopeError:
         settings["scopes"] = ["oauth", "crm.objects.companies.read", "crm.schemas.companies.read"]
     if trouble is RateLimitedError:
-        settings["daily_limit"] = 3
+        settings |= {"daily_limit": 3, "oauth": False}  # OAuth apps have no daily pot
     emulated = host.add(key.domain_id, key.account_id, **settings)
     if trouble is AuthorizationRevokedError:
         emulated.delete_account()

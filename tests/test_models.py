@@ -146,7 +146,8 @@ def test_a_redirect_uri_is_sent_word_for_word(right):
         ("Company", "companies"),
         ("LINE_ITEM", "line_items"),
         ("p123_Contact", "p123_Contact"),
-        ("Subscription", "Subscription"),
+        ("Subscription", "subscriptions"),
+        ("Widget", "Widget"),
     ],
 )
 def test_object_types_go_by_their_name(given_name, canonical):

@@ -117,5 +117,5 @@ Tenant = Annotated[Domain, Depends(the_tenant)]
 ACCOUNT_ID = "^(0|[1-9][0-9]{0,19})$"
 AccountId = Annotated[str, Path(pattern=ACCOUNT_ID, description="HubSpot's id of the account")]
 ObjectType = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,100}$")]
-ObjectId = Annotated[str, Field(pattern="^[!-~]{1,100}$")]
+ObjectId = Annotated[str, Field(pattern="^[0-9]{1,20}$")]
 READABLE = AfterValidator(_readable)
