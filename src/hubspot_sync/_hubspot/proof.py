@@ -71,7 +71,11 @@ class Proof:
         # Search learns of the newest records last; the others have to agree without them.
         newest = max(all_of_it.ids, default=-1)
         counted = [(span, span.rows - self.tally.above(newest, span)) for span in spans]
-        waiting = [(counted, all_of_it.total)]
+        total = all_of_it.total
+        if total == sum(rows for _, rows in counted):
+            # Totals have been seen to be wrong, so two of them have to say so.
+            total = self._count(0, newest + 1) if total else 0
+        waiting = [(counted, total)]
         while waiting:
             some, total = waiting.pop()
             if total == sum(rows for _, rows in some):
