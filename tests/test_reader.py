@@ -94,7 +94,9 @@ def test_reading_side_by_side_costs_few_calls(hubspot_emulator, clock, contacts,
 
 
 @pytest.mark.parametrize(
-    "fault", [{"status": 503}, {"status": 429, "policy": "SECONDLY"}], ids=["away", "used up"]
+    "fault",
+    [{"status": 503}, {"status": 429, "policy": "SECONDLY"}, {"status": 404}],
+    ids=["away", "used up", "refused"],
 )
 def test_a_backfill_needs_search_for_its_proof_only(hubspot_emulator, clock, fault):
     """The list has all; without a search nothing says so, and the next run asks once more."""
@@ -108,7 +110,7 @@ def test_a_backfill_needs_search_for_its_proof_only(hubspot_emulator, clock, fau
         pages.append(page)
         return page
 
-    with pytest.raises(RetryableError):
+    with pytest.raises((RetryableError, RequestRefusedError)):
         all_records(map(keep, host.source().read(CONTACTS, backfill(host))))
     emulator.faults.clear()
     before = emulator.calls.count("list"), emulator.calls.count("search")

@@ -18,6 +18,7 @@ from attrs import evolve, frozen
 
 from hubspot_sync._hubspot.listing import OrderNotKeptError
 from hubspot_sync._hubspot.rows import skipped_of
+from hubspot_sync._hubspot.search_pages import is_searchable
 from hubspot_sync._hubspot.walks import END, Part, Walk
 from hubspot_sync.errors import RequestRefusedError
 from hubspot_sync.models import IdRange, ListedSpan
@@ -160,6 +161,8 @@ class Proof:
         try:
             return self.listing.subject.search(body).content
         except RequestRefusedError as error:
+            if is_searchable(self.listing.subject, error):
+                raise
             raise NotSearchableError(error.message) from error
 
 

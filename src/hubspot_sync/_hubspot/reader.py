@@ -202,7 +202,7 @@ class HubSpotSource:
         try:
             yield from pool.pages()
         except RequestRefusedError as error:
-            if error.status != _BAD_REQUEST or is_searchable(subject):
+            if is_searchable(subject, error):
                 raise
             _logger.warning(
                 "%s/%s: HubSpot refuses to search it (%s), so all of it is listed to find changes, "

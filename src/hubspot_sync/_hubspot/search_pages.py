@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = 200
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_BAD_REQUEST: Final = 400
 
 
 @frozen(kw_only=True)
@@ -123,12 +124,15 @@ def answers(subject: Subject) -> bool:
     return True
 
 
-def is_searchable(subject: Subject) -> bool:
-    """Whether HubSpot searches objects of this type at all."""
+def is_searchable(subject: Subject, refused: RequestRefusedError) -> bool:
+    """Whether HubSpot, which *refused* a search, searches objects of this type at all."""
+    if refused.status != _BAD_REQUEST:
+        return True
     try:
-        return answers(subject)
-    except RequestRefusedError:
-        return False
+        answers(subject)
+    except RequestRefusedError as again:
+        return again.status != _BAD_REQUEST
+    return True
 
 
 def _body(subject: Subject, piece: IdRange, reading: Pass, names: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hubspot_sync._hubspot.listing import OrderNotKeptError
 from hubspot_sync._hubspot.proof import NotSearchableError, Proof, again
 from hubspot_sync._hubspot.tally import Tally
 from hubspot_sync._hubspot.walk_pool import WalkPool
-from hubspot_sync.errors import HubSpotUnavailableError, RetryableError
+from hubspot_sync.errors import HubSpotSyncError, HubSpotUnavailableError
 from hubspot_sync.models import IdRange, Page
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _proved(listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange])
         )
         yield evolve(held or Page(records=()), ranges=(), gaps=(gap,))
         return
-    except RetryableError:
+    except HubSpotSyncError:
         if held is not None:
             yield evolve(held, ranges=hold)
         raise
