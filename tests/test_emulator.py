@@ -267,7 +267,8 @@ def test_many_touches_keep_the_index_small(caller: Caller, clock):
     for _ in range(100):
         clock.advance(1)
         caller.emulator.touch("contacts", count=20)
-    timeline = caller.emulator._portal.table(caller.emulator._portal.kind("contacts"))._timeline
+    portal = caller.emulator.account.installation.portal
+    timeline = portal.table(portal.kind("contacts"))._timeline
     assert len(timeline._entries) < 1100
     condition = {"propertyName": "lastmodifieddate", "operator": "GTE", "value": "0"}
     reply = caller.search("contacts", condition)

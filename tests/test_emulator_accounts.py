@@ -87,7 +87,7 @@ def test_numbers_and_credentials_of_its_own(emulator):
     other = emulator.add_account()
     assert (other.account_id, other.access_token) == ("62516", "pat-na1-emulator-62516")
     assert list(emulator.accounts) == ["62515", "62516"]
-    assert emulator.accounts["62515"] is emulator
+    assert emulator.accounts["62515"] is emulator.account
     for wrong in (
         {"account_id": "62515"},
         {"access_token": emulator.access_token},
