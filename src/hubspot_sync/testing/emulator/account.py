@@ -50,8 +50,8 @@ class AccountSettings(TypedDict, total=False):
     companies: int
     seed: int
     clock: Clock | None
-    access_token: str
-    refresh_token: str
+    access_token: str | None
+    refresh_token: str | None
     access_token_lifetime: Duration
     extra_properties: int
     burst_limit: int | None
@@ -80,8 +80,9 @@ class EmulatedAccount:
         seed: Chooses the content.
         clock: Dates changes, expires access tokens and moves rate windows; the real one by
             default. Latency and delays take real time always.
-        access_token: A static access token that never expires.
-        refresh_token: What the token endpoint takes for a new access token.
+        access_token: A static access token that never expires; one that has the account's number
+            in it by default.
+        refresh_token: What the token endpoint takes for a new access token; likewise.
         access_token_lifetime: How long access tokens from the token endpoint live, by the clock;
             seconds or a duration.
         extra_properties: Further custom properties per object type, for wide accounts.
@@ -101,8 +102,8 @@ class EmulatedAccount:
 
     Attributes:
         account_id: As given.
-        access_token: As given.
-        clock: As given.
+        access_token: The static one.
+        clock: What dates everything here.
         seed: As given.
         content: What is in it; its methods are here too.
         faults: The scripted faults; `faults.add(Fault(...))`.
@@ -123,8 +124,8 @@ class EmulatedAccount:
         companies: int = 0,
         seed: int = 1,
         clock: Clock | None = None,
-        access_token: str = "pat-na1-emulator",  # noqa: S107 - of an emulator
-        refresh_token: str = "na1-emulator-refresh",  # noqa: S107 - of an emulator
+        access_token: str | None = None,
+        refresh_token: str | None = None,
         access_token_lifetime: Duration = timedelta(minutes=30),
         extra_properties: int = 0,
         burst_limit: int | None = None,
@@ -141,15 +142,15 @@ class EmulatedAccount:
         _check(account_id, contacts, companies, extra_properties, latency)
         zone = time_zone_called(time_zone)
         self.account_id = account_id
-        self.access_token = access_token
+        self.access_token = access_token or f"pat-na1-emulator-{account_id}"
         self.clock = clock or SystemClock()
         self.seed = seed
         portal = Portal(account_id, self.clock, zone)
         self.content = Content(portal, seed)
         self._access = Access(
             self.clock,
-            access_token=access_token,
-            refresh_token=refresh_token,
+            access_token=self.access_token,
+            refresh_token=refresh_token or f"na1-emulator-refresh-{account_id}",
             lifetime=duration(access_token_lifetime),
             scopes=names_of(scopes),
             installed=installed,

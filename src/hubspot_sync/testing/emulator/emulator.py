@@ -39,6 +39,10 @@ _OF_THE_APP: Final = {
     "code_lifetime": "code_lifetime",
     "rotate_refresh_tokens": "rotate_refresh_tokens",
 }
+_CREDENTIALS: Final = {
+    "access_token": "pat-na1-emulator",
+    "refresh_token": "na1-emulator-refresh",
+}
 Read = TypeVar("Read")
 Set = TypeVar("Set")
 
@@ -87,7 +91,8 @@ class HubSpotEmulator:
     ```
 
     The short form takes the arguments of one `EmulatedAccount` and of an `App` (its scopes as
-    `app_scopes` and `app_optional_scopes`), and `add_account` adds more accounts. What
+    `app_scopes` and `app_optional_scopes`), and `add_account` adds more accounts. This account's
+    credentials are "pat-na1-emulator" and "na1-emulator-refresh" by default. What an
     `EmulatedAccount` has, the emulator has too, for its first account.
 
     The content comes from an account's *seed* alone, so that two emulators with the same arguments
@@ -130,7 +135,7 @@ class HubSpotEmulator:
             if given in of_account
         }
         first, *further = _either("accounts", list(accounts), of_account) or [
-            EmulatedAccount(**of_account)
+            EmulatedAccount(**{**_CREDENTIALS, **of_account})
         ]
         self._app = _either("app", app, of_app) or App(**of_app)
         self.account = first
@@ -218,8 +223,7 @@ class HubSpotEmulator:
         Args:
             account_id: The portal's number; the one after the highest by default.
             settings: As of `EmulatedAccount`. By default its content is its own, not that of
-                another account, its credentials have its number in them, and its clock is the
-                emulator's.
+                another account, and its clock is the emulator's.
 
         Raises:
             TypeError: There is no such setting.
@@ -228,8 +232,6 @@ class HubSpotEmulator:
         with self._adding:
             number = account_id or str(max(int(taken) for taken in self._accounts) + 1)
             settings.setdefault("clock", self.clock)
-            settings.setdefault("access_token", f"pat-na1-emulator-{number}")
-            settings.setdefault("refresh_token", f"na1-emulator-refresh-{number}")
             if number.isdecimal():
                 settings.setdefault("seed", self.account.seed + int(number))
             return self._add(EmulatedAccount(number, **settings))
