@@ -29,18 +29,18 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def part_does(
+def forwarded(
     part: str, method: Callable[Concatenate[Any, P], R]
 ) -> Callable[Concatenate[Any, P], R]:
-    """A method that hands on to *method* of the part that goes by this name."""
+    """The same method, of the part that goes by this name."""
     name = method.__name__
 
     @functools.wraps(method)
-    def hand_on(self: Any, /, *args: P.args, **settings: P.kwargs) -> R:
+    def forward(self: Any, /, *args: P.args, **settings: P.kwargs) -> R:
         result: R = getattr(getattr(self, part), name)(*args, **settings)
         return result
 
-    return hand_on
+    return forward
 
 
 class AccountSettings(TypedDict, total=False):
@@ -140,7 +140,7 @@ class EmulatedAccount:
         installed: bool = True,
     ) -> None:
         _check(account_id, contacts, companies, extra_properties, latency)
-        zone = time_zone_called(time_zone)
+        zone = _time_zone(time_zone)
         self.account_id = account_id
         self.access_token = access_token or f"pat-na1-emulator-{account_id}"
         self.clock = clock or SystemClock()
@@ -176,21 +176,21 @@ class EmulatedAccount:
         )
         self.hostility = hostility or Hostility()
 
-    add_object_type = part_does("content", Content.add_object_type)
-    add_property = part_does("content", Content.add_property)
-    remove_property = part_does("content", Content.remove_property)
-    definitions = part_does("content", Content.definitions)
-    records = part_does("content", Content.records)
-    create = part_does("content", Content.create)
-    update = part_does("content", Content.update)
-    touch = part_does("content", Content.touch)
-    bump = part_does("content", Content.bump)
-    recalculate = part_does("content", Content.recalculate)
-    archive = part_does("content", Content.archive)
-    define_label = part_does("content", Content.define_label)
-    associate = part_does("content", Content.associate)
-    dissociate = part_does("content", Content.dissociate)
-    settle_index = part_does("content", Content.settle_index)
+    add_object_type = forwarded("content", Content.add_object_type)
+    add_property = forwarded("content", Content.add_property)
+    remove_property = forwarded("content", Content.remove_property)
+    definitions = forwarded("content", Content.definitions)
+    records = forwarded("content", Content.records)
+    create = forwarded("content", Content.create)
+    update = forwarded("content", Content.update)
+    touch = forwarded("content", Content.touch)
+    bump = forwarded("content", Content.bump)
+    recalculate = forwarded("content", Content.recalculate)
+    archive = forwarded("content", Content.archive)
+    define_label = forwarded("content", Content.define_label)
+    associate = forwarded("content", Content.associate)
+    dissociate = forwarded("content", Content.dissociate)
+    settle_index = forwarded("content", Content.settle_index)
 
     @property
     def hostility(self) -> Hostility:
@@ -314,7 +314,7 @@ def _check(account_id: str, contacts: int, companies: int, extra: int, latency: 
         raise ValueError("contacts, companies, extra_properties and latency cannot be negative")
 
 
-def time_zone_called(name: str) -> tzinfo:
+def _time_zone(name: str) -> tzinfo:
     """The time zone of an IANA name.
 
     Raises:

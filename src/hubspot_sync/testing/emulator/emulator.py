@@ -8,7 +8,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
-from hubspot_sync.testing.emulator.account import AccountSettings, EmulatedAccount, part_does
+from hubspot_sync.testing.emulator.account import AccountSettings, EmulatedAccount, forwarded
 from hubspot_sync.testing.emulator.calls import CallLog
 from hubspot_sync.testing.emulator.endpoints.consent import ConsentPage, ConsentRefusedError
 from hubspot_sync.testing.emulator.endpoints.installations import Installations
@@ -61,7 +61,7 @@ class EmulatorSettings(AccountSettings, total=False):
     rotate_refresh_tokens: bool
 
 
-class OfTheFirst(Generic[Read, Set]):
+class ForwardedAttribute(Generic[Read, Set]):
     """An attribute of the first account, as one of the emulator."""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -175,40 +175,40 @@ class HubSpotEmulator:
 
     # What the first account has.
 
-    account_id = OfTheFirst[str, NoReturn]()
-    access_token = OfTheFirst[str, NoReturn]()
-    refresh_token = OfTheFirst[str, NoReturn]()
-    refreshes = OfTheFirst[int, NoReturn]()
-    access_token_lifetime = OfTheFirst[timedelta, timedelta | float]()
-    scopes = OfTheFirst[frozenset[str] | None, Iterable[str] | None]()
-    hostility = OfTheFirst[Hostility, Hostility]()
-    lies = OfTheFirst[Lies, NoReturn]()
-    faults = OfTheFirst[FaultScript, NoReturn]()
-    calls = OfTheFirst[CallLog, NoReturn]()
-    expired_calls = OfTheFirst[CallLog, NoReturn]()
+    account_id = ForwardedAttribute[str, NoReturn]()
+    access_token = ForwardedAttribute[str, NoReturn]()
+    refresh_token = ForwardedAttribute[str, NoReturn]()
+    refreshes = ForwardedAttribute[int, NoReturn]()
+    access_token_lifetime = ForwardedAttribute[timedelta, timedelta | float]()
+    scopes = ForwardedAttribute[frozenset[str] | None, Iterable[str] | None]()
+    hostility = ForwardedAttribute[Hostility, Hostility]()
+    lies = ForwardedAttribute[Lies, NoReturn]()
+    faults = ForwardedAttribute[FaultScript, NoReturn]()
+    calls = ForwardedAttribute[CallLog, NoReturn]()
+    expired_calls = ForwardedAttribute[CallLog, NoReturn]()
 
-    add_object_type = part_does("account", EmulatedAccount.add_object_type)
-    add_property = part_does("account", EmulatedAccount.add_property)
-    remove_property = part_does("account", EmulatedAccount.remove_property)
-    definitions = part_does("account", EmulatedAccount.definitions)
-    records = part_does("account", EmulatedAccount.records)
-    create = part_does("account", EmulatedAccount.create)
-    update = part_does("account", EmulatedAccount.update)
-    touch = part_does("account", EmulatedAccount.touch)
-    bump = part_does("account", EmulatedAccount.bump)
-    recalculate = part_does("account", EmulatedAccount.recalculate)
-    archive = part_does("account", EmulatedAccount.archive)
-    define_label = part_does("account", EmulatedAccount.define_label)
-    associate = part_does("account", EmulatedAccount.associate)
-    dissociate = part_does("account", EmulatedAccount.dissociate)
-    settle_index = part_does("account", EmulatedAccount.settle_index)
-    on_call = part_does("account", EmulatedAccount.on_call)
-    withhold_scopes = part_does("account", EmulatedAccount.withhold_scopes)
-    issue_code = part_does("account", EmulatedAccount.issue_code)
-    grant_access = part_does("account", EmulatedAccount.grant_access)
-    expire_access_tokens = part_does("account", EmulatedAccount.expire_access_tokens)
-    revoke_access = part_does("account", EmulatedAccount.revoke_access)
-    delete_account = part_does("account", EmulatedAccount.delete_account)
+    add_object_type = forwarded("account", EmulatedAccount.add_object_type)
+    add_property = forwarded("account", EmulatedAccount.add_property)
+    remove_property = forwarded("account", EmulatedAccount.remove_property)
+    definitions = forwarded("account", EmulatedAccount.definitions)
+    records = forwarded("account", EmulatedAccount.records)
+    create = forwarded("account", EmulatedAccount.create)
+    update = forwarded("account", EmulatedAccount.update)
+    touch = forwarded("account", EmulatedAccount.touch)
+    bump = forwarded("account", EmulatedAccount.bump)
+    recalculate = forwarded("account", EmulatedAccount.recalculate)
+    archive = forwarded("account", EmulatedAccount.archive)
+    define_label = forwarded("account", EmulatedAccount.define_label)
+    associate = forwarded("account", EmulatedAccount.associate)
+    dissociate = forwarded("account", EmulatedAccount.dissociate)
+    settle_index = forwarded("account", EmulatedAccount.settle_index)
+    on_call = forwarded("account", EmulatedAccount.on_call)
+    withhold_scopes = forwarded("account", EmulatedAccount.withhold_scopes)
+    issue_code = forwarded("account", EmulatedAccount.issue_code)
+    grant_access = forwarded("account", EmulatedAccount.grant_access)
+    expire_access_tokens = forwarded("account", EmulatedAccount.expire_access_tokens)
+    revoke_access = forwarded("account", EmulatedAccount.revoke_access)
+    delete_account = forwarded("account", EmulatedAccount.delete_account)
 
     @property
     def accounts(self) -> Mapping[str, EmulatedAccount]:
