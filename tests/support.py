@@ -26,7 +26,7 @@ def truth_of(emulator: HubSpotEmulator, object_type: str, object_id: str) -> dic
 
     Converted here without the library's help, and only for the forms that the emulator seeds.
     """
-    definitions = emulator._portal.definitions(emulator._portal.kind(object_type))
+    definitions = emulator.definitions(object_type)
     return {
         name: converted(text, definitions[name].type, definitions[name].field_type)
         for name, text in emulator.records(object_type)[object_id].properties.items()
@@ -100,7 +100,7 @@ class Host:
     def __init__(self, emulator: HubSpotEmulator, clock: Any = None, **hubspot: Any) -> None:
         self.emulator = emulator
         # HubSpot's midnight and the host's must not depend on the day on which a test runs.
-        self.clock = clock or ManualClock(emulator._clock.now())
+        self.clock = clock or ManualClock(emulator.clock.now())
         self.hubspot = HubSpotSettings(
             **{
                 "base_url": emulator.base_url,

@@ -73,7 +73,7 @@ class Everything:
             hubspot=hubspot,
             sink=Moody(),
             observers=[self.recorder, LoggingObserver()],
-            clock=ManualClock(self.emulator._clock.now()),
+            clock=ManualClock(self.emulator.clock.now()),
         )
 
     def trying(self, function):
@@ -93,7 +93,7 @@ class Everything:
 
     def note_tokens(self):
         """Look for all that the emulator ever gave out."""
-        for number, one in enumerate(list(self.emulator._directory._owners)):
+        for number, one in enumerate(self.emulator.credentials):
             if one.startswith(("emulated-", "na1-")):
                 self.canaries.add(f"issued-{number}", one)
 

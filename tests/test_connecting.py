@@ -210,7 +210,7 @@ class TestConnectingByOAuth:
         url = tenants.domain().authorization_url()
         answer = tenants.answer(url)
         tenants.emulator.faults.clear()
-        tenants.emulator._access.install(frozenset(DEFAULT_SCOPES), rotate=False)
+        tenants.emulator.grant_access(DEFAULT_SCOPES)
         tenants.emulator.faults.add(Fault(route="oauth", status=200, body=body))
 
         entry = tenants.domain().finish_authorization(**answer)
@@ -470,7 +470,7 @@ class TestOtherCredentials:
 
     def test_oauth_tokens_of_a_consent_of_the_hosts_own(self, tenants):
         """HubSpot is asked what they open."""
-        tenants.emulator._access.install(frozenset(DEFAULT_SCOPES), rotate=False)
+        tenants.emulator.grant_access(DEFAULT_SCOPES)
         tokens = OAuthTokens(refresh_token=tenants.emulator.refresh_token)
 
         entry = tenants.domain().connect(tokens)

@@ -267,7 +267,8 @@ def test_many_touches_keep_the_index_small(caller: Caller, clock):
     for _ in range(100):
         clock.advance(1)
         caller.emulator.touch("contacts", count=20)
-    timeline = caller.emulator._portal.table(caller.emulator._portal.kind("contacts"))._timeline
+    portal = caller.emulator.account.installation.portal
+    timeline = portal.table(portal.kind("contacts"))._timeline
     assert len(timeline._entries) < 1100
     condition = {"propertyName": "lastmodifieddate", "operator": "GTE", "value": "0"}
     reply = caller.search("contacts", condition)
@@ -475,7 +476,7 @@ def test_manual_clock():
         clock.sleep(1, stop)
     assert clock.monotonic() == 62.5
     assert clock.random() == ManualClock(seed=3).random()
-    with pytest.raises(ValueError, match="not below zero"):
+    with pytest.raises(ValueError, match="below zero"):
         clock.advance(-1)
     with pytest.raises(ValueError, match="zone"):
         ManualClock(datetime(2026, 1, 1))  # noqa: DTZ001 - the mistake under test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubspot_sync.testing.clock import ManualClock
-from hubspot_sync.testing.emulator import EmulatedAccount, Fault, Hostility, HubSpotEmulator
+from hubspot_sync.testing.emulator import (
+    App,
+    EmulatedAccount,
+    Fault,
+    Hostility,
+    HubSpotEmulator,
+)
+from hubspot_sync.testing.emulator.account import AccountSettings
 from test_emulator_support import Caller  # type: ignore[import-not-found]
 
 if TYPE_CHECKING:
@@ -87,7 +95,7 @@ def test_numbers_and_credentials_of_its_own(emulator):
     other = emulator.add_account()
     assert (other.account_id, other.access_token) == ("62516", "pat-na1-emulator-62516")
     assert list(emulator.accounts) == ["62515", "62516"]
-    assert emulator.accounts["62515"] is emulator
+    assert emulator.accounts["62515"] is emulator.account
     for wrong in (
         {"account_id": "62515"},
         {"access_token": emulator.access_token},
@@ -309,3 +317,83 @@ def test_sixteen_clients_at_once(emulator):
             assert read_ids.result() == {tuple(account.records("contacts"))}
     assert [account.calls.count("list") for account in accounts] == [10] * 16
     assert len(as_(late, emulator).get(LIST).ids) == 1
+
+
+def test_accounts_and_an_app_make_an_emulator(clock):
+    """They may hold something before they are served; what the emulator shows is the first's."""
+    first = EmulatedAccount("1001", contacts=2, clock=clock)
+    second = EmulatedAccount("1002", companies=1, clock=clock)
+    contact = first.create("contacts", {"email": "new@example.com"})
+    with HubSpotEmulator(accounts=[first, second], app=App(client_id="mine")) as emulator:
+        assert dict(emulator.accounts) == {"1001": first, "1002": second}
+        assert (emulator.account, emulator.clock) == (first, clock)
+        assert as_(first, emulator).get(f"{LIST}/{contact}").status == 200
+        assert refresh(second, emulator, client_id="mine").status == 200
+        assert (first.refreshes, second.refreshes) == (0, 1)
+        assert emulator.add_account().account_id == "1003"
+
+
+def test_the_short_form_is_one_account_and_an_app():
+    """Its arguments are theirs, each by its own name."""
+    emulator = HubSpotEmulator(account_id="1001", contacts=2, scopes=["oauth"], client_id="mine")
+    assert emulator.account.account_id == emulator.account_id == "1001"
+    assert len(emulator.account.records("contacts")) == len(emulator.records("contacts")) == 2
+    assert emulator.account.scopes == emulator.scopes == {"oauth"}
+    assert emulator.client_id == "mine"
+    emulator.hostility = Hostility(seed=3)
+    emulator.scopes = None
+    emulator.access_token_lifetime = 3
+    assert emulator.account.hostility.seed == 3
+    assert emulator.account.scopes is None
+    assert emulator.account.access_token_lifetime == timedelta(seconds=3)
+    with pytest.raises(AttributeError):
+        emulator.refresh_token = "x"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"accounts": [EmulatedAccount()], "contacts": 2},
+        {"app": App(), "app_scopes": ["oauth"]},
+        {"contcts": 2},
+    ],
+    ids=["accounts", "app", "unknown"],
+)
+def test_arguments_that_fit_nothing(arguments):
+    """Either the parts or their settings, and nothing else."""
+    with pytest.raises(TypeError):
+        HubSpotEmulator(**arguments)
+
+
+def test_two_accounts_with_one_credential():
+    """Nobody could tell them apart."""
+    accounts = [EmulatedAccount("1", access_token="a"), EmulatedAccount("2", access_token="a")]
+    with pytest.raises(ValueError, match="credential of account 2"):
+        HubSpotEmulator(accounts=accounts)
+
+
+def test_settings_and_arguments_are_the_same():
+    """What is passed on has the names that `EmulatedAccount` knows."""
+    taken = set(inspect.signature(EmulatedAccount).parameters) - {"account_id"}
+    assert set(AccountSettings.__annotations__) == taken
+
+
+def test_all_that_an_account_does_the_emulator_does():
+    """For its first one."""
+
+    def public(one):
+        return {name for name in dir(one) if not name.startswith("_")}
+
+    account = EmulatedAccount()
+    missing = public(account) - public(HubSpotEmulator(accounts=[account]))
+    assert missing == {"content", "installation", "seed"}
+
+
+def test_credentials_are_all_that_was_given_out(emulator):
+    """Also what is no longer good, for tests that look for leaks."""
+    code = emulator.issue_code()
+    issued = refresh(emulator, emulator).json["access_token"]
+    emulator.revoke_access()
+    assert {emulator.access_token, emulator.refresh_token, code, issued} == set(
+        emulator.credentials
+    )

@@ -366,10 +366,9 @@ def recalculate(emulator, clock, back_to=None):
         before |= {(object_type, one): records[one].properties[name] for one in chosen}
         emulator.recalculate(object_type, object_ids=chosen)
         if back_to is not None:
-            kind = emulator._portal.kind(object_type)
             for one in chosen[::2]:
                 value = {name: back_to[object_type, one]}
-                emulator._portal.write(kind, emulator._portal.record(kind, one), value, None)
+                emulator.recalculate(object_type, object_ids=[one], properties=value)
         emulator.touch(object_type, object_ids=chosen[::5])
     clock.advance(10)
     return before

@@ -88,9 +88,8 @@ def sync(host, *, reconcile=False, pause=60, **parts):
 
 def score(host, contact, value):
     """Let HubSpot compute a value, which moves no modified date."""
-    portal = host.emulator._portal
-    kind = portal.kind("contacts")
-    portal.write(kind, portal.record(kind, contact), {SCORE: value and f"2026-{value}Z"}, None)
+    computed = {SCORE: value and f"2026-{value}Z"}
+    host.emulator.recalculate("contacts", object_ids=[contact], properties=computed)
 
 
 def told(host, contact):

@@ -7,22 +7,30 @@ It needs nothing but what `hubspot-sync` itself needs.
 
 What it does is what HubSpot is known to do: "HubSpot 1.2" in its comments and tests is section 1.2
 of `docs/hubspot.md`, which names the sources.
+
+Inside are four rooms, one above the other: `server` (HTTP, routes, the control path), `endpoints`
+(what HubSpot does), `hostility` (how it misbehaves) and `portal` (what is in an account). What is
+public is named here.
 """
 
-from hubspot_sync.testing.emulator._accounts import EmulatedAccount
-from hubspot_sync.testing.emulator._calls import Call, CallLog
-from hubspot_sync.testing.emulator._definitions import PropertyDefinition
-from hubspot_sync.testing.emulator._emulator import HubSpotEmulator
-from hubspot_sync.testing.emulator._faults import Fault, FaultScript
-from hubspot_sync.testing.emulator._hostility import Hostility, Meddling
-from hubspot_sync.testing.emulator._links import AssociationType
-from hubspot_sync.testing.emulator._mischief import Lies
-from hubspot_sync.testing.emulator._views import EmulatedRecord, Records
+from hubspot_sync.testing.emulator.account import EmulatedAccount
+from hubspot_sync.testing.emulator.calls import Call, CallLog
+from hubspot_sync.testing.emulator.emulator import HubSpotEmulator
+from hubspot_sync.testing.emulator.endpoints.oauth import App
+from hubspot_sync.testing.emulator.hostility.faults import Fault, FaultScript
+from hubspot_sync.testing.emulator.hostility.mischief import Lies
+from hubspot_sync.testing.emulator.hostility.settings import Hostility, Meddling
+from hubspot_sync.testing.emulator.portal.associations import AssociationType
+from hubspot_sync.testing.emulator.portal.content import Content
+from hubspot_sync.testing.emulator.portal.definitions import PropertyDefinition
+from hubspot_sync.testing.emulator.portal.records import EmulatedRecord, Records
 
 __all__ = [
+    "App",
     "AssociationType",
     "Call",
     "CallLog",
+    "Content",
     "EmulatedAccount",
     "EmulatedRecord",
     "Fault",

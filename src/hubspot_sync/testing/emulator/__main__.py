@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from hubspot_sync._clock import StopSignal
-from hubspot_sync.testing.emulator._emulator import HubSpotEmulator
-from hubspot_sync.testing.emulator._hostility import Hostility
+from hubspot_sync.testing.emulator.emulator import HubSpotEmulator
+from hubspot_sync.testing.emulator.hostility.settings import Hostility
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

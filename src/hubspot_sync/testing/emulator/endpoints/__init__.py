@@ -1,0 +1,1 @@
+"""What HubSpot's endpoints do: CRM objects, account information, OAuth; access and limits."""

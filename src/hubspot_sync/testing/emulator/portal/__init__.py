@@ -1,0 +1,1 @@
+"""What is in an account: object types, properties, records, associations, and searches of them."""

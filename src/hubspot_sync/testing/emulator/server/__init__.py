@@ -1,0 +1,1 @@
+"""How it answers: the HTTP server, the routes, and the control path."""
