@@ -693,7 +693,9 @@ def test_what_a_browser_may_bring(tenants, wrong):
 
 
 @pytest.mark.parametrize("parameter", ["state", "code", "error"])
-@pytest.mark.parametrize("given", [["x"], b"x", 5, {"x": 1}, True, object()], ids=lambda given: type(given).__name__)
+@pytest.mark.parametrize(
+    "given", [["x"], b"x", 5, {"x": 1}, True, object()], ids=lambda given: type(given).__name__
+)
 def test_what_a_browser_cannot_bring(tenants, parameter, given):
     """Such as what `parse_qs` gives: the host's own mistake, and the state is not used up."""
     domain = tenants.domain()

@@ -876,18 +876,6 @@ def test_a_sink_that_answers_about_something_else(host, answer):
     assert host.engine().sync(ACCOUNT).counts.delivered == 570
 
 
-@pytest.mark.parametrize("answer", [None, 1], ids=repr)
-def test_a_sink_that_does_not_say_whether_it_committed(host, answer):
-    """True or False, and nothing else, tells what the checkpoint is."""
-    sink = Buggy(SinkAnswer())
-    sink.write_and_commit = lambda *_: answer
-
-    report = host.engine(sink=sink).sync(ACCOUNT)
-
-    assert "Buggy.write_and_commit gave a" in str(report.error)
-    assert host.engine().sync(ACCOUNT).counts.delivered == 570
-
-
 def test_what_ends_the_process_is_raised_when_the_end_was_told(host):
     """It is no failure of the sync, and leaves as it is."""
     with pytest.raises(KeyboardInterrupt):

@@ -8,8 +8,9 @@ from hubspot_sync._queue import BoundedQueue, QueueClosedError, Turns
 from hubspot_sync._threads import Worker
 
 if TYPE_CHECKING:
-    from hubspot_sync._engine.delivery import Answered, Batch, Delivery
+    from hubspot_sync._engine.delivery import Batch, Delivery
     from hubspot_sync._engine.in_flight import InFlight
+    from hubspot_sync._engine.writing import Written
     from hubspot_sync.interfaces import ActionSink
     from hubspot_sync.models import StreamKey, SyncSettings
 
@@ -80,9 +81,9 @@ class ActionQueue:
     def _work(self) -> None:
         for number, batch in self._waiting:
             try:
-                answered = self._hand_over(number, batch)
+                written = self._hand_over(number, batch)
                 self._turns.wait(number)
-                self._delivery.settle(batch, answered)
+                self._delivery.settle(batch, written)
             except BaseException:
                 if self._is_first_to_fail(number):
                     raise
@@ -90,7 +91,7 @@ class ActionQueue:
             self._in_flight.remove(batch.fingerprints)
             self._turns.next()
 
-    def _hand_over(self, number: int, batch: Batch) -> Answered:
+    def _hand_over(self, number: int, batch: Batch) -> Written:
         if self._delivery.has_to_be_noted(batch):
             self._turns.wait(number)
             self._delivery.note(batch)
@@ -109,10 +110,5 @@ class ActionQueue:
 
 
 def writers_for(sink: ActionSink, settings: SyncSettings) -> int:
-    """How many batches to hand to *sink* side by side.
-
-    Just one where each is committed as it is handed over.
-    """
-    if hasattr(sink, "write_and_commit"):
-        return 1
+    """How many batches to hand to *sink* side by side."""
     return min(settings.sink_writers, getattr(sink, "parallel_writes", 1))

@@ -75,19 +75,6 @@ class Batch:
         )
 
 
-@frozen(kw_only=True)
-class Answered:
-    """What the sink did with a batch.
-
-    Attributes:
-        written: What became of the actions.
-        committed: Whether the checkpoint was stored in the same step.
-    """
-
-    written: Written
-    committed: bool = False
-
-
 class Delivery:
     """Stores the batches of one stream.
 
@@ -138,22 +125,18 @@ class Delivery:
             self._store(self._stored, _variants(batch))
             self._begun = True
 
-    def hand_over(self, batch: Batch) -> Answered:
-        """Give *batch* to the sink; nothing is committed yet, unless the sink does both at once.
+    def hand_over(self, batch: Batch) -> Written:
+        """Give *batch* to the sink; nothing is committed yet.
 
         Raises:
             ActionRejectedError: An action was refused and there is no error queue.
             StoreUnavailableError: A store stayed away.
             StopRequested: The run was stopped while a store was away.
         """
-        if not batch.outdated and self._writer.write_and_commit(
-            self._lease, batch.actions, batch.checkpoint, batch.fingerprints
-        ):
-            return Answered(written=Written(delivered=len(batch.actions)), committed=True)
         self._refusals.announce([one for one in batch.actions if one.object_id in batch.outdated])
-        return Answered(written=self._writer.write(batch.actions))
+        return self._writer.write(batch.actions)
 
-    def settle(self, batch: Batch, answered: Answered) -> None:
+    def settle(self, batch: Batch, written: Written) -> None:
         """Put what was refused of *batch* into the error queue, then commit its checkpoint.
 
         Raises:
@@ -165,10 +148,8 @@ class Delivery:
             TooManyRejectedError: So many actions were refused that the stream ends here; the
                 batch is committed.
         """
-        written = answered.written
         self._refusals.keep(written.refusals)
-        if not answered.committed:
-            self._commit(batch, written)
+        self._commit(batch, written)
         self._stored = batch.checkpoint
         counts = batch.settled + _counts(written)
         self.counts += counts

@@ -21,7 +21,6 @@ from hubspot_sync.interfaces.progress import Checkpointer
 from hubspot_sync.interfaces.reading import Observer, Source, SourceFactory, SourceSchema
 from hubspot_sync.interfaces.storing import (
     ActionSink,
-    AtomicSink,
     ErrorQueue,
     ErrorQueueAdmin,
     ParallelSink,
@@ -31,7 +30,6 @@ from hubspot_sync.interfaces.storing import (
 __all__ = [
     "AccountStore",
     "ActionSink",
-    "AtomicSink",
     "Checkpointer",
     "CredentialsProbe",
     "ErrorQueue",
