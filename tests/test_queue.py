@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from hubspot_sync._queue import BoundedQueue, QueueClosedError, Turns
+from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync.testing import ManualClock
 
 
@@ -114,27 +114,3 @@ def test_a_group_that_waits_goes_on_when_the_time_comes():
     thread.join(300)
 
     assert found == [["first"], ["second"]]
-
-
-def test_turns_come_in_order_and_none_after_one_that_failed():
-    """Whoever waits behind it is told."""
-    turns = Turns()
-    ended = []
-
-    def work(number):
-        try:
-            turns.wait(number)
-        except QueueClosedError:
-            ended.append(f"{number} not")
-            return
-        ended.append(number)
-        turns.next()
-
-    threads = [started(lambda number=number: work(number)) for number in (2, 1)]
-    work(0)
-    for thread in threads:
-        thread.join(300)
-    turns.abandon()
-    work(3)
-
-    assert ended == [0, 1, 2, "3 not"]

@@ -129,38 +129,3 @@ class BoundedQueue(Generic[T]):
         return not self._items or (
             self._weight + weight <= self._max_weight and self._bytes + size <= self._max_bytes
         )
-
-
-class Turns:
-    """Lets work that several threads begin in order also end in this order.
-
-    The work is numbered from 0. Whoever has ended his turn gives it on with `next`.
-    """
-
-    def __init__(self) -> None:
-        self._present = 0
-        self._abandoned = False
-        self._changed = threading.Condition()
-
-    def wait(self, number: int) -> None:
-        """Wait until all work before *number* has ended.
-
-        Raises:
-            QueueClosedError: Some of it never will.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._abandoned or self._present == number)
-            if self._abandoned:
-                raise QueueClosedError
-
-    def next(self) -> None:
-        """The work whose turn it is has ended."""
-        with self._changed:
-            self._present += 1
-            self._changed.notify_all()
-
-    def abandon(self) -> None:
-        """The work whose turn it is never ends well, so nobody else's turn will come."""
-        with self._changed:
-            self._abandoned = True
-            self._changed.notify_all()

@@ -76,10 +76,7 @@ class Batch:
 
 
 class Delivery:
-    """Stores the batches of one stream.
-
-    Each is noted where it needs that, handed over and settled. Several may be handed over side by
-    side, as long as no two of them are about the same object; all else goes on in their order.
+    """Stores the batches of one stream, one after the other.
 
     Args:
         parts: The sink, the checkpointer and the settings.
@@ -106,38 +103,8 @@ class Delivery:
         self._writer = SinkWriter(parts, lease.stream)
         self.counts = Counts()
 
-    def has_to_be_noted(self, batch: Batch) -> bool:
-        """Whether `note` comes before `hand_over`: when all before *batch* is settled."""
-        return bool(batch.actions) and (not self._begun or bool(_variants(batch)))
-
-    def note(self, batch: Batch) -> None:
-        """Note that the pass has begun before the sink is told anything of it.
-
-        If the run is cut off between the sink's answer and the commit, the next one sees that.
-        A variant is noted for each object: its version is known, so afterwards only an unproved
-        digest tells that the sink may have other values than those that were committed last.
-
-        Raises:
-            HubSpotSyncError: As in `settle`.
-            StopRequested: The run was stopped while a store was away.
-        """
-        if self.has_to_be_noted(batch):  # still, after whoever had his turn before
-            self._store(self._stored, _variants(batch))
-            self._begun = True
-
-    def hand_over(self, batch: Batch) -> Written:
-        """Give *batch* to the sink; nothing is committed yet.
-
-        Raises:
-            ActionRejectedError: An action was refused and there is no error queue.
-            StoreUnavailableError: A store stayed away.
-            StopRequested: The run was stopped while a store was away.
-        """
-        self._refusals.announce([one for one in batch.actions if one.object_id in batch.outdated])
-        return self._writer.write(batch.actions)
-
-    def settle(self, batch: Batch, written: Written) -> None:
-        """Put what was refused of *batch* into the error queue, then commit its checkpoint.
+    def store(self, batch: Batch) -> None:
+        """Give *batch* to the sink, keep what is refused of it, and commit its checkpoint.
 
         Raises:
             ActionRejectedError: An action was refused and there is no error queue; nothing of the
@@ -148,6 +115,9 @@ class Delivery:
             TooManyRejectedError: So many actions were refused that the stream ends here; the
                 batch is committed.
         """
+        self._note(batch)
+        self._refusals.announce([one for one in batch.actions if one.object_id in batch.outdated])
+        written = self._writer.write(batch.actions)
         self._refusals.keep(written.refusals)
         self._commit(batch, written)
         self._stored = batch.checkpoint
@@ -157,6 +127,18 @@ class Delivery:
             BatchStored(stream=self._lease.stream, counts=counts, so_far=self.counts)
         )
         self._refusals.judge(written)
+
+    def _note(self, batch: Batch) -> None:
+        """Note that the pass has begun before the sink is told anything of it.
+
+        If the run is cut off between the sink's answer and the commit, the next one sees that.
+        A variant is noted for each object: its version is known, so afterwards only an unproved
+        digest tells that the sink may have other values than those that were committed last.
+        """
+        variants = _variants(batch)
+        if batch.actions and (variants or not self._begun):
+            self._store(self._stored, variants)
+            self._begun = True
 
     def _commit(self, batch: Batch, written: Written) -> None:
         refused = {refusal.action.object_id for refusal in written.refusals}

@@ -1,7 +1,7 @@
 """One run of one stream: reading, processing and storing go on side by side, in order.
 
 Threads pass work through bounded queues:
-pages from the reader, batches from the caller's thread, and their delivery by one writer or more.
+pages from the reader, batches from the caller's thread, and their delivery by a writer.
 When one of them fails, what is ahead of it in the pipeline is still stored.
 """
 
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 
 from hubspot_sync._clock import StopRequested
-from hubspot_sync._engine.action_queue import ActionQueue, writers_for
+from hubspot_sync._engine.action_queue import ActionQueue
 from hubspot_sync._engine.delivery import Batch, Delivery
-from hubspot_sync._engine.in_flight import InFlight
 from hubspot_sync._engine.oddities import Oddities
 from hubspot_sync._processing import (
     doubted,
@@ -98,7 +97,6 @@ class StreamRun:
         settings = parts.settings
         self._pages: BoundedQueue[Page] = BoundedQueue(_PAGES_AHEAD, settings.queue_bytes)
         self._max_bytes = min(settings.batch_bytes, settings.queue_bytes)
-        self._in_flight = InFlight()
         self._refusals = refusals
         self._oddities = Oddities(self._stream, parts.notify)
         self.began_too_late = False
@@ -139,18 +137,14 @@ class StreamRun:
         """
         reader = Worker(self._read, f"reader {self._stream}")
         queue = ActionQueue(
-            delivery=self._delivery,
-            in_flight=self._in_flight,
-            settings=self._parts.settings,
-            writers=writers_for(self._parts.sink, self._parts.settings),
-            stream=self._stream,
+            delivery=self._delivery, settings=self._parts.settings, stream=self._stream
         )
         try:
             for pages in self._groups():
-                for batch, size in self._process(pages).pieces(_size(pages), self._max_bytes):
+                for batch, size in self._process(pages, queue).pieces(_size(pages), self._max_bytes):
                     queue.put(batch, size=size)
         except QueueClosedError:
-            pass  # a writer failed, and says why below
+            pass  # the writer failed, and says why below
         finally:
             queue.drain()
             self._pages.abandon()
@@ -188,11 +182,11 @@ class StreamRun:
             enough=enough, max_age=settings.batch_age.total_seconds(), clock=self._parts.clock
         )
 
-    def _process(self, pages: Sequence[Page]) -> Batch:
+    def _process(self, pages: Sequence[Page], queue: ActionQueue) -> Batch:
         """Validate, leave out what is known, associate, and make actions."""
         skipped = [row for page in pages for row in page.skipped]
         records, doubled = newest_versions(record for page in pages for record in page.records)
-        known, on_their_way = self._known(records)
+        known, on_their_way = self._known(records, queue)
         reconciling = self._reading.mode is Mode.RECONCILE
         reconciling = reconciling or self._reading.compares
         compared = known.keys() - on_their_way.keys() if reconciling else ()
@@ -214,7 +208,6 @@ class StreamRun:
             deliver_unchanged=self._parts.settings.deliver_unchanged or self._doubtful,
             variant=to_milliseconds(self._reading.end) if reconciling else 0,
         )
-        self._in_flight.add(outcome.fingerprints)
         before, self._checkpoint = self._checkpoint, self._reached(pages, skipped)
         return Batch(
             actions=outcome.actions,
@@ -278,16 +271,16 @@ class StreamRun:
         return tuple(unread)
 
     def _known(
-        self, records: Sequence[Record]
+        self, records: Sequence[Record], queue: ActionQueue
     ) -> tuple[Mapping[str, Fingerprint], Mapping[str, Fingerprint]]:
         """What was delivered before or is on its way to the sink, and the latter alone."""
         # Looked at first: what leaves the way to the sink meanwhile is in a store by then.
-        in_flight = self._in_flight.same_or_newer(records)
+        on_their_way = queue.same_or_newer(records)
         object_ids = [record.object_id for record in records]
         recalled = self._parts.patience.call(
             self._stream, lambda: self._parts.checkpointer.recall(self._stream, object_ids)
         )
-        return {**recalled, **in_flight}, in_flight
+        return {**recalled, **on_their_way}, on_their_way
 
     def _associate(self, records: Sequence[Record]) -> tuple[list[Record], list[SkippedRow]]:
         """Add the associations that did not come with the records.

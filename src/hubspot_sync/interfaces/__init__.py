@@ -23,7 +23,6 @@ from hubspot_sync.interfaces.storing import (
     ActionSink,
     ErrorQueue,
     ErrorQueueAdmin,
-    ParallelSink,
     Validator,
 )
 
@@ -37,7 +36,6 @@ __all__ = [
     "NonceStore",
     "OAuthProvider",
     "Observer",
-    "ParallelSink",
     "Source",
     "SourceFactory",
     "SourceSchema",

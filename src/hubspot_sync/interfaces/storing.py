@@ -52,19 +52,6 @@ class ActionSink(Protocol):
         """
 
 
-class ParallelSink(ActionSink, Protocol):
-    """An `ActionSink` that gains from being given several batches at once."""
-
-    @property
-    def parallel_writes(self) -> int:
-        """How many batches of a stream it takes side by side, at most.
-
-        The engine gives it no more than `SyncSettings.sink_writers`, and one after the other to
-        a sink without this attribute. No two batches on their way are about the same object, and
-        their checkpoints are committed in order, whatever order the answers come in.
-        """
-
-
 class Validator(Protocol):
     """Looks at each action before the sink does; any function of this form is one."""
 

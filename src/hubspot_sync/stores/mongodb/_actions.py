@@ -38,14 +38,9 @@ class MongoActionSink:
             all. The first write after a change of this setting changes it for the collection.
             One creation for each object is then promised within this time only.
 
-    Attributes:
-        parallel_writes: See `ParallelSink.parallel_writes`.
-
     Raises:
         ConfigurationError: `expire_after` is shorter than a second, or longer than 68 years.
     """
-
-    parallel_writes: Final = 4
 
     def __init__(
         self,
