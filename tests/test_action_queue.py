@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from contextlib import suppress
 from datetime import timedelta
@@ -100,7 +99,7 @@ def test_a_stop_drains_what_was_read():
     """Also what waits."""
     setting = Setting([[record(str(n))] for n in range(1, 40)])
     sink = Watched(setting.sink)
-    engine = setting.engine(sink=sink, settings=ONE_BY_ONE)
+    engine = setting.engine(sink=sink, settings=evolve(ONE_BY_ONE, queue_size=1))
     sink.by_object_id["o3"] = engine.stop
 
     (report,) = engine.sync(ACCOUNT).streams
@@ -109,32 +108,6 @@ def test_a_stop_drains_what_was_read():
     assert report.counts.delivered == setting.source.rows_given == len(setting.sink.actions)
     reading = setting.checkpointer.load(CONTACTS).reading
     assert int(reading.ranges[0].after) == setting.source.rows_given
-
-
-def test_a_slow_trickle_reaches_the_sink():
-    """A batch that is not full goes on when its time has come, while the reader still waits."""
-    stored = threading.Event()
-
-    class Telling:
-        def write(self, actions):
-            answer = setting.sink.write(actions)
-            stored.set()
-            return answer
-
-    def before_page(number):
-        if number == 2:
-            for _ in range(30_000):  # until the other thread waits for the time
-                setting.clock.advance(timedelta(seconds=7))
-                if stored.wait(timeout=0.01):
-                    return
-            raise AssertionError("nothing was stored")
-
-    setting = Setting([[record("1")], [record("2")]], before_page=before_page)
-    how = evolve(SETTINGS, batch_size=100, batch_age=timedelta(seconds=7))
-
-    report = setting.sync(sink=Telling(), settings=how)
-
-    assert counted(report) == (2, 0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

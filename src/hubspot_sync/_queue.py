@@ -7,9 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from hubspot_sync._clock import Clock
+    from collections.abc import Iterator
 
 T = TypeVar("T")
 
@@ -77,46 +75,9 @@ class BoundedQueue(Generic[T]):
                 item = self._take()
             yield item
 
-    def groups(
-        self, *, enough: Callable[[Sequence[T]], bool], max_age: float, clock: Clock
-    ) -> Iterator[list[T]]:
-        """Hand out items in groups, until the queue is finished and empty, or abandoned.
-
-        Args:
-            enough: Whether a group is large enough.
-            max_age: Seconds after which a group is handed out however small it is, from when its
-                first item was taken.
-            clock: Counts them.
-        """
-        group: list[T] = []
-        due: float | None = None
-        while True:
-            with self._changed:
-                self._wait_for_item(clock, due)
-                ended = self._ended and not self._items
-                if self._items:
-                    group.append(self._take())
-            present = clock.monotonic()
-            due = present + max_age if due is None else due
-            if group and (ended or present >= due or enough(group)):
-                yield group
-                group, due = [], None
-            if ended:
-                return
-
     @property
     def _ended(self) -> bool:
         return self._finished or self._abandoned
-
-    def _wait_for_item(self, clock: Clock, due: float | None) -> None:
-        """Wait for an item, for the end, or for the time that is *due*."""
-        while not self._items and not self._ended:
-            if due is None:
-                self._changed.wait()
-            elif clock.monotonic() >= due:
-                return
-            else:
-                clock.wait(self._changed, due)
 
     def _take(self) -> T:
         item, weight, size = self._items.popleft()

@@ -284,7 +284,7 @@ class SyncEngine:
             domain_id: Only the accounts of this tenant.
             due_only: Only accounts whose `next_sync_at` has come; each is claimed, so that of
                 several processes that do this at once one begins it.
-            workers: How many accounts are worked on at once; each takes up to twelve threads and
+            workers: How many accounts are worked on at once; each takes up to eleven threads and
                 queues of its own.
             accounts: These accounts, instead of the active ones in the account store.
             on_report: Called in this thread with the report of each account when it is done. What

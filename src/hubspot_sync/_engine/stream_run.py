@@ -1,12 +1,11 @@
-"""One run of one stream: reading, processing and storing go on side by side, in order.
+"""One run of one stream: pages are read and processed in the caller's thread, and stored beside it.
 
-Threads pass work through bounded queues:
-pages from the reader, batches from the caller's thread, and their delivery by a writer.
-When one of them fails, what is ahead of it in the pipeline is still stored.
+When reading fails, what was read before is still processed, and what was processed is stored.
 """
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -23,15 +22,14 @@ from hubspot_sync._processing import (
     without_queued,
     without_repeats,
 )
-from hubspot_sync._queue import BoundedQueue, QueueClosedError
-from hubspot_sync._threads import Worker
+from hubspot_sync._queue import QueueClosedError
 from hubspot_sync._windows import advance, is_late, look_deeper
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import Counts, Mode, SkippedRow, to_milliseconds
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from hubspot_sync._engine.parts import Parts
     from hubspot_sync._engine.refusals import Refusals
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
         StreamSettings,
     )
 
-_PAGES_AHEAD: Final = 4
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # More than this are no single records; the checkpoint names each of them.
 _MOST_UNREAD: Final = 1_000
@@ -95,7 +92,6 @@ class StreamRun:
         self._label: str | None = None
         self.gaps: tuple[str, ...] = ()
         settings = parts.settings
-        self._pages: BoundedQueue[Page] = BoundedQueue(_PAGES_AHEAD, settings.queue_bytes)
         self._max_bytes = min(settings.batch_bytes, settings.queue_bytes)
         self._refusals = refusals
         self._oddities = Oddities(self._stream, parts.notify)
@@ -135,52 +131,59 @@ class StreamRun:
             HubSpotSyncError: What ended the run; all that was stored is committed.
             StopRequested: The run was stopped; all that was read is stored and committed.
         """
-        reader = Worker(self._read, f"reader {self._stream}")
         queue = ActionQueue(
             delivery=self._delivery, settings=self._parts.settings, stream=self._stream
         )
+        failure: Exception | None = None
         try:
-            for pages in self._groups():
-                for batch, size in self._process(pages, queue).pieces(_size(pages), self._max_bytes):
-                    queue.put(batch, size=size)
+            with closing(self._groups()) as groups:
+                for pages in groups:
+                    batch = self._process(pages, queue)
+                    for piece, size in batch.pieces(_size(pages), self._max_bytes):
+                        queue.put(piece, size=size)
         except QueueClosedError:
             pass  # the writer failed, and says why below
+        except Exception as error:  # noqa: BLE001 - raised below, if the writer did not fail first
+            failure = error
         finally:
             queue.drain()
-            self._pages.abandon()
-            reader.join()
         queue.raise_failure()
-        reader.raise_failure()
+        if failure is not None:
+            raise failure
 
-    def _read(self) -> None:
+    def _groups(self) -> Generator[list[Page], None, None]:
+        """Pages in groups large enough to be worth one question to the stores and to HubSpot.
+
+        What was read before reading fails is a group, too.
+        """
+        group: list[Page] = []
         try:
-            for page in self._pages_of_the_pass():
-                self._pages.put(page, size=page.size)
-                # With the last page the pass is complete, whoever wants it to end.
-                if page.ranges and self._parts.stop.is_set():
-                    raise StopRequested
-        except QueueClosedError:
-            pass  # nobody waits for pages any more
-        finally:
-            self._pages.finish()
+            for page in self._read():
+                group.append(page)
+                if self._is_enough(group):
+                    yield group
+                    group = []
+        except Exception:
+            if group:
+                yield group
+            raise
+        if group:
+            yield group
 
-    def _pages_of_the_pass(self) -> Iterator[Page]:
-        """What HubSpot did not answer for before, and the pass itself."""
+    def _read(self) -> Iterator[Page]:
+        """What HubSpot did not answer for before, and the pass itself, until the run is stopped."""
         self._label = self._parts.source.label(self._stream.object_type)
         unread = self._checkpoint.unread if self._ask_unread else ()
-        yield from self._parts.source.read(self._wanted, evolve(self._reading, object_ids=unread))
+        reading = evolve(self._reading, object_ids=unread)
+        for page in self._parts.source.read(self._wanted, reading):
+            yield page
+            # With the last page the pass is complete, whoever wants it to end.
+            if page.ranges and self._parts.stop.is_set():
+                raise StopRequested
 
-    def _groups(self) -> Iterator[list[Page]]:
-        """Pages in groups large enough to be worth one question to the stores and to HubSpot."""
-        settings = self._parts.settings
-
-        def enough(pages: Sequence[Page]) -> bool:
-            records = sum(len(page.records) for page in pages)
-            return records >= settings.batch_size or _size(pages) >= self._max_bytes
-
-        return self._pages.groups(
-            enough=enough, max_age=settings.batch_age.total_seconds(), clock=self._parts.clock
-        )
+    def _is_enough(self, pages: Sequence[Page]) -> bool:
+        records = sum(len(page.records) for page in pages)
+        return records >= self._parts.settings.batch_size or _size(pages) >= self._max_bytes
 
     def _process(self, pages: Sequence[Page], queue: ActionQueue) -> Batch:
         """Validate, leave out what is known, associate, and make actions."""

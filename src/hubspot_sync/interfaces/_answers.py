@@ -244,7 +244,6 @@ CLOCK: Final = {
         "a number in [0, 1)", lambda answer, _: _is_number(answer) and 0 <= answer < 1
     ),
     "sleep": _ANYTHING,
-    "wait": _ANYTHING,
 }
 SOURCE: Final = {
     "identify": _a(AccountDetails),
