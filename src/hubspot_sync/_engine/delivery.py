@@ -11,7 +11,7 @@ from hubspot_sync._processing import unproved
 from hubspot_sync.models import BatchStored, Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from hubspot_sync._engine.parts import StoringParts
     from hubspot_sync._engine.refusals import Refusals
@@ -32,6 +32,7 @@ class Batch:
         checkpoint: How far the stream is then.
         before: How far it was before, with the pass under way.
         outdated: Versions of objects of which an older one waits in the error queue.
+        known: What was delivered of the objects before, where they are delivered again.
     """
 
     actions: tuple[Action, ...]
@@ -40,6 +41,15 @@ class Batch:
     checkpoint: Checkpoint
     before: Checkpoint
     outdated: Mapping[str, int] = field(factory=dict)
+    known: Mapping[str, Fingerprint] = field(factory=dict)
+
+    def doubtful(self, actions: Iterable[Action]) -> list[Fingerprint]:
+        """What may be said of the objects of *actions*, of which the sink may have other values.
+
+        Of one that is delivered again as it was it has no others.
+        """
+        new = [one for one in self.fingerprints if self.known.get(one.object_id) != one]
+        return unproved(new, actions)
 
     def pieces(self, size: int, most: int) -> Iterator[tuple[Batch, int]]:
         """This batch of *size* bytes in pieces of *most* bytes, each with its size.
@@ -135,7 +145,7 @@ class Delivery:
         A variant is noted for each object: its version is known, so afterwards only an unproved
         digest tells that the sink may have other values than those that were committed last.
         """
-        variants = _variants(batch)
+        variants = batch.doubtful(one for one in batch.actions if one.variant)
         if batch.actions and (variants or not self._begun):
             self._store(self._stored, variants)
             self._begun = True
@@ -148,8 +158,11 @@ class Delivery:
             one.object_id: one for one in batch.fingerprints if one.object_id not in refused
         }
         # What the sink had before is from a run that was cut off, and may have had other values.
-        for one in unproved(fingerprints.values(), written.unproved):
+        for one in batch.doubtful(written.unproved):
             fingerprints[one.object_id] = one
+        # One that the sink may have lost is not in it again.
+        for object_id in refused & batch.known.keys():
+            fingerprints[object_id] = evolve(batch.known[object_id], digest=b"")
         self._store(batch.checkpoint, list(fingerprints.values()))
         # After the commit, so that an object that is taken out of the queue is in the sink.
         self._refusals.settle(
@@ -171,10 +184,6 @@ def _weight(action: Action) -> int:
     """Roughly the bytes of *action*: its text, and something for each value."""
     texts = (len(one) for one in action.properties.values() if isinstance(one, str))
     return sum(texts) + _BYTES_A_VALUE * len(action.properties)
-
-
-def _variants(batch: Batch) -> Sequence[Fingerprint]:
-    return unproved(batch.fingerprints, (one for one in batch.actions if one.variant))
 
 
 def _counts(written: Written) -> Counts:

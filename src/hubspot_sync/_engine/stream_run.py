@@ -193,9 +193,12 @@ class StreamRun:
         reconciling = self._reading.mode is Mode.RECONCILE
         reconciling = reconciling or self._reading.compares
         compared = known.keys() - on_their_way.keys() if reconciling else ()
-        fresh, repeated = without_repeats(records, known, compared)
+        redelivers = self._reading.redelivers
+        # What was delivered before is no reason to leave it out then.
+        fresh, repeated = without_repeats(records, on_their_way if redelivers else known, compared)
         queued = self._refusals.held([record.object_id for record in fresh])
-        fresh, waiting = without_queued(fresh, queued)
+        # What waits is delivered again as well, so that its object is created first.
+        fresh, waiting = (fresh, 0) if redelivers else without_queued(fresh, queued)
         fresh, unanswered = self._associate(fresh)
         skipped += unanswered
         self._oddities.kept_as_text(fresh)
@@ -209,6 +212,7 @@ class StreamRun:
             doubted(known, queued),
             label=self._label,
             deliver_unchanged=self._parts.settings.deliver_unchanged or self._doubtful,
+            redeliver=redelivers,
             variant=to_milliseconds(self._reading.end) if reconciling else 0,
         )
         before, self._checkpoint = self._checkpoint, self._reached(pages, skipped)
@@ -224,6 +228,7 @@ class StreamRun:
             outdated={
                 record.object_id: record.version for record in fresh if record.object_id in queued
             },
+            known=known if redelivers else {},
         )
 
     def _reached(self, pages: Sequence[Page], skipped: Sequence[SkippedRow]) -> Checkpoint:
@@ -243,7 +248,11 @@ class StreamRun:
             return reached
         self.gaps = last.gaps
         if last.compare_again:
-            return evolve(reached, reconcile_since=self._reading.end + _MILLISECOND)
+            return evolve(
+                reached,
+                reconcile_since=self._reading.end + _MILLISECOND,
+                redeliver=self._reading.redelivers,
+            )
         mode = self._reading.mode
         if self._resumed and mode is Mode.INCREMENTAL:
             # What the run before delivered last, and this one did not find, changed once more.

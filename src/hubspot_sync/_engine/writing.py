@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from hubspot_sync._engine.validation import Refusal, validated
+from hubspot_sync._processing import as_update
 from hubspot_sync.errors import ActionRejectedError, InvariantError
 from hubspot_sync.models import ActionKind
 
@@ -119,11 +120,6 @@ class SinkWriter:
                 f"{name}.write answered about {len(strange)} actions that it was not given; mend "
                 "it so that its SinkAnswer has ids of the batch only, and run again"
             )
-
-
-def as_update(action: Action) -> Action:
-    """The same change of an object whose creation the host was told of before."""
-    return evolve(action, kind=ActionKind.UPDATED, occurred_at=action.modified_at)
 
 
 def _created(action: Action) -> Action:

@@ -65,7 +65,8 @@ class StreamKey:
         return f"{self.account}/{self.object_type}"
 
 
-def _object_types(values: Iterable[str]) -> tuple[str, ...]:
+def object_types_of(values: Iterable[str]) -> tuple[str, ...]:
+    """The canonical names of some object types, each once."""
     return tuple(dict.fromkeys(canonical_object_type(value) for value in names(values)))
 
 
@@ -94,7 +95,7 @@ class StreamSettings:
 
     object_type: str = field(converter=canonical_object_type)
     properties: tuple[str, ...] | None = field(default=None, converter=optional_names)
-    associations: tuple[str, ...] = field(default=(), converter=_object_types)
+    associations: tuple[str, ...] = field(default=(), converter=object_types_of)
     exclude: tuple[str, ...] = field(default=(), converter=names)
     raw_values: bool = field(default=False, validator=is_choice)
     ignore_missing: bool = field(default=False, validator=is_choice)

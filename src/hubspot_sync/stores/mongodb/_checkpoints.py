@@ -135,6 +135,7 @@ def _fingerprint(document: Document, prefix: str) -> Fingerprint:
             object_id=key[len(prefix) :],
             version=whole(document["version"]),
             digest=binary(document["digest"]),
+            variant=whole(document.get("variant", 0)),
         )
 
 

@@ -32,7 +32,12 @@ def learn(
     """Keep *fingerprints* that are not older than those that are known."""
     prefix = f"{stream_key}:"
     documents: list[Document] = [
-        {"_id": prefix + one.object_id, "version": to_long(one.version), "digest": one.digest}
+        {
+            "_id": prefix + one.object_id,
+            "version": to_long(one.version),
+            "digest": one.digest,
+            "variant": to_long(one.variant),
+        }
         for one in fingerprints
     ]
     known = _insert_new(collection, documents)
@@ -69,8 +74,7 @@ def _insert(collection: Collection[Document], documents: list[Document]) -> list
 
 def _raising(document: Document) -> UpdateOne:
     """Replaces a fingerprint unless the one that is stored is newer."""
-    version = document["version"]
     return UpdateOne(
-        {"_id": document["_id"], "version": {"$lte": version}},
-        {"$set": {"version": version, "digest": document["digest"]}},
+        {"_id": document["_id"], "version": {"$lte": document["version"]}},
+        {"$set": {name: document[name] for name in ("version", "digest", "variant")}},
     )
