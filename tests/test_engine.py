@@ -38,9 +38,9 @@ from hubspot_sync._ownership import new_owner_name
 from hubspot_sync.models import (
     BatchStored,
     Mode,
+    Retried,
     RunFinished,
     RunStarted,
-    StoreRetried,
     StreamFinished,
     StreamKey,
     StreamStarted,
@@ -382,7 +382,7 @@ def test_a_store_that_is_away_for_a_moment_is_waited_for(host, part, method, fai
 
     assert report.completed
     assert report.api_calls["list"] <= 7 + 3
-    assert [event.reason for event in host.recorder.of(StoreRetried)] == ["failover"]
+    assert [event.reason for event in host.recorder.of(Retried)] == ["failover"]
     assert_in_step(host)
     host.checkpointer.acquire(CONTACTS, "another worker", timedelta(minutes=1))  # it is free
 

@@ -24,7 +24,7 @@ from hubspot_sync._hubspot.transport import Transport
 from hubspot_sync._ratelimit import DailyPot, LimiterShelf, RateLimiter, RollingWindow
 from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.errors import ConfigurationError, NotConnectedError
-from hubspot_sync.models import CallRetried, StaticAccessToken
+from hubspot_sync.models import Retried, StaticAccessToken
 
 if TYPE_CHECKING:
     import threading
@@ -177,9 +177,7 @@ def _telling(
 
     def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
         notify(
-            CallRetried(
-                account=account, endpoint="oauth", attempt=attempt, wait=wait, reason=str(error)
-            )
+            Retried(what="oauth", account=account, attempt=attempt, wait=wait, reason=str(error))
         )
 
     return on_retry
