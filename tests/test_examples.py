@@ -549,16 +549,6 @@ def test_an_unknown_property(account, tmp_path):
     assert "shoe_size" in one_failure(done)
 
 
-def test_a_property_that_no_object_type_has(account, tmp_path):
-    """One list serves several object types, but a slip of the pen is not swallowed."""
-    done = account.run(f"sqlite:///{tmp_path}/crm.db", properties="email,domain,nmae")
-
-    assert done.returncode == 0
-    (line,) = [line for line in done.stderr.splitlines() if "no property" in line]
-    assert "companies and contacts have no property 'nmae' (did you mean 'name'?)" in line
-    assert not {"email", "domain"} & set(line.split("'"))
-
-
 def test_one_bad_stream_does_not_keep_the_others(account, tmp_path):
     """The run goes on with the next object type, and its status says that not all is well."""
     done = account.run(f"sqlite:///{tmp_path}/crm.db", objects="spaceships,companies")

@@ -88,9 +88,7 @@ class StreamSettings:
         raw_values: Whether values stay the text that HubSpot sends, instead of being converted
             by the type of their property; see `Value`.
         ignore_missing: Whether names and patterns that the account does not have are left out
-            instead of being an error; for one list that serves several object types. What fits
-            none of the account's streams that have this set is warned of in the log when a run
-            comes to the last of them.
+            instead of being an error; for one list that serves several object types.
     """
 
     object_type: str = field(converter=canonical_object_type)
