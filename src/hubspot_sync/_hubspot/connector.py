@@ -16,7 +16,6 @@ from hubspot_sync._hubspot.paths import paths_for
 from hubspot_sync._hubspot.reach import Reach
 from hubspot_sync._hubspot.reader import HubSpotSource
 from hubspot_sync._hubspot.refreshing import Refresher
-from hubspot_sync._hubspot.saving import UnsavedTokens
 from hubspot_sync._hubspot.schemas import ObjectTypes
 from hubspot_sync._hubspot.server_clock import ServerClock
 from hubspot_sync._hubspot.token_endpoint import TokenEndpoint, token_window
@@ -76,7 +75,6 @@ class HubSpotConnector:
         self._reach = Reach()
         self._limiters = LimiterShelf(self._new_limiter, clock)
         self._token_window = token_window(clock)
-        self._unsaved = UnsavedTokens()
 
     def __call__(
         self, account: Account, *, stop: threading.Event, notify: Callable[[Event], None]
@@ -112,7 +110,6 @@ class HubSpotConnector:
                 store=self._tokens,
                 endpoint=endpoint,
                 retrier=retrier,
-                unsaved=self._unsaved,
             )
             authorizer = OAuthAuthorizer(stored=stored, refresher=refresher, clock=self._clock)
         paths = paths_for(self._settings.api_version)
