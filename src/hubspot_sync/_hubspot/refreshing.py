@@ -4,8 +4,8 @@ Who wants to refresh first writes into the stored tokens that it is at it, by co
 The others see that and go on with the old access token, or wait until there is a new one. Who dies
 meanwhile loses the claim when its time is up, and what is stored is whole at every moment.
 
-When HubSpot changes a refresh token, the one that is stored may open nothing any more. So new tokens
-are stored patiently, used meanwhile, and stored at the latest at the end of the run.
+When HubSpot changes a refresh token, the one that is stored may open nothing any more. So new
+tokens are stored patiently, used meanwhile, and stored at the latest at the end of the run.
 """
 
 from __future__ import annotations
