@@ -310,6 +310,18 @@ def test_the_environments_way_out_is_taken(account, tmp_path):
     assert "canary" not in done.stderr
 
 
+def test_all_records_are_delivered_again_on_demand(account, store):
+    """What the store has is not stored twice."""
+    account.sync(store)
+    before = len(actions_in(store))
+
+    stream = account.sync(store, resync=True)["streams"]["contacts"]
+
+    assert (stream["mode"], stream["delivered"]) == ("reconcile", 0)
+    assert stream["repeated"] >= 450
+    assert len(actions_in(store)) == before
+
+
 def test_what_moved_no_date_is_found_on_demand(account, store):
     """A computed value, by an option."""
     account.sync(store)

@@ -172,9 +172,7 @@ class Refresher:
         except BaseException:
             self._give_up(claimed, tokens)
             raise
-        return self._keep(
-            _Refreshed(tokens=refreshed, before=tokens), lasts, claimed.revision
-        )
+        return self._keep(_Refreshed(tokens=refreshed, before=tokens), lasts, claimed.revision)
 
     def _refresh(self, tokens: OAuthTokens) -> OAuthTokens:
         answer = self._endpoint.refresh(tokens)
