@@ -117,6 +117,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="compare all records, to find what moved no modified date; due by itself every week",
     )
     parser.add_argument(
+        "--resync",
+        action="store_true",
+        help="deliver all records again, to a store that was emptied or restored from a backup",
+    )
+    parser.add_argument(
         "--json", action="store_true", help="end standard output with the report as JSON"
     )
     return parser.parse_args(arguments)
@@ -191,16 +196,20 @@ def synced(
     options: argparse.Namespace,
 ) -> SyncReport:
     """Sync *account* with the credentials that count, and say how it went."""
+    if options.reconcile:
+        engine.reconcile(account)
+    if options.resync:
+        engine.resync(account)
     if isinstance(credentials, OAuthTokens):
         stored = stored_tokens(account, options.store, cipher_from(os.environ))
         if stored is not None:
-            report = engine.sync(account, reconcile=options.reconcile)
+            report = engine.sync(account)
             refused = isinstance(report.error, (AuthorizationRevokedError, WrongAccountError))
             if not refused or stored.refresh_token == credentials.refresh_token:
                 return report
             log.info("%s: taking the environment's tokens, not the stored ones", account.key)
     engine.connect(account, credentials)
-    return engine.sync(account, reconcile=options.reconcile)
+    return engine.sync(account)
 
 
 def stored_tokens(account: Account, store: str, cipher: EncryptionKeys) -> OAuthTokens | None:

@@ -316,7 +316,6 @@ def test_a_part_is_what_it_was():
 
     assert isinstance(engine._runner.sink, MemoryActionSink)
     assert engine._runner.sink.actions == sink.actions == ()
-    assert not hasattr(engine._runner.sink, "write_and_commit")
     assert engine._runner.sink.write([]) == SinkAnswer()
     away = Odd(MemoryCheckpointer(), "load", StoreUnavailableError)
     with pytest.raises(StoreUnavailableError):

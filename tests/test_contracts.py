@@ -20,14 +20,11 @@ KINDS = {
     "NonceStore": contracts.NonceStoreContract,
     "TokenStore": contracts.TokenStoreContract,
     "ActionSink": contracts.ActionSinkContract,
-    "AtomicSink": contracts.AtomicSinkContract,
     "Checkpointer": contracts.CheckpointerContract,
     "ErrorQueue": contracts.ErrorQueueContract,
 }
 # What else a store may be called that keeps the contract of an interface of another name.
 ALSO = {"RecordSink": "ActionSink", "FanOutSink": "ActionSink"}
-# Interfaces that not every back end has.
-ONLY_IN = {"AtomicSink": ("Mongo",)}
 TESTS = {
     "memory": ("test_stores_memory", "test_record_sinks", "test_account_stores"),
     "sqlite": ("test_stores_sqlite", "test_record_sinks", "test_account_stores"),
@@ -89,8 +86,9 @@ def test_no_case_of_a_contract_is_switched_off(contract):
     ]
 
     name = contract.__name__.removesuffix("Contract")
-    backends = ONLY_IN.get(name, ("Memory", "Sqlite", "Mongo"))
-    assert {f"{start}{name}" for start in backends} <= {kind.__name__ for kind in own}
+    assert {f"{start}{name}" for start in ("Memory", "Sqlite", "Mongo")} <= {
+        kind.__name__ for kind in own
+    }
     assert overridden == []
 
 

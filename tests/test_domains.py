@@ -23,7 +23,7 @@ from hubspot_sync import (
     UnknownAccountError,
 )
 from hubspot_sync._clock import SystemClock
-from hubspot_sync.models import BookkeepingFailed, DirectoryRetried
+from hubspot_sync.models import BookkeepingFailed, Retried
 from hubspot_sync.stores.memory import MemoryAccountStore, MemoryErrorQueue
 from support import ACCOUNT, Host
 
@@ -295,6 +295,8 @@ def methods(domain, account_id):
         "disable": lambda: domain.disable(account_id),
         "postpone": lambda: domain.postpone(account_id, HOUR),
         "sync": lambda: domain.sync(account_id),
+        "reconcile": lambda: domain.reconcile(account_id),
+        "resync": lambda: domain.resync(account_id),
         "redrive": lambda: domain.redrive(account_id),
         "failures": lambda: list(domain.failures(account_id)),
         "failure_counts": lambda: domain.failure_counts(account_id),
@@ -467,7 +469,9 @@ def test_a_store_that_is_away_for_a_moment_is_waited_for(host, away):
 
     assert [entry.key for entry in acme.accounts()] == [ACCOUNT.key]
 
-    assert [event.attempt for event in host.recorder.of(DirectoryRetried)] == [1, 2, 3]
+    assert [(event.what, event.attempt) for event in host.recorder.of(Retried)] == [
+        ("account store", number) for number in (1, 2, 3)
+    ]
     assert len(host.clock.waits) == 3
 
 

@@ -672,7 +672,7 @@ def test_a_newer_version_waits_for_the_outcome_of_an_older_one_on_its_way():
     read = threading.Event()
 
     class Slow:
-        """Holds the first version until the second one was read."""
+        """Holds the first version until the second one is about to be read."""
 
         def write(self, actions):
             assert read.wait(timeout=300)
@@ -681,7 +681,7 @@ def test_a_newer_version_waits_for_the_outcome_of_an_older_one_on_its_way():
             return setting.sink.write(actions)
 
     pages = [[record("1", version="")], [record("1")], [record("1", 4, version="")], []]
-    setting = Setting(pages, before_page=lambda number: read.set() if number == 4 else None)
+    setting = Setting(pages, before_page=lambda number: read.set() if number == 3 else None)
 
     report = setting.sync(sink=Slow(), settings=evolve(SETTINGS, batch_size=1))
 
@@ -700,7 +700,7 @@ def test_a_version_that_waits_for_an_older_one_gives_up_when_the_writer_fails():
             raise StoreUnavailableError("the database is away")
 
     pages = [[record("1")], [record("1", 4)], []]
-    setting = Setting(pages, before_page=lambda number: read.set() if number == 3 else None)
+    setting = Setting(pages, before_page=lambda number: read.set() if number == 2 else None)
 
     report = setting.sync(sink=Failing(), settings=evolve(SETTINGS, batch_size=1, store_tries=1))
 

@@ -111,24 +111,20 @@ class _Dying:
     whole_batches=st.booleans(),
     batch_size=st.integers(1, 4),
     max_attempts=st.integers(1, 3),
-    writers=st.integers(1, 3),
 )
-def test_nothing_is_lost_or_doubled(
-    runs, forgetful, whole_batches, batch_size, max_attempts, writers
-):
+def test_nothing_is_lost_or_doubled(runs, forgetful, whole_batches, batch_size, max_attempts):
     """After any runs the sink, with what is redriven, has the newest of each object."""
     passes, newest = scripted(runs)
     setting = Setting(*passes)
     if forgetful:
         setting.sink = Forgetful()
-    how = evolve(SETTINGS, batch_size=batch_size, max_attempts=max_attempts, sink_writers=writers)
+    how = evolve(SETTINGS, batch_size=batch_size, max_attempts=max_attempts)
     for _, bad, invalid, dies_at, minutes in runs:
         # A sink that cannot tell creations is not promised to see one only after a crash.
         dying = Dying(0 if forgetful else dies_at)
         sink = Picky(
             setting.sink, lambda one, bad=bad: one.object_id in bad, whole_batches=whole_batches
         )
-        sink.parallel_writes = writers
         with suppress(Crash):
             report = setting.sync(
                 sink=dying.around(sink, "write"),

@@ -16,9 +16,7 @@ from hubspot_sync.models import (
     ActionsRejected,
     BatchStored,
     BookkeepingFailed,
-    CallRetried,
     Counts,
-    DirectoryRetried,
     Event,
     FleetFinished,
     FleetReport,
@@ -26,9 +24,9 @@ from hubspot_sync.models import (
     Mode,
     Pass,
     RecordSkipped,
+    Retried,
     RunFinished,
     RunStarted,
-    StoreRetried,
     StreamFinished,
     StreamKey,
     StreamReport,
@@ -85,19 +83,26 @@ EVENTS = [
         "7 records settled",
     ),
     (
-        CallRetried(account=ACCOUNT, endpoint="list", attempt=1, wait=SECOND, reason="away"),
+        Retried(what="list", account=ACCOUNT, attempt=1, wait=SECOND, reason="away"),
         logging.WARNING,
-        "call to list failed (away); try 2 follows in 1.0 s",
+        "acme/62515: call to list failed (away); try 2 follows in 1.0 s",
     ),
     (
-        StoreRetried(stream=STREAM, attempt=2, wait=SECOND, reason="away"),
+        Retried(
+            what="store",
+            account=ACCOUNT,
+            stream=STREAM,
+            attempt=2,
+            wait=SECOND,
+            reason="away",
+        ),
         logging.WARNING,
-        "write to the store failed (away); try 3 follows in 1.0 s",
+        "acme/62515/contacts: call to store failed (away); try 3 follows in 1.0 s",
     ),
     (
-        DirectoryRetried(attempt=1, wait=SECOND, reason="away"),
+        Retried(what="account store", attempt=1, wait=SECOND, reason="away"),
         logging.WARNING,
-        "call to the account store failed (away); try 2 follows in 1.0 s",
+        "all accounts: call to account store failed (away); try 2 follows in 1.0 s",
     ),
     (
         BookkeepingFailed(account=ACCOUNT, reason="away"),
@@ -207,9 +212,9 @@ def test_every_event_has_fields(event, lines):
     (line,) = map(json.loads, lines)
     assert line["event"] == type(event).__name__
     about = getattr(event, "report", event)
-    if hasattr(about, "account"):
+    if getattr(about, "account", None) is not None:
         assert (line["domain_id"], line["account_id"]) == ("acme", "62515")
-    if hasattr(about, "stream"):
+    if getattr(about, "stream", None) is not None:
         assert (line["account_id"], line["object_type"]) == ("62515", "contacts")
 
 
@@ -218,14 +223,14 @@ def test_what_the_fields_say(lines):
     error = HubSpotUnavailableError("HubSpot is away", status=503, correlation_id="c-1")
     failed = evolve(FAILED, error=error, counts=Counts(delivered=2, skipped=1))
     for event in (
-        CallRetried(account=ACCOUNT, endpoint="list", attempt=1, wait=SECOND, reason="away"),
+        Retried(what="list", account=ACCOUNT, attempt=1, wait=SECOND, reason="away"),
         StreamFinished(report=failed),
         ActionsRejected(stream=STREAM, reasons={"no e-mail": 3}, parked=2),
     ):
         LoggingObserver().notify(event)
 
     retried, finished, rejected = map(json.loads, lines)
-    assert (retried["endpoint"], retried["attempt"], retried["wait_seconds"]) == ("list", 1, 1.0)
+    assert (retried["what"], retried["attempt"], retried["wait_seconds"]) == ("list", 1, 1.0)
     assert retried["reason"] == "away"
     counts = {"read": 3, "delivered": 2, "repeated": 0, "unchanged": 0, "rejected": 0, "skipped": 1}
     assert finished["counts"] == counts

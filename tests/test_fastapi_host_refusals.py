@@ -50,7 +50,7 @@ from hubspot_sync import (
     SyncReport,
     errors,
 )
-from hubspot_sync.models import CallRetried, RunStarted, StreamKey, StreamReport
+from hubspot_sync.models import Retried, RunStarted, StreamKey, StreamReport
 from hubspot_sync.stores.mongodb._errors import translate
 from hubspot_sync.testing import HubSpotEmulator
 
@@ -248,8 +248,8 @@ class TestRefusals:
         """A call to HubSpot may fail because its access token cannot be had from the database."""
         key = AccountKey("acme", ACME)
         away = translate(ServerSelectionTimeoutError(), "MongoDB at db-7.internal:27017")
-        retried = CallRetried(
-            account=key, endpoint="list", attempt=1, wait=timedelta(seconds=2), reason=str(away)
+        retried = Retried(
+            what="list", account=key, attempt=1, wait=timedelta(seconds=2), reason=str(away)
         )
 
         async def watch():

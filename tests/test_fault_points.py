@@ -327,7 +327,8 @@ def test_what_moved_no_date_is_found_wherever_the_plug_is_pulled(
         with suppress(Crash):
             for picky in (True, False):
                 with host.process(plug, picky=picky) as engine:
-                    engine.sync(host.account, reconcile=True)
+                    engine.reconcile(host.account)
+                    engine.sync(host.account)
                 clock.advance(400)
         alive = not plug.pulled
 
@@ -336,9 +337,11 @@ def test_what_moved_no_date_is_found_wherever_the_plug_is_pulled(
             assert engine.sync(host.account).completed
             engine.redrive(host.account)
             clock.advance(10)
-            assert engine.sync(host.account, reconcile=True).completed
+            engine.reconcile(host.account)
+            assert engine.sync(host.account).completed
             clock.advance(10)
-            again = engine.sync(host.account, reconcile=True)
+            engine.reconcile(host.account)
+            again = engine.sync(host.account)
         assert again.completed
         assert again.counts.delivered == 0
         assert host.queued() == 0

@@ -28,7 +28,7 @@ from hubspot_sync import (
     mongodb_engine,
 )
 from hubspot_sync._clock import SystemClock
-from hubspot_sync.models import AccountFinished, DirectoryRetried, RunStarted
+from hubspot_sync.models import AccountFinished, Retried, RunStarted
 from hubspot_sync.stores.memory import MemoryAccountStore
 from hubspot_sync.testing import HubSpotEmulator
 
@@ -185,7 +185,7 @@ def test_an_account_store_that_is_away_is_waited_for(host, caplog):
         store.away = False
         until(lambda: host.recorder.of(AccountFinished))
 
-    assert host.recorder.of(DirectoryRetried) == []
+    assert host.recorder.of(Retried) == []
     host.assert_in_step(AccountKey("acme", "100"))
 
 

@@ -30,7 +30,7 @@ from hubspot_sync import (
 from hubspot_sync._hubspot.client import Call
 from hubspot_sync._hubspot.errors import error_for
 from hubspot_sync._hubspot.transport import Answer, Transport
-from hubspot_sync.models import CallRetried
+from hubspot_sync.models import Retried
 from hubspot_sync.testing import Fault
 from support import ACCOUNT, Host
 
@@ -82,7 +82,7 @@ def test_what_passes_is_retried(host, emulator, fault):
 
     assert source.identify().account_id == "62515"
 
-    retries = host.recorder.of(CallRetried)
+    retries = host.recorder.of(Retried)
     assert [event.attempt for event in retries] == [1, 2]
     assert source.api_calls() == {"account": 4}
     if fault.status == 477:
@@ -97,7 +97,7 @@ def test_a_hanging_connection_times_out_and_is_retried(emulator):
     emulator.faults.add(Fault(kind="delay", delay=30))
 
     assert host.source().identify().account_id == "62515"
-    (retry,) = host.recorder.of(CallRetried)
+    (retry,) = host.recorder.of(Retried)
     assert "timed out" in retry.reason
 
 
@@ -150,7 +150,7 @@ def test_a_connection_that_drips_is_given_up(host, handler):
         server.patience.set()
         server.shutdown()
 
-    assert len(host.recorder.of(CallRetried)) == 1
+    assert len(host.recorder.of(Retried)) == 1
 
 
 def test_connections_are_used_again_after_the_deadline_of_an_answer(host, emulator):
@@ -547,7 +547,7 @@ class TestOAuth:
         emulator.faults.add(Fault(route="oauth", status=503))
 
         assert host.source().identify().account_id == "62515"
-        assert [event.endpoint for event in host.recorder.of(CallRetried)] == ["oauth", "oauth"]
+        assert [event.what for event in host.recorder.of(Retried)] == ["oauth", "oauth"]
 
     def test_tokens_that_another_process_stored_are_taken(self, host, emulator):
         """Instead of refreshing again."""

@@ -111,11 +111,14 @@ def hosted(emulator, clock):
     return host
 
 
-def run(host, **arguments):
+def run(host, *, reconcile=False):
     """A run, whatever ends it; what is no error of ours, or our bug, fails the test."""
     host.clock.advance(1_000)
     settings = SyncSettings(batch_size=100, reconcile_every=None)
-    report = host.engine(settings=settings).sync(STREAMS, **arguments)
+    engine = host.engine(settings=settings)
+    if reconcile:
+        engine.reconcile(STREAMS)
+    report = engine.sync(STREAMS)
     for one in (report, *report.streams):
         assert not isinstance(one.error, InvariantError), one.error
     return report

@@ -80,8 +80,7 @@ def without(role, lacking):
     return {**role, "privileges": [one for one in privileges if one["actions"]]}
 
 
-@pytest.mark.parametrize("transactions", [False, True])
-def test_the_least_role_is_enough(user, role, hubspot_emulator, transactions):
+def test_the_least_role_is_enough(user, role, hubspot_emulator):
     """It lets an engine work with every store: sync, refuse, redrive, erase, expire, disconnect."""
     emulator = hubspot_emulator(contacts=30, companies=5)
     hubspot = HubSpotSettings(base_url=emulator.base_url, burst_limit=None, search_limit=None)
@@ -92,8 +91,7 @@ def test_the_least_role_is_enough(user, role, hubspot_emulator, transactions):
             database._client,
             cipher=keys,
             hubspot=hubspot,
-            sink=None if transactions else FanOutSink(sinks),
-            transactions=transactions,
+            sink=FanOutSink(sinks),
             validators=[lambda one: "no companies" if one.object_type == "companies" else None],
         ) as engine:
             acme = engine.for_domain("acme")

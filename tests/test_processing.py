@@ -100,7 +100,7 @@ def test_a_known_version_with_other_values_is_a_later_action(ahead):
         variant,
     )
     assert action.occurred_at == max(NOON + ahead, NOON + timedelta(milliseconds=1))
-    assert outcome.fingerprints == (fingerprint_of(ADA),)
+    assert outcome.fingerprints == (evolve(fingerprint_of(ADA), variant=variant),)
 
 
 @pytest.mark.parametrize("deliver_unchanged", [True, False])

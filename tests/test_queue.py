@@ -4,8 +4,7 @@ import threading
 
 import pytest
 
-from hubspot_sync._queue import BoundedQueue, QueueClosedError, Turns
-from hubspot_sync.testing import ManualClock
+from hubspot_sync._queue import BoundedQueue, QueueClosedError
 
 
 def started(target):
@@ -68,73 +67,3 @@ def test_nobody_waits_for_a_side_that_has_gone():
     thread.join(300)
     assert told.is_set()
     assert list(queue) == []
-
-
-@pytest.mark.parametrize(("step", "groups"), [(0, [[1, 2, 3], [4, 5]]), (5, [[1, 2], [3, 4], [5]])])
-def test_a_group_goes_on_when_it_is_enough_or_old(step, groups):
-    """Its age counts from when its first item was taken, also while items never stop coming."""
-
-    class Passing(ManualClock):
-        def monotonic(self):
-            self.advance(step)
-            return super().monotonic()
-
-    queue = BoundedQueue(10, 100)
-    for number in range(1, 6):
-        queue.put(number)
-    queue.finish()
-
-    found = queue.groups(enough=lambda items: len(items) == 3, max_age=5, clock=Passing())
-
-    assert list(found) == groups
-
-
-def test_a_group_that_waits_goes_on_when_the_time_comes():
-    """Whoever waits for more items is woken by the clock, and not before."""
-    clock = ManualClock()
-    queue = BoundedQueue(10, 100)
-    queue.put("first")
-    found = []
-    handed_out = threading.Event()
-
-    def take():
-        for group in queue.groups(enough=lambda items: False, max_age=60, clock=clock):
-            found.append(group)
-            handed_out.set()
-
-    thread = started(take)
-    clock.advance(59)
-    assert not handed_out.wait(0.05)
-    for _ in range(30_000):  # until the other thread waits for the time
-        clock.advance(60)
-        if handed_out.wait(0.01):
-            break
-    queue.put("second")
-    queue.finish()
-    thread.join(300)
-
-    assert found == [["first"], ["second"]]
-
-
-def test_turns_come_in_order_and_none_after_one_that_failed():
-    """Whoever waits behind it is told."""
-    turns = Turns()
-    ended = []
-
-    def work(number):
-        try:
-            turns.wait(number)
-        except QueueClosedError:
-            ended.append(f"{number} not")
-            return
-        ended.append(number)
-        turns.next()
-
-    threads = [started(lambda number=number: work(number)) for number in (2, 1)]
-    work(0)
-    for thread in threads:
-        thread.join(300)
-    turns.abandon()
-    work(3)
-
-    assert ended == [0, 1, 2, "3 not"]

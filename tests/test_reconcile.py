@@ -10,11 +10,13 @@ import pytest
 
 from hubspot_sync import (
     ActionKind,
+    ConfigurationError,
     SinkAnswer,
     StoreUnavailableError,
     StreamStatus,
     SyncSettings,
 )
+from hubspot_sync.errors import LeaseHeldError
 from hubspot_sync.models import Mode, StreamKey, StreamStarted, to_milliseconds
 from hubspot_sync.stores.fan_out import FanOutSink
 from hubspot_sync.stores.memory import MemoryErrorQueue, MemoryRecordSink
@@ -82,7 +84,10 @@ def contact(host):
 def sync(host, *, reconcile=False, pause=60, **parts):
     """One run some time after the last one; the report of the contacts."""
     host.clock.advance(pause)
-    report = host.engine(**{"settings": ON_DEMAND, **parts}).sync(ACCOUNT, reconcile=reconcile)
+    engine = host.engine(**{"settings": ON_DEMAND, **parts})
+    if reconcile:
+        engine.reconcile(ACCOUNT)
+    report = engine.sync(ACCOUNT)
     return next(one for one in report.streams if one.stream == CONTACTS)
 
 
@@ -440,9 +445,8 @@ def passes(host):
     return sorted({(kind, one.mode.value, one.end) for kind, one in begun})
 
 
-@pytest.mark.parametrize("asks_again", [True, False])
-def test_a_loop_of_limited_runs_ends(hubspot_emulator, asks_again):
-    """All records of all streams are compared once, whether each run asks for it or the first."""
+def test_a_loop_of_limited_runs_ends(hubspot_emulator):
+    """All records of all streams are compared once, and again when that is asked for."""
     clock = Ticking()
     emulator = hubspot_emulator(contacts=3_000, companies=3_000, clock=clock)
     host = Host(emulator, clock)
@@ -451,11 +455,11 @@ def test_a_loop_of_limited_runs_ends(hubspot_emulator, asks_again):
     clock.advance(60)
     host.recorder.events.clear()
     emulator.calls.clear()
+    engine.reconcile(ACCOUNT)
     runs = []
 
     while not (runs and runs[-1].completed):
-        asks = asks_again or not runs
-        runs.append(engine.sync(ACCOUNT, reconcile=asks, at_most=timedelta(seconds=1)))
+        runs.append(engine.sync(ACCOUNT, at_most=timedelta(seconds=1)))
         assert len(runs) < 100
 
     assert len(runs) > 3
@@ -463,14 +467,17 @@ def test_a_loop_of_limited_runs_ends(hubspot_emulator, asks_again):
     assert compared == ["companies", "contacts"]
     checkpoint = host.checkpointer.load(CONTACTS)
     assert (checkpoint.reading, checkpoint.reconcile_since) == (None, None)
-    engine.sync(ACCOUNT, reconcile=True)
+    engine.reconcile(ACCOUNT)
+    engine.sync(ACCOUNT)
     assert len([one for one in passes(host) if one[1] == "reconcile"]) == 4
 
 
-def test_a_demand_is_kept_until_it_is_met(host, contact):
-    """Also of a stream that was not reached, and by runs that do not ask for it."""
+def test_a_mark_is_kept_until_it_is_met(host, contact):
+    """Also of a stream that was not reached, and by runs that know nothing of it."""
     host.emulator.faults.add(Fault(route="list", status=503, times=None))
-    report = host.engine(settings=ON_DEMAND).sync(ACCOUNT, reconcile=True)
+    engine = host.engine(settings=ON_DEMAND)
+    engine.reconcile(ACCOUNT)
+    report = engine.sync(ACCOUNT)
     assert report.streams[-1].stream == CONTACTS
     assert report.streams[-1].status is StreamStatus.NOT_STARTED
     host.emulator.faults.clear()
@@ -503,30 +510,52 @@ def test_who_asks_again_before_it_is_met_asks_for_the_same(host):
     assert len(compared) == 1
 
 
-def test_a_stream_that_is_busy_meets_the_demand_later(host):
-    """It cannot be noted there, but what the others have noted tells since when."""
+@pytest.mark.parametrize("method", ["reconcile", "resync"])
+def test_a_stream_that_is_busy_is_named_and_the_others_are_marked(host, method):
+    """It is waited for, ten seconds at most."""
+    engine = host.engine(settings=ON_DEMAND)
     lease = host.checkpointer.acquire(CONTACTS, "somebody else", DAY)
-    host.emulator.faults.add(Fault(route="search", status=404, times=None))
-    assert sync(host, reconcile=True).status is StreamStatus.BUSY
+
+    with pytest.raises(LeaseHeldError, match="somebody else is synchronising contacts") as caught:
+        getattr(engine, method)(ACCOUNT)
+
+    assert caught.value.owner == "somebody else"
+    assert 10 <= sum(host.clock.waits) < 11
+    companies = StreamKey(ACCOUNT.key, "companies")
+    assert host.checkpointer.load(companies).reconcile_since is not None
+    assert host.checkpointer.load(CONTACTS).reconcile_since is None
     host.checkpointer.release(lease)
-    host.emulator.faults.clear()
+    getattr(engine, method)(ACCOUNT)
+    assert host.checkpointer.load(CONTACTS).reconcile_since is not None
+
+
+@pytest.mark.parametrize("method", ["reconcile", "resync"])
+def test_some_object_types(host, method):
+    """By any of their names; one that is not read is an error."""
+    engine = host.engine(settings=ON_DEMAND)
     host.recorder.events.clear()
 
-    assert sync(host, reconcile=True).mode is Mode.RECONCILE
+    getattr(engine, method)(ACCOUNT, ["Contact"])
 
+    assert engine.sync(ACCOUNT).completed
     assert [one[0] for one in passes(host) if one[1] == "reconcile"] == ["contacts"]
+    with pytest.raises(ConfigurationError, match="no stream of deals; give some of companies"):
+        getattr(engine, method)(ACCOUNT, ["deals"])
+    with pytest.raises(ConfigurationError):
+        getattr(engine, method)(ACCOUNT, "contacts")
 
 
 @pytest.mark.parametrize("broken", ["companies", "contacts"])
 def test_a_stream_that_cannot_begin_keeps_no_other_from_another_pass(host, broken):
-    """As for want of a scope: who asks again is not told to wait for it, whichever comes first."""
+    """As for want of a scope: each stream has a mark of its own."""
     host.emulator.faults.add(Fault(route="list", object_type=broken, status=403, times=None))
     engine = host.engine(settings=ON_DEMAND)
     whole = "contacts" if broken == "companies" else "companies"
     for _ in range(3):
         host.clock.advance(60)
         host.recorder.events.clear()
-        report = engine.sync(ACCOUNT, reconcile=True)
+        engine.reconcile(ACCOUNT)
+        report = engine.sync(ACCOUNT)
         assert report.error is None
         assert (whole, "reconcile") in [one[:2] for one in passes(host)]
         engine.sync(ACCOUNT)
@@ -538,19 +567,26 @@ def test_a_stream_that_cannot_begin_keeps_no_other_from_another_pass(host, broke
     assert [one[0] for one in passes(host) if one[1] == "reconcile"] == [broken]
 
 
-def test_a_demand_that_cannot_be_noted_is_an_error_of_the_stream(host):
-    """Without a checkpointer nobody knows what was asked for, so nothing is read."""
-    host.recorder.events.clear()
+def test_a_mark_that_cannot_be_set_is_an_error(host):
+    """Nobody would know of it."""
 
     def away(stream):
         raise StoreUnavailableError("gone")
 
     host.checkpointer.load = away
-    report = host.engine(settings=ON_DEMAND).sync(ACCOUNT, reconcile=True)
 
-    assert report.streams[0].status is StreamStatus.FAILED
-    assert isinstance(report.error, StoreUnavailableError)
-    assert not passes(host)
+    with pytest.raises(StoreUnavailableError, match="gone"):
+        host.engine(settings=ON_DEMAND).reconcile(ACCOUNT)
+
+
+def test_a_stopped_engine_sets_no_mark(host):
+    """It says so."""
+    engine = host.engine(settings=ON_DEMAND)
+    host.checkpointer.acquire(CONTACTS, "somebody else", DAY)
+    engine.stop()
+
+    with pytest.raises(StoreUnavailableError, match="the engine was stopped"):
+        engine.reconcile(ACCOUNT)
 
 
 def test_a_checkpoint_from_before_there_were_reconcile_passes(host, tmp_path, clock):

@@ -40,10 +40,13 @@ def account(*streams):
     return Account(account_id="62515", domain_id="acme", streams=streams or ACCOUNT.streams)
 
 
-def sync(host, what=ACCOUNT, **arguments):
+def sync(host, what=ACCOUNT, *, reconcile=False):
     """One run a minute after the last one."""
     host.clock.advance(60)
-    return host.engine(settings=NO_COMPARISON).sync(what, **arguments)
+    engine = host.engine(settings=NO_COMPARISON)
+    if reconcile:
+        engine.reconcile(what)
+    return engine.sync(what)
 
 
 def stream(report, object_type="contacts"):
@@ -293,7 +296,8 @@ class TestDefinitions:
         host.emulator.hostility = Hostility(**lie)
 
         engine = host.engine(settings=NO_COMPARISON) if new_process else engine
-        report = engine.sync(ACCOUNT, reconcile=True)
+        engine.reconcile(ACCOUNT)
+        report = engine.sync(ACCOUNT)
 
         assert not report.completed
         assert isinstance(report.failure, HubSpotUnavailableError)

@@ -337,9 +337,11 @@ WORK = {
     "finish_authorization": lambda domain: domain.finish_authorization(state="a"),
     "pause": lambda domain: domain.pause("62515"),
     "postpone": lambda domain: domain.postpone("62515", timedelta(minutes=1)),
+    "reconcile": lambda domain: domain.reconcile("62515"),
     "redrive": lambda domain: domain.redrive("62515"),
     "remove": lambda domain: domain.remove("62515"),
     "resume": lambda domain: domain.resume("62515"),
+    "resync": lambda domain: domain.resync("62515"),
     "sync": lambda domain: domain.sync("62515"),
     "sync_all": lambda domain: domain.sync_all(),
 }

@@ -38,7 +38,6 @@ from hubspot_sync.presets import mongodb_engine
 from hubspot_sync.stores.mongodb import (
     MongoAccountStore,
     MongoActionSink,
-    MongoAtomicSink,
     MongoCheckpointer,
     MongoDatabase,
     MongoErrorQueue,
@@ -55,7 +54,6 @@ from hubspot_sync.stores.mongodb._values import CODEC_OPTIONS, numbers_apart
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.contracts import (
     ActionSinkContract,
-    AtomicSinkContract,
     CheckpointerContract,
     ErrorQueueContract,
     TokenStoreContract,
@@ -146,32 +144,6 @@ class TestMongoActionSink(ActionSinkContract):
     @pytest.fixture
     def away(self, dead):
         return MongoActionSink(dead)
-
-
-class TestMongoAtomicSink(AtomicSinkContract):
-    @pytest.fixture
-    def store(self, database):
-        return MongoAtomicSink(database)
-
-    @pytest.fixture
-    def reopen(self, reopened):
-        return lambda: MongoAtomicSink(reopened)
-
-    @pytest.fixture
-    def stored(self, raw):
-        return lambda: mongodb_actions(raw)
-
-    @pytest.fixture
-    def as_kept(self):
-        return kept_by_mongodb
-
-    @pytest.fixture
-    def away(self, dead):
-        return MongoAtomicSink(dead)
-
-    @pytest.fixture
-    def checkpointer(self, reopened):
-        return MongoCheckpointer(reopened)
 
 
 class TestMongoErrorQueue(ErrorQueueContract):
@@ -506,7 +478,7 @@ class TestOpening:
     @pytest.mark.parametrize(
         "store",
         [
-            *(MongoAccountStore, MongoActionSink, MongoAtomicSink, MongoCheckpointer),
+            *(MongoAccountStore, MongoActionSink, MongoCheckpointer),
             *(MongoErrorQueue, MongoNonceStore, MongoRecordSink),
             lambda database: MongoTokenStore(database, KEYS),
         ],
@@ -819,18 +791,6 @@ class TestErrors:
         assert type(mapped) is kind
         assert said in str(mapped)
         assert "hush" not in str(mapped)
-
-    def test_a_transaction_that_is_too_large(self, mongodb, raw, fail_inserts):
-        """The batch goes the other way, in smaller steps; nothing of it was stored."""
-        sink, store = MongoAtomicSink(mongodb), MongoCheckpointer(mongodb)
-        lease = store.acquire(STREAM, "a", HOUR)
-        sink.write([action("0")])
-        fail_inserts(times=1, errorCode=388)
-
-        assert not sink.write_and_commit(lease, [action("1")], progress(), [])
-        assert ["0"] == [one.object_id for one in mongodb_actions(raw)]
-        assert Checkpoint() == store.load(STREAM)
-        assert sink.write_and_commit(lease, [action("1")], progress(), [])
 
     def test_an_unconfirmed_bulk_write_is_not_taken_for_stored(self):
         """A batch whose write concern failed has to be repeated."""

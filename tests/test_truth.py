@@ -209,7 +209,10 @@ def run(host, sync_settings, *, reconcile=False):
         }
         for object_type in ("contacts", "companies")
     }
-    report = host.engine(settings=sync_settings).sync(ACCOUNT, reconcile=reconcile)
+    engine = host.engine(settings=sync_settings)
+    if reconcile:
+        engine.reconcile(ACCOUNT)
+    report = engine.sync(ACCOUNT)
     for one in report.streams:
         assert isinstance(one.error, RequestRefusedError | RetryableError | None)
         check_complete(host, one, before[one.stream.object_type])

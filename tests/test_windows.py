@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta, timezone
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,13 +10,11 @@ from hypothesis import strategies as st
 from hubspot_sync import SyncSettings
 from hubspot_sync._windows import (
     advance,
-    after_all_passes,
-    demanded,
     doubt_left,
     grounded,
     is_late,
+    marked,
     plan_pass,
-    put_off,
 )
 from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass, Record, to_milliseconds
 
@@ -123,6 +122,16 @@ def test_a_reconcile_pass_is_due_by_the_settings():
     assert plan_pass(done, NOON + 99 * week, never).mode is Mode.INCREMENTAL
 
 
+def asked(checkpoint):
+    """The checkpoint when all records are to be compared."""
+    return marked(checkpoint, redeliver=False)
+
+
+def again(checkpoint):
+    """The checkpoint when all records are to be delivered again."""
+    return marked(checkpoint, redeliver=True)
+
+
 def test_a_reconcile_pass_on_demand():
     """It can be asked for and kept off, whatever is due, but never cuts in."""
     done = Checkpoint(high_water_mark=NOON, index_floor=NOON)
@@ -130,44 +139,72 @@ def test_a_reconcile_pass_on_demand():
     cut_off = advance(done, window, (IdRange(after="77"),), SETTINGS)
 
     assert window.mode is Mode.INCREMENTAL
-    assert plan_pass(demanded(done, NOON), NOON, SETTINGS).mode is Mode.RECONCILE
-    assert plan_pass(demanded(cut_off, NOON), NOON, SETTINGS) == cut_off.reading
-    assert plan_pass(demanded(Checkpoint(), NOON), NOON, SETTINGS).mode is Mode.BACKFILL
+    assert plan_pass(asked(done), NOON, SETTINGS).mode is Mode.RECONCILE
+    assert plan_pass(asked(cut_off), NOON, SETTINGS) == cut_off.reading
+    assert plan_pass(asked(Checkpoint()), NOON, SETTINGS).mode is Mode.BACKFILL
+    assert again(Checkpoint()) == Checkpoint()
 
 
-def test_a_demand_is_met_by_a_pass_that_ends_later():
-    """Wherever HubSpot's clock is found to be then; a later demand is the same until it is met."""
+def test_a_mark_is_met_by_a_pass_that_ends_later():
+    """Wherever HubSpot's clock is found to be then; another mark is the same until it is met."""
     moment = timedelta(milliseconds=1)
     done = Checkpoint(high_water_mark=NOON, index_floor=NOON, reconciled_at=NOON)
-    asked = demanded(done, NOON + moment)
 
-    assert demanded(done, NOON) == done
-    assert demanded(asked, NOON + timedelta(hours=1)) == asked
-    reading = plan_pass(asked, NOON - timedelta(hours=1), SETTINGS, compared=True)
+    assert asked(asked(done)) == asked(done)
+    reading = plan_pass(asked(done), NOON - timedelta(hours=1), SETTINGS, compared=True)
     assert reading == Pass(mode=Mode.RECONCILE, end=NOON + moment)
-    met = advance(asked, reading, (), SETTINGS)
+    met = advance(asked(done), reading, (), SETTINGS)
     assert plan_pass(met, NOON, SETTINGS).mode is Mode.INCREMENTAL
-    assert after_all_passes([done, Checkpoint(), asked], NOON) == NOON + moment
 
 
-def test_a_demand_is_put_off_as_long_as_no_pass_has_begun_for_it():
-    """A pass from before it, or over a part of the records, is none."""
-    later = NOON + timedelta(hours=1)
+def test_a_pass_that_has_begun_is_not_the_one_that_is_asked_for():
+    """It goes on to its end, and then the other one begins."""
     done = Checkpoint(high_water_mark=NOON, index_floor=NOON, reconciled_at=NOON)
-    asked = demanded(done, NOON + timedelta(minutes=1))
-    moved = demanded(done, later)
+    reading = Pass(mode=Mode.RECONCILE, end=NOON + timedelta(hours=1))
+    begun = evolve(done, reading=reading)
 
-    def cut_off(mode, end, start=None):
-        return evolve(asked, reading=Pass(mode=mode, start=start, end=end))
+    assert plan_pass(asked(begun), NOON, SETTINGS) == reading
+    then = advance(asked(begun), reading, (), SETTINGS)
+    assert plan_pass(then, NOON, SETTINGS).end == reading.end + timedelta(milliseconds=1)
 
-    assert put_off(done, later) == done
-    assert put_off(asked, later) == moved
-    for old in (cut_off(Mode.INCREMENTAL, later, NOON), cut_off(Mode.RECONCILE, NOON)):
-        assert put_off(old, later) == evolve(moved, reading=old.reading)
-    begun = cut_off(Mode.RECONCILE, later)
-    assert put_off(begun, later) == begun
-    met = evolve(asked, reconciled_at=later)
-    assert put_off(met, later) == met
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        None,
+        Pass(mode=Mode.INCREMENTAL, start=NOON, end=NOON),
+        Pass(mode=Mode.RECONCILE, end=NOON + timedelta(hours=1)),
+        Pass(mode=Mode.BACKFILL, end=NOON),
+    ],
+    ids=["none", "incremental", "reconcile", "backfill"],
+)
+def test_a_pass_that_delivers_all_again_comes_first(reading):
+    """What has begun would tell of changes before it tells of creations."""
+    mark = None if reading and reading.mode is Mode.BACKFILL else NOON
+    done = Checkpoint(high_water_mark=mark, index_floor=mark, reconciled_at=mark, reading=reading)
+
+    planned = plan_pass(again(done), NOON, SETTINGS)
+
+    assert (planned.mode, planned.redelivers) == (Mode.RECONCILE, True)
+    assert reading is None or reading.end < planned.end or reading.mode is Mode.INCREMENTAL
+    cut_off = advance(again(done), planned, (IdRange(after="77"),), SETTINGS)
+    assert plan_pass(cut_off, NOON, SETTINGS) == cut_off.reading
+    ended = advance(cut_off, cut_off.reading, (), SETTINGS)
+    assert not ended.redeliver
+    assert plan_pass(ended, NOON, SETTINGS).mode is Mode.INCREMENTAL
+
+
+def test_to_ask_again_for_all_records_is_to_begin_again():
+    """The sink may have been emptied once more."""
+    done = Checkpoint(high_water_mark=NOON, index_floor=NOON, reconciled_at=NOON)
+    first = plan_pass(again(done), NOON, SETTINGS)
+    begun = advance(again(done), first, (IdRange(after="77"),), SETTINGS)
+
+    second = plan_pass(again(begun), NOON, SETTINGS)
+
+    assert second.redelivers
+    assert second.ranges == (IdRange(),)
+    assert second.end > first.end
 
 
 def test_the_window_after_a_reconcile_pass_begins_where_it_began():
@@ -186,8 +223,7 @@ def test_a_clock_that_went_back_lowers_nothing():
     """The mark and the floor stay, and no two passes have the same end."""
     before = Checkpoint(high_water_mark=NOON, index_floor=NOON, reconciled_at=NOON)
 
-    asked = demanded(before, NOON + timedelta(milliseconds=1))
-    reading = plan_pass(asked, NOON - timedelta(hours=1), SETTINGS)
+    reading = plan_pass(asked(before), NOON - timedelta(hours=1), SETTINGS)
     after = advance(before, reading, (), SETTINGS)
 
     assert to_milliseconds(reading.end) == to_milliseconds(NOON) + 1
@@ -211,7 +247,7 @@ def test_a_pass_over_all_records_ends_all_doubt():
     """Each is read in the version that it has now."""
     before = Checkpoint(high_water_mark=NOON, reconciled_at=NOON, doubtful_until=NOON)
     later = NOON + timedelta(hours=1)
-    reading = plan_pass(demanded(before, later), later, SETTINGS)
+    reading = plan_pass(asked(before), later, SETTINGS)
 
     assert doubt_left(before, reading) == NOON
     assert advance(before, reading, (), SETTINGS).doubtful_until is None

@@ -21,9 +21,8 @@ from hubspot_sync import AccountKey, HubSpotSyncError, LeaseHeldError, StreamSta
 from hubspot_sync.models import (
     AccountFinished,
     BatchStored,
-    CallRetried,
+    Retried,
     RunStarted,
-    StoreRetried,
     StreamFinished,
     StreamStarted,
 )
@@ -185,11 +184,11 @@ class Syncs:
                 changes = {"status": report.status, "mode": report.mode, "counts": seen}
                 self._show_stream(report.stream.account, report.stream.object_type, **changes)
             # Not the reason: it may name the host's servers, as when the tokens are out of reach.
-            case CallRetried(account=key, wait=wait):
+            case Retried(what="store", account=AccountKey() as key, wait=wait):
+                self._show_wait(key, "the database is away", wait.total_seconds())
+            case Retried(account=AccountKey() as key, wait=wait):
                 why = "HubSpot, or what is needed to ask it, does not answer as it should"
                 self._show_wait(key, why, wait.total_seconds())
-            case StoreRetried(stream=stream, wait=wait):
-                self._show_wait(stream.account, "the database is away", wait.total_seconds())
             case AccountFinished(report=report):
                 self._end_due(report)
 

@@ -90,12 +90,6 @@ class Clock(Protocol):
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
         """Wait, or raise `StopRequested` at once when *stop* is or becomes set."""
 
-    def wait(self, changed: threading.Condition, until: float) -> None:
-        """Wait for a notification of *changed*, but not beyond the monotonic time *until*.
-
-        The caller holds the condition's lock, and looks for itself what has happened.
-        """
-
     def random(self) -> float:
         """A number in [0, 1)."""
 
@@ -120,10 +114,6 @@ class SystemClock:
             time.sleep(max(seconds, 0.0))  # noqa: TID251 - this is the place
         elif stop.wait(max(seconds, 0.0)):
             raise StopRequested
-
-    def wait(self, changed: threading.Condition, until: float) -> None:
-        """Wait by the operating system's monotonic clock."""
-        changed.wait(max(until - self.monotonic(), 0.0))
 
     def random(self) -> float:
         """From the operating system: several processes must not jitter alike."""

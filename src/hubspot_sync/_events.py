@@ -13,14 +13,12 @@ from hubspot_sync.models import (
     ActionsRejected,
     BatchStored,
     BookkeepingFailed,
-    CallRetried,
-    DirectoryRetried,
     FleetFinished,
     FleetStarted,
     RecordSkipped,
+    Retried,
     RunFinished,
     RunStarted,
-    StoreRetried,
     StreamFinished,
     StreamStarted,
     StreamStatus,
@@ -141,32 +139,20 @@ def _batch_stored(event: BatchStored) -> _Line:
     return _Line(logging.DEBUG, "%s: %s records settled", (event.stream, event.so_far.read), fields)
 
 
-def _call_retried(event: CallRetried) -> _Line:
-    template = "%s: call to %s failed (%s); try %s follows in %s s"
-    fields = {**_of_account(event.account), "endpoint": event.endpoint}
-    return _retried(template, (event.account, event.endpoint), event, fields)
-
-
-def _store_retried(event: StoreRetried) -> _Line:
-    template = "%s: write to the store failed (%s); try %s follows in %s s"
-    return _retried(template, (event.stream,), event, _of_stream(event.stream))
-
-
-def _directory_retried(event: DirectoryRetried) -> _Line:
-    template = "call to the account store failed (%s); try %s follows in %s s"
-    return _retried(template, (), event, {})
-
-
-def _retried(
-    template: str,
-    where: tuple[object, ...],
-    event: CallRetried | StoreRetried | DirectoryRetried,
-    fields: Mapping[str, Any],
-) -> _Line:
+def _retried(event: Retried) -> _Line:
+    place = event.stream or event.account or "all accounts"
     wait = event.wait.total_seconds()
-    parts = (*where, event.reason, event.attempt + 1, f"{wait:.1f}")
-    more = {"attempt": event.attempt, "wait_seconds": wait, "reason": event.reason}
-    return _Line(logging.WARNING, template, parts, {**fields, **more})
+    fields = {
+        **(_of_account(event.account) if event.account else {}),
+        **(_of_stream(event.stream) if event.stream else {}),
+        "what": event.what,
+        "attempt": event.attempt,
+        "wait_seconds": wait,
+        "reason": event.reason,
+    }
+    parts = (place, event.what, event.reason, event.attempt + 1, f"{wait:.1f}")
+    template = "%s: call to %s failed (%s); try %s follows in %s s"
+    return _Line(logging.WARNING, template, parts, fields)
 
 
 def _bookkeeping_failed(event: BookkeepingFailed) -> _Line:
@@ -274,9 +260,7 @@ _LINES: Final[Mapping[type, Callable[[Any], _Line]]] = {
     RunStarted: _run_started,
     StreamStarted: _stream_started,
     BatchStored: _batch_stored,
-    CallRetried: _call_retried,
-    StoreRetried: _store_retried,
-    DirectoryRetried: _directory_retried,
+    Retried: _retried,
     BookkeepingFailed: _bookkeeping_failed,
     RecordSkipped: _record_skipped,
     ActionsRejected: _actions_rejected,

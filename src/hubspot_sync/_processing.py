@@ -202,6 +202,7 @@ def to_actions(
     known: Mapping[str, Fingerprint],
     *,
     deliver_unchanged: bool,
+    redeliver: bool = False,
     variant: int = 0,
     label: str | None = None,
 ) -> Outcome:
@@ -213,6 +214,8 @@ def to_actions(
         known: What was delivered before, by object id.
         deliver_unchanged: Whether a record is delivered too whose values are all as before in an
             older version.
+        redeliver: Whether all records are delivered, as creations: the sink may have lost them. One
+            that is as it was before comes with the id that it had.
         variant: Sets what is delivered of a known version apart from what was before.
         label: What people call one of the objects, for custom types.
     """
@@ -222,17 +225,22 @@ def to_actions(
     for record in records:
         before = known.get(record.object_id)
         version, digest = record.version, digest_of(record)
-        same_version = before is not None and before.version == version
-        if before is not None and same_version and before.digest == digest:
-            repeated += 1
-            continue
-        fingerprints.append(Fingerprint(object_id=record.object_id, version=version, digest=digest))
-        if before is not None and before.digest == digest and not deliver_unchanged:
+        is_same = before is not None and before.digest == digest
+        told = 0
+        if before is not None and before.version == version:
+            if is_same and not redeliver:
+                repeated += 1
+                continue
+            told = before.variant if is_same else variant
+        fingerprints.append(
+            Fingerprint(object_id=record.object_id, version=version, digest=digest, variant=told)
+        )
+        if is_same and not (deliver_unchanged or redeliver):
             unchanged += 1
         else:
-            kind = ActionKind.CREATED if before is None else ActionKind.UPDATED
-            action = _action(account, record, kind, version, label)
-            actions.append(_as_variant(action, variant) if same_version else action)
+            action = _action(account, record, version, told, label)
+            is_new = before is None or redeliver
+            actions.append(action if is_new else as_update(action))
     return Outcome(
         actions=tuple(actions),
         fingerprints=tuple(fingerprints),
@@ -241,29 +249,33 @@ def to_actions(
 
 
 def _action(
-    account: AccountKey, record: Record, kind: ActionKind, version: int, label: str | None
+    account: AccountKey, record: Record, version: int, variant: int, label: str | None
 ) -> Action:
-    created = kind is ActionKind.CREATED
+    """The creation of *record*.
+
+    A version that was delivered before with other values is a variant of it, which the end of the
+    pass sets apart. Its values would not: a value that goes from A to B, back to A and to B again
+    is delivered three times, and the last B must not be taken for the first. The end is part of
+    the checkpoint, so what is sent again after a crash has the same id.
+    """
     return Action(
         account=account,
         object_type=record.object_type,
         object_id=record.object_id,
-        kind=kind,
+        kind=ActionKind.CREATED,
         version=version,
-        occurred_at=record.created_at if created else record.modified_at,
+        occurred_at=record.created_at,
         properties=record.properties,
         associations=record.associations,
+        variant=variant,
         label=label,
     )
 
 
-def _as_variant(action: Action, variant: int) -> Action:
-    """An update of a version that was delivered before with other values.
-
-    The end of the pass sets it apart. Its values would not: a value that goes from A to B, back
-    to A and to B again is delivered three times, and the last B must not be taken for the first.
-    The end is part of the checkpoint, so what is sent again after a crash has the same id.
-    """
-    # A record may have been modified after the end of the pass; it is a later action all the same.
-    found_at = from_milliseconds(max(variant, action.version + 1))
-    return evolve(action, variant=variant, occurred_at=found_at)
+def as_update(action: Action) -> Action:
+    """The same change of an object whose creation the host was told of before."""
+    occurred_at = action.modified_at
+    if action.variant:
+        # A record may have been modified after the end of the pass; it is later all the same.
+        occurred_at = from_milliseconds(max(action.variant, action.version + 1))
+    return evolve(action, kind=ActionKind.UPDATED, occurred_at=occurred_at)

@@ -7,9 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from hubspot_sync._clock import Clock
+    from collections.abc import Iterator
 
 T = TypeVar("T")
 
@@ -77,46 +75,9 @@ class BoundedQueue(Generic[T]):
                 item = self._take()
             yield item
 
-    def groups(
-        self, *, enough: Callable[[Sequence[T]], bool], max_age: float, clock: Clock
-    ) -> Iterator[list[T]]:
-        """Hand out items in groups, until the queue is finished and empty, or abandoned.
-
-        Args:
-            enough: Whether a group is large enough.
-            max_age: Seconds after which a group is handed out however small it is, from when its
-                first item was taken.
-            clock: Counts them.
-        """
-        group: list[T] = []
-        due: float | None = None
-        while True:
-            with self._changed:
-                self._wait_for_item(clock, due)
-                ended = self._ended and not self._items
-                if self._items:
-                    group.append(self._take())
-            present = clock.monotonic()
-            due = present + max_age if due is None else due
-            if group and (ended or present >= due or enough(group)):
-                yield group
-                group, due = [], None
-            if ended:
-                return
-
     @property
     def _ended(self) -> bool:
         return self._finished or self._abandoned
-
-    def _wait_for_item(self, clock: Clock, due: float | None) -> None:
-        """Wait for an item, for the end, or for the time that is *due*."""
-        while not self._items and not self._ended:
-            if due is None:
-                self._changed.wait()
-            elif clock.monotonic() >= due:
-                return
-            else:
-                clock.wait(self._changed, due)
 
     def _take(self) -> T:
         item, weight, size = self._items.popleft()
@@ -129,38 +90,3 @@ class BoundedQueue(Generic[T]):
         return not self._items or (
             self._weight + weight <= self._max_weight and self._bytes + size <= self._max_bytes
         )
-
-
-class Turns:
-    """Lets work that several threads begin in order also end in this order.
-
-    The work is numbered from 0. Whoever has ended his turn gives it on with `next`.
-    """
-
-    def __init__(self) -> None:
-        self._present = 0
-        self._abandoned = False
-        self._changed = threading.Condition()
-
-    def wait(self, number: int) -> None:
-        """Wait until all work before *number* has ended.
-
-        Raises:
-            QueueClosedError: Some of it never will.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._abandoned or self._present == number)
-            if self._abandoned:
-                raise QueueClosedError
-
-    def next(self) -> None:
-        """The work whose turn it is has ended."""
-        with self._changed:
-            self._present += 1
-            self._changed.notify_all()
-
-    def abandon(self) -> None:
-        """The work whose turn it is never ends well, so nobody else's turn will come."""
-        with self._changed:
-            self._abandoned = True
-            self._changed.notify_all()

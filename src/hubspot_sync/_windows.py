@@ -11,7 +11,7 @@ from hubspot_sync._clock import SLACK
 from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from datetime import datetime
 
     from hubspot_sync.models import ListedSpan, PropertySet, Record, SyncSettings
@@ -92,15 +92,19 @@ def plan_pass(
         settings: Lookback, settle lag, clock margin, and how often to reconcile.
         compared: Whether this run has compared all records, so that no settings ask for it.
     """
-    if checkpoint.reading is not None:
+    if checkpoint.reading is not None and not _is_obsolete(checkpoint.reading, checkpoint):
         return checkpoint.reading
+    whole = Pass(
+        mode=Mode.RECONCILE,
+        end=_unused_end(checkpoint, server_time),
+        redelivers=checkpoint.redeliver,
+    )
     if checkpoint.high_water_mark is None:
-        if checkpoint.fell_from is not None:
-            return Pass(mode=Mode.RECONCILE, end=_unused_end(checkpoint, server_time))
-        return Pass(mode=Mode.BACKFILL, end=server_time)
+        is_known = checkpoint.fell_from is not None or checkpoint.redeliver
+        return whole if is_known else Pass(mode=Mode.BACKFILL, end=server_time)
     is_due = not compared and _is_due(checkpoint, server_time, settings)
-    if is_due or _lacks(checkpoint, checkpoint.reconcile_since):
-        return Pass(mode=Mode.RECONCILE, end=_unused_end(checkpoint, server_time))
+    if is_due or checkpoint.redeliver or _lacks(checkpoint, checkpoint.reconcile_since):
+        return whole
     start = checkpoint.high_water_mark - _overlap(settings)
     if checkpoint.index_floor is not None:
         start = max(start, checkpoint.index_floor)
@@ -148,28 +152,34 @@ def look_deeper(checkpoint: Checkpoint) -> Checkpoint:
     return evolve(checkpoint, index_floor=None, reading=None)
 
 
-def demanded(checkpoint: Checkpoint, since: datetime) -> Checkpoint:
-    """*checkpoint* with the demand for a pass over all records that ends at *since* or later.
+def marked(checkpoint: Checkpoint, *, redeliver: bool) -> Checkpoint:
+    """*checkpoint* with the mark that all records are to be compared, or delivered again.
 
-    As it is, where there was such a pass, or there is another such demand.
+    A pass over all records that has begun already is not the one that is asked for now; but who
+    asks for a comparison once more before it is done asks for the same. A new stream is read as a
+    whole in any case.
     """
-    if checkpoint.reconcile_since is not None or not _lacks(checkpoint, since):
+    since, reading = checkpoint.reconcile_since, checkpoint.reading
+    if checkpoint == Checkpoint() or (since is not None and not redeliver):
         return checkpoint
-    return evolve(checkpoint, reconcile_since=since)
+    begun = None if reading is None or reading.mode is Mode.INCREMENTAL else reading.end
+    ends = [one for one in (since, checkpoint.reconciled_at, begun) if one is not None]
+    last = max(ends, default=checkpoint.high_water_mark)
+    return evolve(
+        checkpoint,
+        reconcile_since=last and last + _MILLISECOND,
+        redeliver=checkpoint.redeliver or redeliver,
+    )
 
 
-def put_off(checkpoint: Checkpoint, since: datetime) -> Checkpoint:
-    """*checkpoint* with its demand moved to *since*; as it is, where a pass has begun for it."""
-    before, reading = checkpoint.reconcile_since, checkpoint.reading
-    if before is None or not _lacks(checkpoint, before):
-        return checkpoint
-    begun = reading is not None and reading.mode is not Mode.INCREMENTAL and reading.end >= before
-    return checkpoint if begun else evolve(checkpoint, reconcile_since=since)
+def _is_obsolete(reading: Pass, checkpoint: Checkpoint) -> bool:
+    """Whether *reading* would deliver what is delivered again by the pass that is asked for.
 
-
-def after_all_passes(checkpoints: Iterable[Checkpoint], server_time: datetime) -> datetime:
-    """The present, or a moment after the last pass over all records of any of the streams."""
-    return max(_unused_end(one, server_time) for one in checkpoints)
+    A sink that was emptied should not be told of changes first, and of the creation later.
+    """
+    since = checkpoint.reconcile_since
+    is_older = since is not None and reading.end < since
+    return checkpoint.redeliver and (not reading.redelivers or is_older)
 
 
 def doubt_left(checkpoint: Checkpoint, reading: Pass) -> datetime | None:
@@ -232,6 +242,7 @@ def advance(
         index_floor=max(floor, checkpoint.index_floor or floor),
         reconciled_at=reading.end,
         fell_from=None,
+        redeliver=checkpoint.redeliver and not reading.redelivers,
         reading=None,
         # What was cut off was read again, in the version that it has now, whichever that is.
         doubtful_until=None,

@@ -31,7 +31,7 @@ from hubspot_sync.interfaces._parts import (
     is_validator,
 )
 from hubspot_sync.models import HubSpotSettings
-from hubspot_sync.models._checks import is_choice, kind_of, maybe
+from hubspot_sync.models._checks import kind_of, maybe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,7 +136,6 @@ def mongodb_engine(
     settings: SyncSettings | None = None,
     observers: Sequence[Observer] = (LoggingObserver(),),
     clock: Clock | None = None,
-    transactions: bool = False,
 ) -> SyncEngine:
     """An engine that keeps everything in one MongoDB database.
 
@@ -157,19 +156,15 @@ def mongodb_engine(
         settings: How the engine works.
         observers: Told what happens; by default it is logged.
         clock: Time, waiting and randomness; the system's by default.
-        transactions: Whether to store each batch of actions together with its checkpoint, which
-            takes a replica set.
 
     Raises:
         ConfigurationError: The connection string is wrong, access is refused, the database was
-            made by a newer version, or transactions are asked for and it has none, or *sink*
-            knows of none; or another argument is something else.
+            made by a newer version; or another argument is something else.
         StoreUnavailableError: MongoDB cannot be reached.
     """
     from hubspot_sync.stores.mongodb import (  # noqa: PLC0415
         MongoAccountStore,
         MongoActionSink,
-        MongoAtomicSink,
         MongoCheckpointer,
         MongoDatabase,
         MongoErrorQueue,
@@ -182,26 +177,15 @@ def mongodb_engine(
     clock = clock_of(clock)
     validators = is_validator.each_of("validators", validators)
     observers = is_observer.each_of("observers", observers)
-    is_choice.of("transactions", transactions)
-    if transactions and sink is not None and not hasattr(sink, "write_and_commit"):
-        raise ConfigurationError(
-            "this sink knows of no transactions; leave it out, or give a MongoAtomicSink"
-        )
     database = MongoDatabase(mongodb)
     try:
         database.prepare()
-        if transactions:
-            database.require_transactions()
     except HubSpotSyncError:
         database.close()
         raise
     return _engine(
         tokens=_tokens(partial(MongoTokenStore, database), cipher),
-        sink=(
-            sink
-            if sink is not None
-            else (MongoAtomicSink if transactions else MongoActionSink)(database, clock=clock)
-        ),
+        sink=sink if sink is not None else MongoActionSink(database, clock=clock),
         checkpointer=MongoCheckpointer(database),
         accounts=accounts if accounts is not None else MongoAccountStore(database),
         nonces=MongoNonceStore(database),

@@ -23,19 +23,15 @@ def replica_set(tmp_path_factory):
     servers.stop()
 
 
-@pytest.fixture(params=["sqlite", "mongodb", "transactions"])
+@pytest.fixture(params=["sqlite", "mongodb"])
 def new_store(request, tmp_path):
-    """Makes the URL of an empty store at each call; of MongoDB with transactions, too."""
+    """Makes the URL of an empty store at each call."""
     numbers = count(1)
     if request.param == "sqlite":
         yield lambda: f"sqlite:///{tmp_path}/crm_{next(numbers)}.db"
         return
     server, users = request.getfixturevalue("mongod"), request.getfixturevalue("mongodb_uri")
     name = users.partition("?")[0].rpartition("/")[2]
-    if request.param == "transactions":
-        name += "_transactions"  # by which the worker knows
-        # So long a killed worker's transaction holds the stream; a minute by default.
-        server.client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=3)
     made = []
 
     def new():
@@ -45,8 +41,6 @@ def new_store(request, tmp_path):
     yield new
     for one in made:
         server.client.drop_database(one)
-    if request.param == "transactions":
-        server.client.admin.command("setParameter", 1, transactionLifetimeLimitSeconds=60)
 
 
 @pytest.fixture

@@ -60,12 +60,7 @@ def engine_for(given: dict[str, str]) -> SyncEngine:
     )
     hubspot = HubSpotSettings(base_url=given["base_url"], burst_limit=None, search_limit=None)
     if given["store"].startswith("mongodb"):
-        return mongodb_engine(
-            given["store"],
-            hubspot=hubspot,
-            settings=settings,
-            transactions="_transactions_" in given["store"],
-        )
+        return mongodb_engine(given["store"], hubspot=hubspot, settings=settings)
     path = given["store"].removeprefix("sqlite:///")
     return embedded_engine(path, hubspot=hubspot, settings=settings)
 

@@ -150,6 +150,7 @@ def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
         "reading": None if checkpoint.reading is None else _pass_to_document(checkpoint.reading),
         "doubtful_until": _optional_text(checkpoint.doubtful_until),
         "reconcile_since": _optional_text(checkpoint.reconcile_since),
+        "redeliver": checkpoint.redeliver,
         "unread": list(checkpoint.unread),
         "properties": _properties_to_document(checkpoint.properties),
         "fell_from": _optional_text(checkpoint.fell_from),
@@ -196,6 +197,7 @@ def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
         reading=None if reading is None else _pass_from_document(reading),
         doubtful_until=_optional_instant(document.get("doubtful_until")),
         reconcile_since=_optional_instant(document.get("reconcile_since")),
+        redeliver=bool(document.get("redeliver")),
         unread=tuple(document.get("unread") or ()),
         properties=_properties_from_document(document.get("properties")),
         fell_from=_optional_instant(document.get("fell_from")),
@@ -221,6 +223,7 @@ def _pass_to_document(reading: Pass) -> dict[str, Any]:
         if reading.listed is None
         else [[span.first, span.end, span.rows] for span in reading.listed],
         "compares": reading.compares,
+        "redelivers": reading.redelivers,
         "properties": _properties_to_document(reading.properties),
     }
 
@@ -267,6 +270,7 @@ def _pass_from_document(document: Mapping[str, Any]) -> Pass:
         if (listed := document.get("listed")) is None
         else tuple(ListedSpan(first, end, rows) for first, end, rows in listed),
         compares=bool(document.get("compares")),
+        redelivers=bool(document.get("redelivers")),
         properties=_properties_from_document(document.get("properties")),
     )
 

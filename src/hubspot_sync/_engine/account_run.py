@@ -7,7 +7,6 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from hubspot_sync._engine.demanding import ReconcileDemand
 from hubspot_sync._engine.outcomes import outcome_of
 from hubspot_sync._engine.stream_session import StreamSession
 from hubspot_sync.errors import (
@@ -32,7 +31,6 @@ from hubspot_sync.models import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._engine.parts import Parts
@@ -59,7 +57,6 @@ class AccountRun:
         parts: What to work with.
         clock: Measures durations.
         owner: Who takes the leases.
-        reconcile: Whether somebody asks for all records to be compared, due or not.
     """
 
     def __init__(
@@ -69,14 +66,11 @@ class AccountRun:
         parts: Parts,
         clock: Clock,
         owner: str,
-        reconcile: bool = False,
     ) -> None:
         self._account = account
         self._parts = parts
         self._clock = clock
         self._owner = owner
-        self._reconcile = reconcile
-        self._since: datetime | None = None
         self._identified = False
         self._interrupted: BaseException | None = None
 
@@ -98,7 +92,6 @@ class AccountRun:
                 continue
             reports.append(self._stream(wanted))
             self._parts.notify(StreamFinished(report=reports[-1]))
-        self._put_off(reports)
         report = self._report(reports, started)
         self._parts.notify(RunFinished(report=report))
         if self._interrupted is not None:
@@ -141,34 +134,10 @@ class AccountRun:
 
     def _outcome(self, session: StreamSession) -> tuple[StreamStatus, HubSpotSyncError | None]:
         try:
-            return outcome_of(
-                lambda: session.run(self._reconcile_since()), session.stream, "the sync"
-            )
+            return outcome_of(session.run, session.stream, "the sync")
         except BaseException as error:  # noqa: BLE001 - raised by `run`
             self._interrupted = error
             return StreamStatus.STOPPED, None
-
-    def _reconcile_since(self) -> datetime | None:
-        """Since when the passes over all records have to end that somebody asks for."""
-        if self._reconcile and self._since is None:
-            self._since = self._demand().make()
-        return self._since
-
-    def _put_off(self, reports: list[StreamReport]) -> None:
-        """See that streams which fail by themselves keep no other from being compared again."""
-        failed = [
-            one.stream
-            for one in reports
-            if one.status is StreamStatus.FAILED and not isinstance(one.error, _ENDS_THE_RUN)
-        ]
-        if failed and self._since is not None:
-            self._demand().put_off(failed)
-
-    def _demand(self) -> ReconcileDemand:
-        streams = [
-            StreamKey(self._account.key, wanted.object_type) for wanted in self._account.streams
-        ]
-        return ReconcileDemand(parts=self._parts, streams=streams, owner=self._owner)
 
     def _identify(self) -> None:
         """Prove once that the credentials open this account, before anything of it is stored."""

@@ -1,118 +1,100 @@
-"""What waits for the sink: bounded, handed over by one thread or several, committed in order."""
+"""What is on its way to the sink: bounded, stored in its order by one thread."""
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
-from hubspot_sync._queue import BoundedQueue, QueueClosedError, Turns
+from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync._threads import Worker
 
 if TYPE_CHECKING:
-    from hubspot_sync._engine.delivery import Answered, Batch, Delivery
-    from hubspot_sync._engine.in_flight import InFlight
-    from hubspot_sync.interfaces import ActionSink
-    from hubspot_sync.models import StreamKey, SyncSettings
+    from collections.abc import Mapping, Sequence
+
+    from hubspot_sync._engine.delivery import Batch, Delivery
+    from hubspot_sync.models import Fingerprint, Record, StreamKey, SyncSettings
 
 
 class ActionQueue:
     """Takes the batches of one pass, and stores them while later ones are made.
 
-    Several writers hand batches over side by side. Each then waits until all earlier batches are
-    committed before it commits its own, so a checkpoint never says more than what the sink has
-    acknowledged. When a batch fails, the earlier ones are still committed and no later one is,
-    whether the sink has it or not: the next run reads it again.
-
-    No two batches on their way are about the same object, because `InFlight` makes a newer version
-    wait; so nothing can overtake.
+    When a batch fails, those before it are committed and those behind it dropped: the next run
+    reads them again.
 
     Args:
         delivery: Stores a batch.
-        in_flight: Told of what has arrived.
         settings: The bounds.
-        writers: How many batches are handed over side by side.
-        stream: The stream, for the names of the threads.
+        stream: The stream, for the name of the thread.
     """
 
-    def __init__(
-        self,
-        *,
-        delivery: Delivery,
-        in_flight: InFlight,
-        settings: SyncSettings,
-        writers: int,
-        stream: StreamKey,
-    ) -> None:
+    def __init__(self, *, delivery: Delivery, settings: SyncSettings, stream: StreamKey) -> None:
         self._delivery = delivery
-        self._in_flight = in_flight
-        self._waiting: BoundedQueue[tuple[int, Batch]] = BoundedQueue(
-            settings.queue_size, settings.queue_bytes
-        )
-        self._turns = Turns()
-        self._next_number = 0
-        self._writers = [
-            Worker(self._work, f"writer {number} {stream}") for number in range(1, writers + 1)
-        ]
+        self._waiting: BoundedQueue[Batch] = BoundedQueue(settings.queue_size, settings.queue_bytes)
+        self._on_their_way: dict[str, Fingerprint] = {}
+        self._failed = False
+        self._changed = threading.Condition()
+        self._writer = Worker(self._work, f"writer {stream}")
 
     def put(self, batch: Batch, *, size: int) -> None:
-        """Add *batch*; waits while the queue is full. To be called by one thread.
+        """Add *batch*; waits while the queue is full.
 
         Args:
             batch: What to store.
             size: Roughly its bytes.
 
         Raises:
-            QueueClosedError: A batch failed, and `close` says why.
+            QueueClosedError: A batch failed, and `raise_failure` says why.
         """
-        self._waiting.put((self._next_number, batch), weight=len(batch.actions), size=size)
-        self._next_number += 1
+        with self._changed:
+            self._on_their_way.update((one.object_id, one) for one in batch.fingerprints)
+        self._waiting.put(batch, weight=len(batch.actions), size=size)
+
+    def same_or_newer(self, records: Sequence[Record]) -> Mapping[str, Fingerprint]:
+        """What of *records* is on its way to the sink; waits until no older versions of them are.
+
+        Whether a newer version is a creation or an update, and whether anything has changed,
+        depends on whether the sink takes the older one.
+
+        Raises:
+            QueueClosedError: A batch failed, and `raise_failure` says why.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._failed or not self._has_older(records))
+            if self._failed:
+                raise QueueClosedError
+            return {
+                record.object_id: fingerprint
+                for record in records
+                if (fingerprint := self._on_their_way.get(record.object_id)) is not None
+            }
 
     def drain(self) -> None:
-        """Wait until all that was put is stored, or one has failed."""
+        """Wait until all that was put is stored, or a batch has failed."""
         self._waiting.finish()
-        for writer in self._writers:
-            writer.join()
+        self._writer.join()
 
     def raise_failure(self) -> None:
-        """Raise what ended the first batch that failed, if one did; after `drain`."""
-        for writer in self._writers:
-            writer.raise_failure()
+        """Raise what ended the batch that failed, if one did; after `drain`."""
+        self._writer.raise_failure()
 
     def _work(self) -> None:
-        for number, batch in self._waiting:
-            try:
-                answered = self._hand_over(number, batch)
-                self._turns.wait(number)
-                self._delivery.settle(batch, answered)
-            except BaseException:
-                if self._is_first_to_fail(number):
-                    raise
-                return
-            self._in_flight.remove(batch.fingerprints)
-            self._turns.next()
-
-    def _hand_over(self, number: int, batch: Batch) -> Answered:
-        if self._delivery.has_to_be_noted(batch):
-            self._turns.wait(number)
-            self._delivery.note(batch)
-        return self._delivery.hand_over(batch)
-
-    def _is_first_to_fail(self, number: int) -> bool:
-        """Have nothing later stored, but all that is earlier, unless some of that fails, too."""
-        self._waiting.abandon()
-        self._in_flight.abandon()
         try:
-            self._turns.wait(number)
-        except QueueClosedError:
-            return False
-        self._turns.abandon()
-        return True
+            for batch in self._waiting:
+                self._delivery.store(batch)
+                with self._changed:
+                    for one in batch.fingerprints:
+                        self._on_their_way.pop(one.object_id, None)
+                    self._changed.notify_all()
+        except BaseException:
+            self._waiting.abandon()
+            with self._changed:
+                self._failed = True
+                self._changed.notify_all()
+            raise
 
-
-def writers_for(sink: ActionSink, settings: SyncSettings) -> int:
-    """How many batches to hand to *sink* side by side.
-
-    Just one where each is committed as it is handed over.
-    """
-    if hasattr(sink, "write_and_commit"):
-        return 1
-    return min(settings.sink_writers, getattr(sink, "parallel_writes", 1))
+    def _has_older(self, records: Sequence[Record]) -> bool:
+        return any(
+            (fingerprint := self._on_their_way.get(record.object_id)) is not None
+            and fingerprint.version < record.version
+            for record in records
+        )

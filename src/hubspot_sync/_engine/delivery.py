@@ -11,7 +11,7 @@ from hubspot_sync._processing import unproved
 from hubspot_sync.models import BatchStored, Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from hubspot_sync._engine.parts import StoringParts
     from hubspot_sync._engine.refusals import Refusals
@@ -32,6 +32,7 @@ class Batch:
         checkpoint: How far the stream is then.
         before: How far it was before, with the pass under way.
         outdated: Versions of objects of which an older one waits in the error queue.
+        known: What was delivered of the objects before, where they are delivered again.
     """
 
     actions: tuple[Action, ...]
@@ -40,6 +41,15 @@ class Batch:
     checkpoint: Checkpoint
     before: Checkpoint
     outdated: Mapping[str, int] = field(factory=dict)
+    known: Mapping[str, Fingerprint] = field(factory=dict)
+
+    def doubtful(self, actions: Iterable[Action]) -> list[Fingerprint]:
+        """What may be said of the objects of *actions*, of which the sink may have other values.
+
+        Of one that is delivered again as it was it has no others.
+        """
+        new = [one for one in self.fingerprints if self.known.get(one.object_id) != one]
+        return unproved(new, actions)
 
     def pieces(self, size: int, most: int) -> Iterator[tuple[Batch, int]]:
         """This batch of *size* bytes in pieces of *most* bytes, each with its size.
@@ -75,24 +85,8 @@ class Batch:
         )
 
 
-@frozen(kw_only=True)
-class Answered:
-    """What the sink did with a batch.
-
-    Attributes:
-        written: What became of the actions.
-        committed: Whether the checkpoint was stored in the same step.
-    """
-
-    written: Written
-    committed: bool = False
-
-
 class Delivery:
-    """Stores the batches of one stream.
-
-    Each is noted where it needs that, handed over and settled. Several may be handed over side by
-    side, as long as no two of them are about the same object; all else goes on in their order.
+    """Stores the batches of one stream, one after the other.
 
     Args:
         parts: The sink, the checkpointer and the settings.
@@ -119,42 +113,8 @@ class Delivery:
         self._writer = SinkWriter(parts, lease.stream)
         self.counts = Counts()
 
-    def has_to_be_noted(self, batch: Batch) -> bool:
-        """Whether `note` comes before `hand_over`: when all before *batch* is settled."""
-        return bool(batch.actions) and (not self._begun or bool(_variants(batch)))
-
-    def note(self, batch: Batch) -> None:
-        """Note that the pass has begun before the sink is told anything of it.
-
-        If the run is cut off between the sink's answer and the commit, the next one sees that.
-        A variant is noted for each object: its version is known, so afterwards only an unproved
-        digest tells that the sink may have other values than those that were committed last.
-
-        Raises:
-            HubSpotSyncError: As in `settle`.
-            StopRequested: The run was stopped while a store was away.
-        """
-        if self.has_to_be_noted(batch):  # still, after whoever had his turn before
-            self._store(self._stored, _variants(batch))
-            self._begun = True
-
-    def hand_over(self, batch: Batch) -> Answered:
-        """Give *batch* to the sink; nothing is committed yet, unless the sink does both at once.
-
-        Raises:
-            ActionRejectedError: An action was refused and there is no error queue.
-            StoreUnavailableError: A store stayed away.
-            StopRequested: The run was stopped while a store was away.
-        """
-        if not batch.outdated and self._writer.write_and_commit(
-            self._lease, batch.actions, batch.checkpoint, batch.fingerprints
-        ):
-            return Answered(written=Written(delivered=len(batch.actions)), committed=True)
-        self._refusals.announce([one for one in batch.actions if one.object_id in batch.outdated])
-        return Answered(written=self._writer.write(batch.actions))
-
-    def settle(self, batch: Batch, answered: Answered) -> None:
-        """Put what was refused of *batch* into the error queue, then commit its checkpoint.
+    def store(self, batch: Batch) -> None:
+        """Give *batch* to the sink, keep what is refused of it, and commit its checkpoint.
 
         Raises:
             ActionRejectedError: An action was refused and there is no error queue; nothing of the
@@ -165,10 +125,11 @@ class Delivery:
             TooManyRejectedError: So many actions were refused that the stream ends here; the
                 batch is committed.
         """
-        written = answered.written
+        self._note(batch)
+        self._refusals.announce([one for one in batch.actions if one.object_id in batch.outdated])
+        written = self._writer.write(batch.actions)
         self._refusals.keep(written.refusals)
-        if not answered.committed:
-            self._commit(batch, written)
+        self._commit(batch, written)
         self._stored = batch.checkpoint
         counts = batch.settled + _counts(written)
         self.counts += counts
@@ -176,6 +137,18 @@ class Delivery:
             BatchStored(stream=self._lease.stream, counts=counts, so_far=self.counts)
         )
         self._refusals.judge(written)
+
+    def _note(self, batch: Batch) -> None:
+        """Note that the pass has begun before the sink is told anything of it.
+
+        If the run is cut off between the sink's answer and the commit, the next one sees that.
+        A variant is noted for each object: its version is known, so afterwards only an unproved
+        digest tells that the sink may have other values than those that were committed last.
+        """
+        variants = batch.doubtful(one for one in batch.actions if one.variant)
+        if batch.actions and (variants or not self._begun):
+            self._store(self._stored, variants)
+            self._begun = True
 
     def _commit(self, batch: Batch, written: Written) -> None:
         refused = {refusal.action.object_id for refusal in written.refusals}
@@ -185,8 +158,11 @@ class Delivery:
             one.object_id: one for one in batch.fingerprints if one.object_id not in refused
         }
         # What the sink had before is from a run that was cut off, and may have had other values.
-        for one in unproved(fingerprints.values(), written.unproved):
+        for one in batch.doubtful(written.unproved):
             fingerprints[one.object_id] = one
+        # One that the sink may have lost is not in it again.
+        for object_id in refused & batch.known.keys():
+            fingerprints[object_id] = evolve(batch.known[object_id], digest=b"")
         self._store(batch.checkpoint, list(fingerprints.values()))
         # After the commit, so that an object that is taken out of the queue is in the sink.
         self._refusals.settle(
@@ -208,10 +184,6 @@ def _weight(action: Action) -> int:
     """Roughly the bytes of *action*: its text, and something for each value."""
     texts = (len(one) for one in action.properties.values() if isinstance(one, str))
     return sum(texts) + _BYTES_A_VALUE * len(action.properties)
-
-
-def _variants(batch: Batch) -> Sequence[Fingerprint]:
-    return unproved(batch.fingerprints, (one for one in batch.actions if one.variant))
 
 
 def _counts(written: Written) -> Counts:

@@ -16,7 +16,7 @@ from hubspot_sync.errors import (
     StoreUnavailableError,
     UnknownAccountError,
 )
-from hubspot_sync.models import DirectoryRetried
+from hubspot_sync.models import Retried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -181,7 +181,8 @@ class Directory:
 
     def _patiently(self, function: Callable[[], T]) -> T:
         def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
-            self.notify(DirectoryRetried(attempt=attempt, wait=wait, reason=str(error)))
+            reason = str(error)
+            self.notify(Retried(what="account store", attempt=attempt, wait=wait, reason=reason))
 
         try:
             return self.retrier.call(function, on_retry=on_retry)

@@ -158,9 +158,7 @@ class Domain(AccountAccess):
         return self._directory.change(self._key(account_id), change)
 
     @counted
-    def sync(
-        self, account_id: str, *, reconcile: bool = False, at_most: timedelta | None = None
-    ) -> SyncReport:
+    def sync(self, account_id: str, *, at_most: timedelta | None = None) -> SyncReport:
         """Bring the sink up to date with one account; see `SyncEngine.sync`.
 
         A paused account is synced too: pausing is about syncs that nobody asks for. So is one that
@@ -175,7 +173,15 @@ class Domain(AccountAccess):
             disabled = f"the account is {status_in_words(entry)}"
             self._safe.require(entry.key, disabled)
             raise ConfigurationError(f"{disabled}; call resume first", account=str(entry.key))
-        return self._engine.sync(entry.account, reconcile=reconcile, at_most=at_most)
+        return self._engine.sync(entry.account, at_most=at_most)
+
+    def reconcile(self, account_id: str, object_types: Iterable[str] | None = None) -> None:
+        """Let the next sync of one account compare all records; see `SyncEngine.reconcile`."""
+        self._engine.reconcile(self.account(account_id).account, object_types)
+
+    def resync(self, account_id: str, object_types: Iterable[str] | None = None) -> None:
+        """Let the next sync of one account deliver all again; see `SyncEngine.resync`."""
+        self._engine.resync(self.account(account_id).account, object_types)
 
     def sync_all(
         self,

@@ -20,6 +20,7 @@ from hubspot_sync._engine.credentials import Safe
 from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.domain import Domain
 from hubspot_sync._engine.fleet import Fleet, claimed, due, given, listed
+from hubspot_sync._engine.marks import streams_of
 from hubspot_sync._engine.operations import Operations
 from hubspot_sync._engine.reencrypting import reencrypt
 from hubspot_sync._engine.runner import Runner
@@ -214,9 +215,7 @@ class SyncEngine:
         with self._operations.under_way(f"connect {account.key}"):
             self._safe.replace(account.key, credentials)
 
-    def sync(
-        self, account: Account, *, reconcile: bool = False, at_most: timedelta | None = None
-    ) -> SyncReport:
+    def sync(self, account: Account, *, at_most: timedelta | None = None) -> SyncReport:
         """Bring the sink up to date with *account*: all of it the first time, then what changed.
 
         Streams run one after the other. Each continues where its last run ended, however that
@@ -225,18 +224,14 @@ class SyncEngine:
 
         HubSpot changes some things without moving the modified date: calculated properties, and
         associations. Those are found when a reconcile pass compares all records, which is due
-        every `SyncSettings.reconcile_every` and costs a call for 100 records.
+        every `SyncSettings.reconcile_every`, or when `reconcile` asks for it, and costs a call for
+        100 records.
 
         With an account store, the account's entry there is brought up to date, if it has one.
         Its status is not asked for; `Domain.sync` asks.
 
         Args:
             account: The account.
-            reconcile: Whether to compare all records now, due or not; what an earlier run left
-                over is finished first. It is noted for each stream until all of its records were
-                compared and it is up to date, and whatever ends this run, later ones go on with
-                it. Asking again before that is asking for the same, so a loop of limited runs
-                ends; after it, for another pass. A stream that cannot begin holds up no other.
             at_most: End after about this long with all that was read stored and the status
                 "stopped"; the next run goes on from there. Give minutes: what is too short for
                 one page leads nowhere.
@@ -254,14 +249,64 @@ class SyncEngine:
                 `KeyboardInterrupt`, when observers were told of the end.
         """
         is_account.of("account", account)
-        is_choice.of("reconcile", reconcile)
         until = self._until(at_most)
         with self._operations.under_way(f"sync {account.key}"):
             started_at = self._clock.now()
-            report = self._runner.sync(account, until, reconcile=reconcile)
+            report = self._runner.sync(account, until)
             if self._bookkeeping is not None:
                 self._bookkeeping.note(report, started_at)
             return report
+
+    def reconcile(self, account: Account, object_types: Iterable[str] | None = None) -> None:
+        """Let the next sync compare all records with what was delivered, due or not.
+
+        Nothing is asked of HubSpot: a mark is set in the checkpoints, and stays until all records
+        of the stream were compared and it is up to date, whatever ends the syncs meanwhile. To ask
+        again before that is to ask for the same. A new stream is read as a whole in any case. A
+        stream that is being synced is waited for, ten seconds at most.
+
+        Args:
+            account: The account.
+            object_types: Names or ids of some of its object types; all by default.
+
+        Raises:
+            ConfigurationError: *account* is no `Account`, or has no stream of an object type.
+            LeaseHeldError: A stream is still being synced; the others are marked.
+            StoreUnavailableError: The checkpointer stays away, or the engine was stopped.
+        """
+        self._mark("reconcile", account, object_types, redeliver=False)
+
+    def resync(self, account: Account, object_types: Iterable[str] | None = None) -> None:
+        """Let the next sync deliver all records again, to a sink that was emptied or restored.
+
+        As `reconcile`, but each object comes as a creation, known or not. What the sink holds
+        comes with the id that it had, and is repeated; what it holds in another version comes as
+        an update. What waits in the error queue is tried again by the same pass. To ask again
+        before it is done is to begin again.
+
+        Args:
+            account: The account.
+            object_types: Names or ids of some of its object types; all by default.
+
+        Raises:
+            ConfigurationError: *account* is no `Account`, or has no stream of an object type.
+            LeaseHeldError: A stream is still being synced; the others are marked.
+            StoreUnavailableError: The checkpointer stays away, or the engine was stopped.
+        """
+        self._mark("resync", account, object_types, redeliver=True)
+
+    def _mark(
+        self,
+        name: str,
+        account: Account,
+        object_types: Iterable[str] | None,
+        *,
+        redeliver: bool,
+    ) -> None:
+        is_account.of("account", account)
+        streams = streams_of(account, object_types)
+        with self._operations.under_way(f"{name} {account.key}"):
+            self._runner.mark(streams, self._stop, redeliver=redeliver)
 
     def sync_all(
         self,
@@ -284,7 +329,7 @@ class SyncEngine:
             domain_id: Only the accounts of this tenant.
             due_only: Only accounts whose `next_sync_at` has come; each is claimed, so that of
                 several processes that do this at once one begins it.
-            workers: How many accounts are worked on at once; each takes up to twelve threads and
+            workers: How many accounts are worked on at once; each takes up to eleven threads and
                 queues of its own.
             accounts: These accounts, instead of the active ones in the account store.
             on_report: Called in this thread with the report of each account when it is done. What

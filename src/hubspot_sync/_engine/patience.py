@@ -9,7 +9,7 @@ from attrs import frozen
 
 from hubspot_sync._clock import StopRequested
 from hubspot_sync.errors import StoreUnavailableError
-from hubspot_sync.models import StoreRetried
+from hubspot_sync.models import Retried
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,16 @@ class Patience:
         """
 
         def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
-            self.notify(StoreRetried(stream=stream, attempt=attempt, wait=wait, reason=str(error)))
+            self.notify(
+                Retried(
+                    what="store",
+                    account=stream.account,
+                    stream=stream,
+                    attempt=attempt,
+                    wait=wait,
+                    reason=str(error),
+                )
+            )
 
         return self.retrier.call(function, on_retry=on_retry)
 

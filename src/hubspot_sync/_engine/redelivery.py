@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from hubspot_sync._clock import StopRequested
-from hubspot_sync._engine.writing import SinkWriter, as_update
-from hubspot_sync._processing import digest_of, unproved
+from hubspot_sync._engine.writing import SinkWriter
+from hubspot_sync._processing import as_update, digest_of, unproved
 from hubspot_sync.models import ActionKind, Fingerprint, RetryCounts
 
 if TYPE_CHECKING:
@@ -110,7 +110,10 @@ class Redelivery:
             return
         fingerprints = {
             action.object_id: Fingerprint(
-                object_id=action.object_id, version=action.version, digest=digest_of(action)
+                object_id=action.object_id,
+                version=action.version,
+                digest=digest_of(action),
+                variant=action.variant,
             )
             for action in actions
         }
@@ -143,17 +146,23 @@ def _is_settled(failure: Failure, known: Mapping[str, Fingerprint]) -> bool:
     """Whether it was delivered, or a newer version was.
 
     Of a variant that alone says nothing that its version was delivered. No later variant can have
-    been: a reconcile pass leaves alone what waits in the version that it finds.
+    been: a reconcile pass leaves alone what waits in the version that it finds. Nor does it where
+    the sink may have lost that version.
     """
     action = failure.action
     delivered = known.get(action.object_id)
     if delivered is None or delivered.version != action.version:
         return _is_superseded(failure, known)
-    return not action.variant or delivered.digest == digest_of(action)
+    proved = bool(delivered.digest) and not action.variant
+    return proved or delivered.digest == digest_of(action)
 
 
 def _timely(action: Action, known: Mapping[str, Fingerprint]) -> Action:
-    """A creation, if the object was delivered in another version meanwhile, is an update."""
-    if action.kind is ActionKind.CREATED and action.object_id in known:
+    """A creation, if the object was delivered in another version meanwhile, is an update.
+
+    Where the sink may have lost that one, it is the sink that tells.
+    """
+    before = known.get(action.object_id)
+    if action.kind is ActionKind.CREATED and before is not None and before.digest:
         return as_update(action)
     return action

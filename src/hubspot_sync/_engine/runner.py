@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 
 from hubspot_sync._engine.account_run import AccountRun
+from hubspot_sync._engine.marks import Marks
 from hubspot_sync._engine.parts import Parts, StoringParts
 from hubspot_sync._engine.patience import Patience
 from hubspot_sync._engine.redriving import AccountRedrive
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Event,
         FailureSelection,
         RedriveReport,
+        StreamKey,
         SyncReport,
         SyncSettings,
     )
@@ -65,15 +67,12 @@ class Runner:
     clock: Clock
     notify: Callable[[Event], None]
 
-    def sync(
-        self, account: Account, stop: threading.Event, *, reconcile: bool = False
-    ) -> SyncReport:
+    def sync(self, account: Account, stop: threading.Event) -> SyncReport:
         """Bring the sink up to date with *account*, until *stop* is set.
 
         Args:
             account: The account.
             stop: Ends the run.
-            reconcile: Whether to compare all records, due or not.
 
         Raises:
             NotConnectedError: There are no credentials for the account; nothing was done.
@@ -88,10 +87,19 @@ class Runner:
                 parts=parts,
                 clock=self.clock,
                 owner=new_owner_name(),
-                reconcile=reconcile,
             ).run()
         finally:
             source.close()
+
+    def mark(self, streams: Sequence[StreamKey], stop: threading.Event, *, redeliver: bool) -> None:
+        """Let the next sync of *streams* compare all records, or deliver them again.
+
+        Raises:
+            LeaseHeldError: One of them is being synced; the others are marked.
+            StoreUnavailableError: The checkpointer stays away, or *stop* was set.
+        """
+        parts = StoringParts(**self._storing(stop))
+        Marks(parts=parts, owner=new_owner_name(), redeliver=redeliver).set(streams)
 
     def redrive(self, selection: FailureSelection, stop: threading.Event) -> RedriveReport:
         """Try refused actions again, until *stop* is set.

@@ -1,21 +1,19 @@
-"""One run of one stream: reading, processing and storing go on side by side, in order.
+"""One run of one stream: pages are read and processed in the caller's thread, and stored beside it.
 
-Threads pass work through bounded queues:
-pages from the reader, batches from the caller's thread, and their delivery by one writer or more.
-When one of them fails, what is ahead of it in the pipeline is still stored.
+When reading fails, what was read before is still processed, and what was processed is stored.
 """
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
 from hubspot_sync._clock import StopRequested
-from hubspot_sync._engine.action_queue import ActionQueue, writers_for
+from hubspot_sync._engine.action_queue import ActionQueue
 from hubspot_sync._engine.delivery import Batch, Delivery
-from hubspot_sync._engine.in_flight import InFlight
 from hubspot_sync._engine.oddities import Oddities
 from hubspot_sync._processing import (
     doubted,
@@ -24,15 +22,14 @@ from hubspot_sync._processing import (
     without_queued,
     without_repeats,
 )
-from hubspot_sync._queue import BoundedQueue, QueueClosedError
-from hubspot_sync._threads import Worker
+from hubspot_sync._queue import QueueClosedError
 from hubspot_sync._windows import advance, is_late, look_deeper
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import Counts, Mode, SkippedRow, to_milliseconds
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from hubspot_sync._engine.parts import Parts
     from hubspot_sync._engine.refusals import Refusals
@@ -48,7 +45,6 @@ if TYPE_CHECKING:
         StreamSettings,
     )
 
-_PAGES_AHEAD: Final = 4
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # More than this are no single records; the checkpoint names each of them.
 _MOST_UNREAD: Final = 1_000
@@ -96,9 +92,7 @@ class StreamRun:
         self._label: str | None = None
         self.gaps: tuple[str, ...] = ()
         settings = parts.settings
-        self._pages: BoundedQueue[Page] = BoundedQueue(_PAGES_AHEAD, settings.queue_bytes)
         self._max_bytes = min(settings.batch_bytes, settings.queue_bytes)
-        self._in_flight = InFlight()
         self._refusals = refusals
         self._oddities = Oddities(self._stream, parts.notify)
         self.began_too_late = False
@@ -137,68 +131,74 @@ class StreamRun:
             HubSpotSyncError: What ended the run; all that was stored is committed.
             StopRequested: The run was stopped; all that was read is stored and committed.
         """
-        reader = Worker(self._read, f"reader {self._stream}")
         queue = ActionQueue(
-            delivery=self._delivery,
-            in_flight=self._in_flight,
-            settings=self._parts.settings,
-            writers=writers_for(self._parts.sink, self._parts.settings),
-            stream=self._stream,
+            delivery=self._delivery, settings=self._parts.settings, stream=self._stream
         )
+        failure: Exception | None = None
         try:
-            for pages in self._groups():
-                for batch, size in self._process(pages).pieces(_size(pages), self._max_bytes):
-                    queue.put(batch, size=size)
+            with closing(self._groups()) as groups:
+                for pages in groups:
+                    batch = self._process(pages, queue)
+                    for piece, size in batch.pieces(_size(pages), self._max_bytes):
+                        queue.put(piece, size=size)
         except QueueClosedError:
-            pass  # a writer failed, and says why below
+            pass  # the writer failed, and says why below
+        except Exception as error:  # noqa: BLE001 - raised below, if the writer did not fail first
+            failure = error
         finally:
             queue.drain()
-            self._pages.abandon()
-            reader.join()
         queue.raise_failure()
-        reader.raise_failure()
+        if failure is not None:
+            raise failure
 
-    def _read(self) -> None:
+    def _groups(self) -> Generator[list[Page], None, None]:
+        """Pages in groups large enough to be worth one question to the stores and to HubSpot.
+
+        What was read before reading fails is a group, too.
+        """
+        group: list[Page] = []
         try:
-            for page in self._pages_of_the_pass():
-                self._pages.put(page, size=page.size)
-                # With the last page the pass is complete, whoever wants it to end.
-                if page.ranges and self._parts.stop.is_set():
-                    raise StopRequested
-        except QueueClosedError:
-            pass  # nobody waits for pages any more
-        finally:
-            self._pages.finish()
+            for page in self._read():
+                group.append(page)
+                if self._is_enough(group):
+                    yield group
+                    group = []
+        except Exception:
+            if group:
+                yield group
+            raise
+        if group:
+            yield group
 
-    def _pages_of_the_pass(self) -> Iterator[Page]:
-        """What HubSpot did not answer for before, and the pass itself."""
+    def _read(self) -> Iterator[Page]:
+        """What HubSpot did not answer for before, and the pass itself, until the run is stopped."""
         self._label = self._parts.source.label(self._stream.object_type)
         unread = self._checkpoint.unread if self._ask_unread else ()
-        yield from self._parts.source.read(self._wanted, evolve(self._reading, object_ids=unread))
+        reading = evolve(self._reading, object_ids=unread)
+        for page in self._parts.source.read(self._wanted, reading):
+            yield page
+            # With the last page the pass is complete, whoever wants it to end.
+            if page.ranges and self._parts.stop.is_set():
+                raise StopRequested
 
-    def _groups(self) -> Iterator[list[Page]]:
-        """Pages in groups large enough to be worth one question to the stores and to HubSpot."""
-        settings = self._parts.settings
+    def _is_enough(self, pages: Sequence[Page]) -> bool:
+        records = sum(len(page.records) for page in pages)
+        return records >= self._parts.settings.batch_size or _size(pages) >= self._max_bytes
 
-        def enough(pages: Sequence[Page]) -> bool:
-            records = sum(len(page.records) for page in pages)
-            return records >= settings.batch_size or _size(pages) >= self._max_bytes
-
-        return self._pages.groups(
-            enough=enough, max_age=settings.batch_age.total_seconds(), clock=self._parts.clock
-        )
-
-    def _process(self, pages: Sequence[Page]) -> Batch:
+    def _process(self, pages: Sequence[Page], queue: ActionQueue) -> Batch:
         """Validate, leave out what is known, associate, and make actions."""
         skipped = [row for page in pages for row in page.skipped]
         records, doubled = newest_versions(record for page in pages for record in page.records)
-        known, on_their_way = self._known(records)
+        known, on_their_way = self._known(records, queue)
         reconciling = self._reading.mode is Mode.RECONCILE
         reconciling = reconciling or self._reading.compares
         compared = known.keys() - on_their_way.keys() if reconciling else ()
-        fresh, repeated = without_repeats(records, known, compared)
+        redelivers = self._reading.redelivers
+        # What was delivered before is no reason to leave it out then.
+        fresh, repeated = without_repeats(records, on_their_way if redelivers else known, compared)
         queued = self._refusals.held([record.object_id for record in fresh])
-        fresh, waiting = without_queued(fresh, queued)
+        # What waits is delivered again as well, so that its object is created first.
+        fresh, waiting = (fresh, 0) if redelivers else without_queued(fresh, queued)
         fresh, unanswered = self._associate(fresh)
         skipped += unanswered
         self._oddities.kept_as_text(fresh)
@@ -212,9 +212,9 @@ class StreamRun:
             doubted(known, queued),
             label=self._label,
             deliver_unchanged=self._parts.settings.deliver_unchanged or self._doubtful,
+            redeliver=redelivers,
             variant=to_milliseconds(self._reading.end) if reconciling else 0,
         )
-        self._in_flight.add(outcome.fingerprints)
         before, self._checkpoint = self._checkpoint, self._reached(pages, skipped)
         return Batch(
             actions=outcome.actions,
@@ -228,6 +228,7 @@ class StreamRun:
             outdated={
                 record.object_id: record.version for record in fresh if record.object_id in queued
             },
+            known=known if redelivers else {},
         )
 
     def _reached(self, pages: Sequence[Page], skipped: Sequence[SkippedRow]) -> Checkpoint:
@@ -247,7 +248,11 @@ class StreamRun:
             return reached
         self.gaps = last.gaps
         if last.compare_again:
-            return evolve(reached, reconcile_since=self._reading.end + _MILLISECOND)
+            return evolve(
+                reached,
+                reconcile_since=self._reading.end + _MILLISECOND,
+                redeliver=self._reading.redelivers,
+            )
         mode = self._reading.mode
         if self._resumed and mode is Mode.INCREMENTAL:
             # What the run before delivered last, and this one did not find, changed once more.
@@ -278,16 +283,16 @@ class StreamRun:
         return tuple(unread)
 
     def _known(
-        self, records: Sequence[Record]
+        self, records: Sequence[Record], queue: ActionQueue
     ) -> tuple[Mapping[str, Fingerprint], Mapping[str, Fingerprint]]:
         """What was delivered before or is on its way to the sink, and the latter alone."""
         # Looked at first: what leaves the way to the sink meanwhile is in a store by then.
-        in_flight = self._in_flight.same_or_newer(records)
+        on_their_way = queue.same_or_newer(records)
         object_ids = [record.object_id for record in records]
         recalled = self._parts.patience.call(
             self._stream, lambda: self._parts.checkpointer.recall(self._stream, object_ids)
         )
-        return {**recalled, **in_flight}, in_flight
+        return {**recalled, **on_their_way}, on_their_way
 
     def _associate(self, records: Sequence[Record]) -> tuple[list[Record], list[SkippedRow]]:
         """Add the associations that did not come with the records.

@@ -14,7 +14,7 @@ from hubspot_sync._engine.leases import held_lease
 from hubspot_sync._engine.redelivery import Redelivery
 from hubspot_sync._engine.refusals import Refusals
 from hubspot_sync._engine.stream_run import StreamRun
-from hubspot_sync._windows import demanded, doubt_left, grounded, plan_pass, with_properties
+from hubspot_sync._windows import doubt_left, grounded, plan_pass, with_properties
 from hubspot_sync.models import Checkpoint, Counts, Mode, RetryCounts, StreamStarted
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ class StreamSession:
         self._wanted = wanted
         self._owner = owner
         self._before_first_write = before_first_write
-        self._since: datetime | None = None
         self._compared = False
         self._refusals = Refusals(parts, stream)
         self._runs: list[StreamRun] = []
@@ -99,18 +98,14 @@ class StreamSession:
         """Where the failures ended that were due."""
         return RetryCounts() if self._redelivery is None else self._redelivery.counts
 
-    def run(self, reconcile_since: datetime | None = None) -> None:
+    def run(self) -> None:
         """Try again what is due, read what an earlier run left over, then up to the present.
-
-        Args:
-            reconcile_since: Since when a pass over all records has to end; None for no matter.
 
         Raises:
             LeaseHeldError: Another worker has the stream.
             HubSpotSyncError: What else ended it.
             StopRequested: The engine was stopped.
         """
-        self._since = reconcile_since
         with held_lease(self._parts, self.stream, self._owner) as lease:
             self._retry(lease)
             while self._pass(lease):
@@ -121,7 +116,8 @@ class StreamSession:
         if queue is None:
             return
         self._refusals.look(queue)
-        if self._refusals.may_hold:
+        # A sink that was emptied is told of creations first, by the pass that delivers all again.
+        if self._refusals.may_hold and not self._load().redeliver:
             self._redelivery = Redelivery(
                 parts=self._parts, lease=lease, queue=queue, refusals=self._refusals
             )
@@ -131,21 +127,18 @@ class StreamSession:
         """Read one pass; whether it does not lead up to the present, so that another is due."""
         if self._parts.stop.is_set():
             raise StopRequested
-        checkpoint = self._parts.patience.call(
-            self.stream, lambda: self._parts.checkpointer.load(self.stream)
-        )
+        checkpoint = self._load()
         if checkpoint == Checkpoint():
             self._before_first_write()
         present = self._parts.source.server_time()
         checkpoint = self._grounded(lease, checkpoint, present)
-        if self._since is not None:
-            checkpoint = demanded(checkpoint, self._since)
         reading = plan_pass(checkpoint, present, self._parts.settings, compared=self._compared)
-        resumed = checkpoint.reading is not None
+        resumed = reading is checkpoint.reading
         if reading.mode is not Mode.INCREMENTAL and not resumed:
             self._compared = True
         checkpoint = evolve(
             checkpoint,
+            reading=reading if resumed else None,
             doubtful_until=present if resumed else doubt_left(checkpoint, reading),
         )
         if not resumed:
@@ -168,6 +161,11 @@ class StreamSession:
         self._runs.append(run)
         run.run()
         return resumed or run.began_too_late or reading.mode is Mode.RECONCILE
+
+    def _load(self) -> Checkpoint:
+        return self._parts.patience.call(
+            self.stream, lambda: self._parts.checkpointer.load(self.stream)
+        )
 
     def _grounded(self, lease: Lease, checkpoint: Checkpoint, present: datetime) -> Checkpoint:
         """*checkpoint* with nothing in HubSpot's future; what changes is stored first."""

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from hubspot_sync._engine.validation import Refusal, validated
+from hubspot_sync._processing import as_update
 from hubspot_sync.errors import ActionRejectedError, InvariantError
 from hubspot_sync.models import ActionKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from hubspot_sync._engine.parts import StoringParts
-    from hubspot_sync.models import (
-        Action,
-        Checkpoint,
-        Fingerprint,
-        Lease,
-        SinkAnswer,
-        StreamKey,
-    )
-
-    _InOneStep = Callable[[Lease, Sequence[Action], Checkpoint, Sequence[Fingerprint]], bool]
-
-T = TypeVar("T")
+    from hubspot_sync.models import Action, SinkAnswer, StreamKey
 
 
 @frozen(kw_only=True)
@@ -79,39 +69,18 @@ class SinkWriter:
         passed, refusals = validated(actions, self._parts.validators)
         return self._store(passed) + Written(refusals=tuple(refusals))
 
-    def write_and_commit(
-        self,
-        lease: Lease,
-        actions: Sequence[Action],
-        checkpoint: Checkpoint,
-        fingerprints: Sequence[Fingerprint],
-    ) -> bool:
-        """Store all of it in one step, if the sink can and nothing speaks against any action.
-
-        Raises:
-            HubSpotSyncError: As in `AtomicSink.write_and_commit`.
-            StopRequested: The run was stopped while the sink was away.
-        """
-        together: _InOneStep | None = getattr(self._parts.sink, "write_and_commit", None)
-        validators = self._parts.validators
-        if together is None or not actions or (validators and validated(actions, validators)[1]):
-            return False
-        return self._ask(lambda: together(lease, actions, checkpoint, fingerprints))
-
     def _store(self, actions: Sequence[Action]) -> Written:
         if not actions:
             return Written()
         try:
-            answer = self._ask(lambda: self._parts.sink.write(actions))
+            answer = self._parts.patience.call(
+                self._stream, lambda: self._parts.sink.write(actions)
+            )
         except ActionRejectedError as error:
             if self._parts.error_queue is None:
                 raise
             return self._apart(actions, error)
         return self._sorted(actions, answer)
-
-    def _ask(self, call: Callable[[], T]) -> T:
-        """What the sink answers, when it is not away any more."""
-        return self._parts.patience.call(self._stream, call)
 
     def _apart(self, actions: Sequence[Action], error: ActionRejectedError) -> Written:
         """The sink does not say which it refuses: halve until those are alone."""
@@ -151,11 +120,6 @@ class SinkWriter:
                 f"{name}.write answered about {len(strange)} actions that it was not given; mend "
                 "it so that its SinkAnswer has ids of the batch only, and run again"
             )
-
-
-def as_update(action: Action) -> Action:
-    """The same change of an object whose creation the host was told of before."""
-    return evolve(action, kind=ActionKind.UPDATED, occurred_at=action.modified_at)
 
 
 def _created(action: Action) -> Action:

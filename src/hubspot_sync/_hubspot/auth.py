@@ -82,7 +82,7 @@ class OAuthAuthorizer:
     def access_token(self) -> Secret:
         """The access token, refreshed first when its time is nearly up."""
         tokens = self._tokens
-        if not self._is_due(tokens) and not self._refresher.owes:
+        if not self._is_due(tokens):
             return Secret(tokens.access_token or "")
         # One thread sees to it; the others wait for it only when they have to.
         if not self._lock.acquire(blocking=not self._lasts(tokens)):
@@ -110,7 +110,7 @@ class OAuthAuthorizer:
 
     def _refreshed(self) -> OAuthTokens:
         """The newest tokens, with an access token that is good, or that lasts for now."""
-        if self._is_due(self._tokens) or self._refresher.owes:
+        if self._is_due(self._tokens):
             self._tokens = self._refresher.newer(is_due=self._is_due, lasts=self._lasts)
         return self._tokens
 

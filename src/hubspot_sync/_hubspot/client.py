@@ -17,7 +17,7 @@ from hubspot_sync.errors import (
     RateLimitedError,
     RetryableError,
 )
-from hubspot_sync.models import AccountDetails, CallRetried
+from hubspot_sync.models import AccountDetails, Retried
 
 if TYPE_CHECKING:
     import threading
@@ -146,9 +146,9 @@ class HubSpotClient:
 
         def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
             self._notify(
-                CallRetried(
+                Retried(
+                    what=call.endpoint,
                     account=self._account,
-                    endpoint=call.endpoint,
                     attempt=attempt,
                     wait=wait,
                     reason=str(error),

@@ -16,7 +16,6 @@ from hubspot_sync._hubspot.paths import paths_for
 from hubspot_sync._hubspot.reach import Reach
 from hubspot_sync._hubspot.reader import HubSpotSource
 from hubspot_sync._hubspot.refreshing import Refresher
-from hubspot_sync._hubspot.saving import UnsavedTokens
 from hubspot_sync._hubspot.schemas import ObjectTypes
 from hubspot_sync._hubspot.server_clock import ServerClock
 from hubspot_sync._hubspot.token_endpoint import TokenEndpoint, token_window
@@ -24,7 +23,7 @@ from hubspot_sync._hubspot.transport import Transport
 from hubspot_sync._ratelimit import DailyPot, LimiterShelf, RateLimiter, RollingWindow
 from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.errors import ConfigurationError, NotConnectedError
-from hubspot_sync.models import CallRetried, StaticAccessToken
+from hubspot_sync.models import Retried, StaticAccessToken
 
 if TYPE_CHECKING:
     import threading
@@ -76,7 +75,6 @@ class HubSpotConnector:
         self._reach = Reach()
         self._limiters = LimiterShelf(self._new_limiter, clock)
         self._token_window = token_window(clock)
-        self._unsaved = UnsavedTokens()
 
     def __call__(
         self, account: Account, *, stop: threading.Event, notify: Callable[[Event], None]
@@ -112,7 +110,6 @@ class HubSpotConnector:
                 store=self._tokens,
                 endpoint=endpoint,
                 retrier=retrier,
-                unsaved=self._unsaved,
             )
             authorizer = OAuthAuthorizer(stored=stored, refresher=refresher, clock=self._clock)
         paths = paths_for(self._settings.api_version)
@@ -177,9 +174,7 @@ def _telling(
 
     def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
         notify(
-            CallRetried(
-                account=account, endpoint="oauth", attempt=attempt, wait=wait, reason=str(error)
-            )
+            Retried(what="oauth", account=account, attempt=attempt, wait=wait, reason=str(error))
         )
 
     return on_retry

@@ -156,25 +156,6 @@ def choose_properties(
     return tuple(name for name in chosen if name not in excluded) or (_ID,)
 
 
-def found_nowhere(
-    defined: Sequence[tuple[StreamSettings, Sequence[PropertyDefinition]]],
-) -> tuple[str, ...]:
-    """Hints at the names and patterns of a common list that fit no stream which has that list.
-
-    Args:
-        defined: Streams of one account, each with the properties that its object type has.
-    """
-    existing: dict[str, set[str]] = {}
-    for settings, definitions in defined:
-        for given in (*(settings.properties or ()), *settings.exclude):
-            existing.setdefault(given, set()).update(one.name for one in definitions)
-    return tuple(
-        _hint(given, sorted(names))
-        for given, names in existing.items()
-        if not _matches(given, sorted(names))
-    )
-
-
 def _is_pattern(given: str) -> bool:
     return "*" in given or "?" in given
 

@@ -14,7 +14,6 @@ from hubspot_sync._hubspot.client import Call
 from hubspot_sync._hubspot.listing import Listing
 from hubspot_sync._hubspot.properties import (
     choose_properties,
-    found_nowhere,
     property_set,
     read_definitions,
 )
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from hubspot_sync.models import (
         Account,
         Pass,
-        PropertyDefinition,
         PropertySet,
         StreamSettings,
     )
@@ -96,7 +94,6 @@ class HubSpotSource:
         self._reach = reach
         self._clock = clock
         self._server_clock = server_clock
-        self._defined: dict[str, tuple[StreamSettings, tuple[PropertyDefinition, ...]]] = {}
 
     def identify(self) -> AccountDetails:
         """Ask HubSpot which account the credentials open."""
@@ -181,7 +178,6 @@ class HubSpotSource:
 
     def _subject(self, settings: StreamSettings) -> Subject:
         definitions = self._define(settings.object_type).all
-        self._check_names(settings, definitions)
         self._object_types.check_associations(settings.object_type, settings.associations)
         return Subject(
             client=self._client,
@@ -249,29 +245,6 @@ class HubSpotSource:
             self.associations(settings.object_type, other, ["0"])
         named = " and ".join(settings.associations)
         raise _unreadable(settings.object_type, named, refused) from refused
-
-    def _check_names(
-        self, settings: StreamSettings, definitions: tuple[PropertyDefinition, ...]
-    ) -> None:
-        """Warn, when all streams are known, of names that none has: a slip of the pen maybe.
-
-        Only of streams that are to leave out what they lack, and with no call that is not made
-        anyway.
-        """
-        sharing = [one.object_type for one in self._account.streams if one.ignore_missing]
-        if settings.object_type not in sharing or settings.object_type in self._defined:
-            return
-        self._defined[settings.object_type] = settings, definitions
-        if len(self._defined) < len(sharing):
-            return
-        unknown = found_nowhere(list(self._defined.values()))
-        if unknown:
-            _logger.warning(
-                "%s: %s have no property %s; left out",
-                self._account.key,
-                " and ".join(sharing),
-                ", ".join(unknown),
-            )
 
     def _define(self, object_type: str, last: PropertySet | None = None) -> Definitions:
         key = self._account.key, object_type

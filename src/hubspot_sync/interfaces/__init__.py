@@ -21,17 +21,14 @@ from hubspot_sync.interfaces.progress import Checkpointer
 from hubspot_sync.interfaces.reading import Observer, Source, SourceFactory, SourceSchema
 from hubspot_sync.interfaces.storing import (
     ActionSink,
-    AtomicSink,
     ErrorQueue,
     ErrorQueueAdmin,
-    ParallelSink,
     Validator,
 )
 
 __all__ = [
     "AccountStore",
     "ActionSink",
-    "AtomicSink",
     "Checkpointer",
     "CredentialsProbe",
     "ErrorQueue",
@@ -39,7 +36,6 @@ __all__ = [
     "NonceStore",
     "OAuthProvider",
     "Observer",
-    "ParallelSink",
     "Source",
     "SourceFactory",
     "SourceSchema",

@@ -204,7 +204,7 @@ def _are_credentials(answer: StoredCredentials, _: Arguments) -> bool:
 _ANYTHING: Final = Answer("anything", lambda _answer, _given: True)
 _INSTANT: Final = Answer("an aware datetime", _is_instant)
 _STORED: Final = _a(StoredCredentials, _are_credentials)
-SINK: Final = {"write": _a(SinkAnswer), "write_and_commit": _a(bool)}
+SINK: Final = {"write": _a(SinkAnswer)}
 CHECKPOINTER: Final = {
     "acquire": _a(Lease, lambda lease, given: bool(lease.stream == given[0])),
     "renew": _a(Lease, lambda lease, given: bool(lease.stream == given[0].stream)),
@@ -244,7 +244,6 @@ CLOCK: Final = {
         "a number in [0, 1)", lambda answer, _: _is_number(answer) and 0 <= answer < 1
     ),
     "sleep": _ANYTHING,
-    "wait": _ANYTHING,
 }
 SOURCE: Final = {
     "identify": _a(AccountDetails),

@@ -11,11 +11,8 @@ if TYPE_CHECKING:
     from hubspot_sync.models import (
         AccountKey,
         Action,
-        Checkpoint,
         Failure,
         FailureSelection,
-        Fingerprint,
-        Lease,
         SinkAnswer,
         StreamKey,
     )
@@ -52,53 +49,6 @@ class ActionSink(Protocol):
         Any other `Exception`, and what is no `SinkAnswer` to these actions, is a mistake of the
         sink's: nothing of the batch is committed, and the run ends with an `InvariantError` that
         names the sink.
-        """
-
-
-class ParallelSink(ActionSink, Protocol):
-    """An `ActionSink` that gains from being given several batches at once."""
-
-    @property
-    def parallel_writes(self) -> int:
-        """How many batches of a stream it takes side by side, at most.
-
-        The engine gives it no more than `SyncSettings.sink_writers`, and one after the other to
-        a sink without this attribute. No two batches on their way are about the same object, and
-        their checkpoints are committed in order, whatever order the answers come in.
-        """
-
-
-class AtomicSink(ActionSink, Protocol):
-    """An `ActionSink` that can store a batch and its checkpoint in one step.
-
-    It keeps them where the engine's `Checkpointer` does, and by the same leases. `write` is called
-    only where `write_and_commit` says False, so who wraps or overrides one of them does both.
-    """
-
-    def write_and_commit(
-        self,
-        lease: Lease,
-        actions: Sequence[Action],
-        checkpoint: Checkpoint,
-        fingerprints: Sequence[Fingerprint],
-    ) -> bool:
-        """Store *actions*, *checkpoint* and *fingerprints* under *lease*: all of it, or nothing.
-
-        False says that nothing was stored, because some action is held already, is a second
-        creation or cannot be taken; the engine then goes the way of `write` and
-        `Checkpointer.commit`, where that is told apart. True says that all of it survives a
-        crash, each action as one that was accepted.
-
-        - Twice: the second time False, and nothing changes.
-        - Racing: the holder of the newer fence wins; the other is refused and changes nothing.
-
-        Raises:
-            StoreUnavailableError: Nothing was stored, or it is not known whether all was; the
-                engine repeats it.
-            LeaseLostError: The lease is not the current one; nothing was written.
-            InvariantError: The high-water mark would fall, from another one than `fell_from`;
-                nothing was written.
-            ConfigurationError: The store cannot do it; nothing was written.
         """
 
 

@@ -65,7 +65,8 @@ class StreamKey:
         return f"{self.account}/{self.object_type}"
 
 
-def _object_types(values: Iterable[str]) -> tuple[str, ...]:
+def object_types_of(values: Iterable[str]) -> tuple[str, ...]:
+    """The canonical names of some object types, each once."""
     return tuple(dict.fromkeys(canonical_object_type(value) for value in names(values)))
 
 
@@ -87,14 +88,12 @@ class StreamSettings:
         raw_values: Whether values stay the text that HubSpot sends, instead of being converted
             by the type of their property; see `Value`.
         ignore_missing: Whether names and patterns that the account does not have are left out
-            instead of being an error; for one list that serves several object types. What fits
-            none of the account's streams that have this set is warned of in the log when a run
-            comes to the last of them.
+            instead of being an error; for one list that serves several object types.
     """
 
     object_type: str = field(converter=canonical_object_type)
     properties: tuple[str, ...] | None = field(default=None, converter=optional_names)
-    associations: tuple[str, ...] = field(default=(), converter=_object_types)
+    associations: tuple[str, ...] = field(default=(), converter=object_types_of)
     exclude: tuple[str, ...] = field(default=(), converter=names)
     raw_values: bool = field(default=False, validator=is_choice)
     ignore_missing: bool = field(default=False, validator=is_choice)

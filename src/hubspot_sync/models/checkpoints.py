@@ -92,6 +92,7 @@ class Pass:
             read; None where that is not known.
         compares: Whether records are compared in the version that was delivered, too, because
             properties came since they were read; a reconcile pass does so anyway.
+        redelivers: Whether all records are delivered again, also those that are known.
         properties: Which properties are read; None where that is not known.
         object_ids: Records to be read by their ids before all else; not kept in a checkpoint.
     """
@@ -102,6 +103,7 @@ class Pass:
     ranges: tuple[IdRange, ...] = (IdRange(),)
     listed: tuple[ListedSpan, ...] | None = ()
     compares: bool = False
+    redelivers: bool = False
     properties: PropertySet | None = None
     object_ids: tuple[str, ...] = ()
 
@@ -130,6 +132,8 @@ class Checkpoint:
             changed. None again for passes that begin behind it.
         reconcile_since: The earliest end of a pass over all records that somebody asked for. None
             once such a pass is complete and the stream was brought up to the present after it.
+        redeliver: Whether the next pass over all records delivers them again, because somebody
+            asked for that. False again once it is complete.
         fell_from: The mark that was there and was taken back, because a wrong clock had put it
             into HubSpot's future. None again once all records are compared.
     """
@@ -140,6 +144,7 @@ class Checkpoint:
     reading: Pass | None = None
     doubtful_until: datetime | None = field(default=None, validator=is_aware)
     reconcile_since: datetime | None = field(default=None, validator=is_aware)
+    redeliver: bool = False
     unread: tuple[str, ...] = ()
     properties: PropertySet | None = None
     fell_from: datetime | None = field(default=None, validator=is_aware)
@@ -160,11 +165,13 @@ class Fingerprint:
         version: Its modified time in milliseconds since 1970.
         digest: A digest of the properties and associations that were delivered; empty where it
             is not known which of them the sink has in this version.
+        variant: That of the action that it was delivered with; 0 for none.
     """
 
     object_id: str
     version: int
     digest: bytes
+    variant: int = 0
 
 
 @frozen(kw_only=True)

@@ -62,51 +62,22 @@ class BatchStored:
 
 
 @frozen(kw_only=True)
-class CallRetried:
-    """A call to HubSpot failed in passing and is made again after a wait.
+class Retried:
+    """A call to HubSpot or to a store failed in passing and is made again after a wait.
 
     Attributes:
-        account: The account.
-        endpoint: The endpoint class ("list", "search"...).
+        what: What was called: "store", "account store", or the class of HubSpot's endpoint
+            ("list", "search", "oauth"...).
+        account: The account that it is about; None for the account store.
+        stream: The stream; None where it is about no single one.
         attempt: How many tries have failed, from 1.
         wait: How long it waits now.
         reason: What failed, in one line.
     """
 
-    account: AccountKey
-    endpoint: str
-    attempt: int
-    wait: timedelta
-    reason: str
-
-
-@frozen(kw_only=True)
-class StoreRetried:
-    """The host's store was away and the write is made again after a wait.
-
-    Attributes:
-        stream: The stream.
-        attempt: How many tries have failed, from 1.
-        wait: How long it waits now.
-        reason: What failed, in one line.
-    """
-
-    stream: StreamKey
-    attempt: int
-    wait: timedelta
-    reason: str
-
-
-@frozen(kw_only=True)
-class DirectoryRetried:
-    """The account store was away and is asked again after a wait.
-
-    Attributes:
-        attempt: How many tries have failed, from 1.
-        wait: How long it waits now.
-        reason: What failed, in one line.
-    """
-
+    what: str
+    account: AccountKey | None = None
+    stream: StreamKey | None = None
     attempt: int
     wait: timedelta
     reason: str
@@ -234,9 +205,7 @@ Event = (
     RunStarted
     | StreamStarted
     | BatchStored
-    | CallRetried
-    | StoreRetried
-    | DirectoryRetried
+    | Retried
     | BookkeepingFailed
     | RecordSkipped
     | ActionsRejected

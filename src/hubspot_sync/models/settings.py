@@ -150,9 +150,6 @@ class SyncSettings:
         batch_size: Records whose actions are handed to the sink at once; they are gathered from
             whole pages, so it may be some more.
         batch_bytes: The same, as a rough size in bytes; never more than `queue_bytes`.
-        batch_age: How long a batch may gather records before it goes on, however small it is.
-        sink_writers: Batches of a stream that are handed to the sink side by side, if it says
-            that it takes several at once (`parallel_writes`).
         queue_size: Actions that wait for the sink at most; the reader waits when it is full.
         queue_bytes: The same, as a rough size in bytes.
         lease_duration: How long a stream stays locked after its worker died without a word.
@@ -177,8 +174,6 @@ class SyncSettings:
     )
     batch_size: int = field(default=1_000, validator=is_positive)
     batch_bytes: int = field(default=8 * 1024 * 1024, validator=is_positive)
-    batch_age: timedelta = field(default=timedelta(seconds=5), validator=is_positive_duration)
-    sink_writers: int = field(default=1, validator=is_positive)
     queue_size: int = field(default=1_000, validator=is_positive)
     queue_bytes: int = field(default=32 * 1024 * 1024, validator=is_positive)
     lease_duration: timedelta = field(default=timedelta(seconds=60), validator=is_positive_duration)

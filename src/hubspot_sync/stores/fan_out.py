@@ -49,11 +49,6 @@ class FanOutSink:
         if not self._sinks:
             raise ConfigurationError("a FanOutSink needs at least one sink")
 
-    @property
-    def parallel_writes(self) -> int:
-        """As many as every sink takes; see `ParallelSink.parallel_writes`."""
-        return min(getattr(sink, "parallel_writes", 1) for sink in self._sinks)
-
     def write(self, actions: Sequence[Action]) -> SinkAnswer:
         """Store *actions* in all sinks; see `ActionSink.write`."""
         if not actions:

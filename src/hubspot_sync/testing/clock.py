@@ -44,7 +44,6 @@ class ManualClock:
         self._lock = threading.Lock()
         self._random = random.Random(seed)  # noqa: S311, TID251 - reproducible seeding
         self._waits: list[float] = []
-        self._waiting: set[threading.Condition] = set()
 
     @property
     def waits(self) -> tuple[float, ...]:
@@ -75,12 +74,7 @@ class ManualClock:
         step = by
         with self._lock:
             self._passed += step
-            present = self._start + self._passed
-            woken = tuple(self._waiting)
-        for changed in woken:
-            with changed:
-                changed.notify_all()
-        return present
+            return self._start + self._passed
 
     def set(self, instant: datetime) -> None:
         """Set the wall clock, as an administrator or a time server would; no time passes.
@@ -104,19 +98,6 @@ class ManualClock:
         with self._lock:
             self._waits.append(seconds)
         self.advance(max(seconds, 0.0))
-
-    def wait(self, changed: threading.Condition, until: float) -> None:
-        """Wait until *changed* is notified, or somebody moves the time.
-
-        The caller holds the lock of *changed*, and looks for itself what has happened.
-        """
-        with self._lock:
-            if self._passed.total_seconds() >= until:
-                return
-            self._waiting.add(changed)
-        changed.wait()
-        with self._lock:
-            self._waiting.discard(changed)
 
     def random(self) -> float:
         """The next number of the seeded series, in [0, 1)."""

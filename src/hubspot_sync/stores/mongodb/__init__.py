@@ -19,13 +19,11 @@ from hubspot_sync.stores.mongodb._database import MongoDatabase
 from hubspot_sync.stores.mongodb._failures import MongoErrorQueue
 from hubspot_sync.stores.mongodb._nonces import MongoNonceStore
 from hubspot_sync.stores.mongodb._records import MongoRecordSink
-from hubspot_sync.stores.mongodb._together import MongoAtomicSink
 from hubspot_sync.stores.mongodb._values import properties_from_document
 
 __all__ = [
     "MongoAccountStore",
     "MongoActionSink",
-    "MongoAtomicSink",
     "MongoCheckpointer",
     "MongoDatabase",
     "MongoErrorQueue",

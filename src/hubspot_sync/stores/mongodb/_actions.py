@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timezone
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pymongo.errors import BulkWriteError
 
@@ -38,14 +38,9 @@ class MongoActionSink:
             all. The first write after a change of this setting changes it for the collection.
             One creation for each object is then promised within this time only.
 
-    Attributes:
-        parallel_writes: See `ParallelSink.parallel_writes`.
-
     Raises:
         ConfigurationError: `expire_after` is shorter than a second, or longer than 68 years.
     """
-
-    parallel_writes: Final = 4
 
     def __init__(
         self,

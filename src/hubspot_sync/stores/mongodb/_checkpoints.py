@@ -22,7 +22,6 @@ from hubspot_sync.stores.mongodb._schema import CHECKPOINTS, FINGERPRINTS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pymongo.client_session import ClientSession
     from pymongo.collection import Collection
 
     from hubspot_sync.errors import HubSpotSyncError
@@ -52,7 +51,7 @@ class MongoCheckpointer:
         grant = ObjectId()
         with self._database.collection(CHECKPOINTS) as checkpoints:
             document = checkpoints.find_one_and_update(
-                {"_id": key_of(stream)},
+                {"_id": _key_of(stream)},
                 [_granting(stream, owner, duration, evict, grant)],
                 upsert=True,
                 return_document=ReturnDocument.AFTER,
@@ -90,12 +89,12 @@ class MongoCheckpointer:
     def load(self, stream: StreamKey) -> Checkpoint:
         """Give the progress of *stream*; see `Checkpointer.load`."""
         with self._database.collection(CHECKPOINTS) as checkpoints:
-            document = checkpoints.find_one({"_id": key_of(stream)}, {"checkpoint": True})
+            document = checkpoints.find_one({"_id": _key_of(stream)}, {"checkpoint": True})
         return Checkpoint() if document is None else _checkpoint(stream, document)
 
     def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
         """Give the fingerprints of *object_ids*; see `Checkpointer.recall`."""
-        prefix = key_of(stream) + ":"
+        prefix = _key_of(stream) + ":"
         known: dict[str, Fingerprint] = {}
         with self._database.collection(FINGERPRINTS) as fingerprints:
             for start in range(0, len(object_ids), _IDS_AT_ONCE):
@@ -112,32 +111,19 @@ class MongoCheckpointer:
 
         Fingerprints come first, so a crash in between leaves them ahead of the checkpoint.
         """
-        allowed = _allowing(lease, checkpoint_to_document(checkpoint))
+        document = checkpoint_to_document(checkpoint)
+        allowed, moved = _allowing(lease, document), {"$set": {"checkpoint": document}}
         with self._database.collection(CHECKPOINTS) as checkpoints:
             if fingerprints:
                 if at_this_moment(checkpoints).find_one(allowed, {"_id": True}) is None:
-                    raise refusal(checkpoints, lease)
+                    raise _refusal(checkpoints, lease)
                 with self._database.collection(FINGERPRINTS) as collection:
-                    learn(collection, key_of(lease.stream), fingerprints)
-            if not move(checkpoints, lease, checkpoint):
-                raise refusal(checkpoints, lease)
+                    learn(collection, _key_of(lease.stream), fingerprints)
+            if not checkpoints.update_one(allowed, moved).matched_count:
+                raise _refusal(checkpoints, lease)
 
 
-def move(
-    checkpoints: Collection[Document],
-    lease: Lease,
-    checkpoint: Checkpoint,
-    session: ClientSession | None = None,
-) -> bool:
-    """Replace the checkpoint, and say whether *lease* and the mark that is stored allow it."""
-    document = checkpoint_to_document(checkpoint)
-    written = checkpoints.update_one(
-        _allowing(lease, document), {"$set": {"checkpoint": document}}, session=session
-    )
-    return written.matched_count > 0
-
-
-def key_of(stream: StreamKey) -> str:
+def _key_of(stream: StreamKey) -> str:
     """All parts but the domain are free of colons, so two streams never share a key."""
     return f"{stream.account.domain_id}:{stream.account.account_id}:{stream.object_type}"
 
@@ -149,16 +135,17 @@ def _fingerprint(document: Document, prefix: str) -> Fingerprint:
             object_id=key[len(prefix) :],
             version=whole(document["version"]),
             digest=binary(document["digest"]),
+            variant=whole(document.get("variant", 0)),
         )
 
 
 def _document_of(stream: StreamKey) -> str:
-    return f"the document {key_of(stream)} in the collection {CHECKPOINTS}"
+    return f"the document {_key_of(stream)} in the collection {CHECKPOINTS}"
 
 
 def _held(lease: Lease) -> Document:
     """Matches the stream's document while *lease* is the current one."""
-    return {"_id": key_of(lease.stream), "fence": lease.fence, "owner": {"$ne": None}}
+    return {"_id": _key_of(lease.stream), "fence": lease.fence, "owner": {"$ne": None}}
 
 
 def _allowing(lease: Lease, document: Document) -> Document:
@@ -208,7 +195,7 @@ def _granting(
     return {"$replaceWith": {"$cond": [{"$or": free}, changed, "$$ROOT"]}}
 
 
-def refusal(checkpoints: Collection[Document], lease: Lease) -> HubSpotSyncError:
+def _refusal(checkpoints: Collection[Document], lease: Lease) -> HubSpotSyncError:
     """Why a checkpoint may not be stored under *lease*."""
     held = at_this_moment(checkpoints).find_one(_held(lease), {"checkpoint": True})
     if held is None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from pymongo.client_session import ClientSession
     from typing_extensions import Self
 
 _DEFAULT_NAME: Final = "hubspot_sync"
@@ -67,7 +66,6 @@ class MongoDatabase:
             )
         self._lock = threading.Lock()
         self._prepared = False
-        self._has_transactions = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -114,44 +112,6 @@ class MongoDatabase:
         self.prepare()
         with self._mapped():
             yield self._database[name]
-
-    @contextmanager
-    def transaction(self) -> Iterator[ClientSession]:
-        """Lend a session in a transaction, which ends with the block, or with nothing done.
-
-        Raises:
-            ConfigurationError: As in `require_transactions`.
-            StoreUnavailableError: The server cannot be reached, somebody else changed the same
-                documents, or it is not known whether all or nothing was done.
-        """
-        self.require_transactions()
-        with (
-            self._mapped(),
-            self._client.start_session() as session,
-            session.start_transaction(
-                read_concern=ReadConcern("snapshot"), write_concern=self._database.write_concern
-            ),
-        ):
-            yield session
-
-    def require_transactions(self) -> None:
-        """Make sure that the server has transactions.
-
-        Raises:
-            ConfigurationError: It is no member of a replica set; or as in `prepare`.
-            StoreUnavailableError: The server cannot be reached.
-        """
-        self.prepare()
-        if self._has_transactions:
-            return
-        with self._mapped():
-            hello = self._database.command("hello")
-        if "setName" not in hello and hello.get("msg") != "isdbgrid":
-            raise ConfigurationError(
-                f"{self._where()} has no transactions, because it is no replica set; make it one "
-                "(a single member will do), or do without transactions"
-            )
-        self._has_transactions = True
 
     def close(self) -> None:
         """Close the client if it was opened here. Twice: nothing happens."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DUPLICATE_KEY: Final = 11_000
 DOCUMENT_TOO_LARGE: Final = 10_334
-TRANSACTION_TOO_LARGE: Final = frozenset({257, 388})
+_TRANSACTION_TOO_LARGE: Final = frozenset({257, 388})
 
 _BULK: Final = 65  # says only that some writes of a bulk failed; their own codes say why
 _UNAUTHORIZED: Final = 13
@@ -86,7 +86,7 @@ _BY_CODE: Final[tuple[tuple[frozenset[int], _Said], ...]] = (
         _Said(StoreUnavailableError, "cannot grow, its disk is full", "; make room and run again"),
     ),
     (
-        TRANSACTION_TOO_LARGE,
+        _TRANSACTION_TOO_LARGE,
         _Said(
             StoreUnavailableError,
             "has no room in its cache for a transaction",
@@ -127,7 +127,7 @@ _BY_CODE: Final[tuple[tuple[frozenset[int], _Said], ...]] = (
         _Said(
             ConfigurationError,
             "has no transactions",
-            "; use a replica set, or do without transactions",
+            "; use a replica set",
         ),
     ),
     (

@@ -14,7 +14,6 @@ from hubspot_sync.stores.mongodb._values import to_long
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pymongo.client_session import ClientSession
     from pymongo.collection import Collection
 
     from hubspot_sync.models import Fingerprint
@@ -28,53 +27,46 @@ def at_this_moment(collection: Collection[Document]) -> Collection[Document]:
 
 
 def learn(
-    collection: Collection[Document],
-    stream_key: str,
-    fingerprints: Sequence[Fingerprint],
-    session: ClientSession | None = None,
+    collection: Collection[Document], stream_key: str, fingerprints: Sequence[Fingerprint]
 ) -> None:
-    """Keep *fingerprints* that are not older than those that are known.
-
-    Raises:
-        BulkWriteError: In a transaction: somebody else keeps one of them at this moment.
-    """
+    """Keep *fingerprints* that are not older than those that are known."""
     prefix = f"{stream_key}:"
     documents: list[Document] = [
-        {"_id": prefix + one.object_id, "version": to_long(one.version), "digest": one.digest}
+        {
+            "_id": prefix + one.object_id,
+            "version": to_long(one.version),
+            "digest": one.digest,
+            "variant": to_long(one.variant),
+        }
         for one in fingerprints
     ]
-    known = _insert_new(collection, documents, session)
+    known = _insert_new(collection, documents)
     if known:
         changes = [_raising(document) for document in known]
-        collection.bulk_write(changes, ordered=False, session=session)
+        collection.bulk_write(changes, ordered=False)
 
 
-def _insert_new(
-    collection: Collection[Document], documents: list[Document], session: ClientSession | None
-) -> list[Document]:
+def _insert_new(collection: Collection[Document], documents: list[Document]) -> list[Document]:
     """Insert those of *documents* whose id is not taken; the others come back."""
     # To look first costs little in a backfill, where all are new, and saves much later on:
     # the server takes ten times as long to refuse an insert as to make one.
     ids = [document["_id"] for document in documents]
     found = at_this_moment(collection).find(
-        {"_id": {"$in": ids}}, {"_id": True}, batch_size=len(ids) + 1, session=session
+        {"_id": {"$in": ids}}, {"_id": True}, batch_size=len(ids) + 1
     )
     held = {document["_id"] for document in found}
     known = [document for document in documents if document["_id"] in held]
     new = [document for document in documents if document["_id"] not in held]
-    return known + _insert(collection, new, session) if new else known
+    return known + _insert(collection, new) if new else known
 
 
-def _insert(
-    collection: Collection[Document], documents: list[Document], session: ClientSession | None
-) -> list[Document]:
+def _insert(collection: Collection[Document], documents: list[Document]) -> list[Document]:
     try:
-        collection.insert_many(documents, ordered=False, session=session)
+        collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
         problems = error.details["writeErrors"]
         taken = all(problem["code"] == DUPLICATE_KEY for problem in problems)
-        # A transaction does not survive it.
-        if session is not None or not taken or error.details["writeConcernErrors"]:
+        if not taken or error.details["writeConcernErrors"]:
             raise
         return [documents[problem["index"]] for problem in problems]
     return []
@@ -82,8 +74,7 @@ def _insert(
 
 def _raising(document: Document) -> UpdateOne:
     """Replaces a fingerprint unless the one that is stored is newer."""
-    version = document["version"]
     return UpdateOne(
-        {"_id": document["_id"], "version": {"$lte": version}},
-        {"$set": {"version": version, "digest": document["digest"]}},
+        {"_id": document["_id"], "version": {"$lte": document["version"]}},
+        {"$set": {name: document[name] for name in ("version", "digest", "variant")}},
     )

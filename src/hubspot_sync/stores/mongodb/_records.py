@@ -37,12 +37,7 @@ class MongoRecordSink:
     Args:
         database: The database; the caller closes it.
         clock: Dates the documents; the operating system's time by default.
-
-    Attributes:
-        parallel_writes: See `ParallelSink.parallel_writes`.
     """
-
-    parallel_writes: Final = 4
 
     def __init__(self, database: MongoDatabase, *, clock: Clock | None = None) -> None:
         self._database = the_database(database)

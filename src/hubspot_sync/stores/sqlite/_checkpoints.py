@@ -39,11 +39,13 @@ _RELEASE: Final = """UPDATE checkpoints SET owner = NULL, expires_at = NULL
 _COMMIT: Final = """UPDATE checkpoints SET checkpoint = :checkpoint
     WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type"""
 _LEARN: Final = """INSERT INTO fingerprints
-    (domain_id, account_id, object_type, object_id, version, digest) VALUES (?, ?, ?, ?, ?, ?)
+    (domain_id, account_id, object_type, object_id, version, digest, variant)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (domain_id, account_id, object_type, object_id)
-    DO UPDATE SET version = excluded.version, digest = excluded.digest
+    DO UPDATE SET version = excluded.version, digest = excluded.digest,
+    variant = excluded.variant
     WHERE excluded.version >= version"""
-_RECALL: Final = """SELECT object_id, version, digest FROM fingerprints
+_RECALL: Final = """SELECT object_id, version, digest, variant FROM fingerprints
     WHERE domain_id = ? AND account_id = ? AND object_type = ? AND object_id IN ({})"""
 # Older builds of SQLite take 999 variables in a statement.
 _IDS_AT_ONCE: Final = 900
@@ -103,13 +105,16 @@ class SqliteCheckpointer:
             question = _RECALL.format(", ".join("?" * len(some)))
             with self._database.reading() as connection:
                 rows = connection.execute(question, (*_named(stream).values(), *some)).fetchall()
-            for object_id, version, digest in rows:
+            for object_id, version, digest, variant in rows:
                 with reading(
                     f"the row of {stream.account}/{stream.object_type}/{object_id} in the "
                     "table fingerprints"
                 ):
                     known[object_id] = Fingerprint(
-                        object_id=object_id, version=whole(version), digest=binary(digest)
+                        object_id=object_id,
+                        version=whole(version),
+                        digest=binary(digest),
+                        variant=whole(variant),
                     )
         return known
 
@@ -121,7 +126,11 @@ class SqliteCheckpointer:
         with self._database.writing() as connection:
             _check_commit(connection, lease, checkpoint)
             connection.executemany(
-                _LEARN, [(*named, one.object_id, one.version, one.digest) for one in fingerprints]
+                _LEARN,
+                [
+                    (*named, one.object_id, one.version, one.digest, one.variant)
+                    for one in fingerprints
+                ],
             )
             connection.execute(
                 _COMMIT, {**_held(lease), "checkpoint": checkpoint_to_text(checkpoint)}

@@ -136,6 +136,10 @@ def _add_lease_begins(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE checkpoints ADD COLUMN leased_at TEXT")
 
 
+def _add_variants_of_fingerprints(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE fingerprints ADD COLUMN variant INTEGER NOT NULL DEFAULT 0")
+
+
 # The properties of which some value is a number: the others are, too, as a property has one type.
 _NUMBERS: Final = """SELECT DISTINCT domain_id, account_id, object_type, key FROM {}, json_each(
     CASE WHEN json_valid(properties) THEN properties ELSE '{{}}' END)
@@ -187,6 +191,7 @@ STEPS: Final[tuple[Step, ...]] = (
     _add_variants,
     _turn_text_into_numbers,
     _add_lease_begins,
+    _add_variants_of_fingerprints,
 )
 
 

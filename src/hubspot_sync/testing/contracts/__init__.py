@@ -33,7 +33,6 @@ pytest.register_assert_rewrite(
     "hubspot_sync.testing.contracts._turns",
     "hubspot_sync.testing.contracts.account_store",
     "hubspot_sync.testing.contracts.action_sink",
-    "hubspot_sync.testing.contracts.atomic_sink",
     "hubspot_sync.testing.contracts.checkpointer",
     "hubspot_sync.testing.contracts.error_queue",
     "hubspot_sync.testing.contracts.nonce_store",
@@ -42,7 +41,6 @@ pytest.register_assert_rewrite(
 
 from hubspot_sync.testing.contracts.account_store import AccountStoreContract  # noqa: E402
 from hubspot_sync.testing.contracts.action_sink import ActionSinkContract  # noqa: E402
-from hubspot_sync.testing.contracts.atomic_sink import AtomicSinkContract  # noqa: E402
 from hubspot_sync.testing.contracts.checkpointer import CheckpointerContract  # noqa: E402
 from hubspot_sync.testing.contracts.error_queue import ErrorQueueContract  # noqa: E402
 from hubspot_sync.testing.contracts.nonce_store import NonceStoreContract  # noqa: E402
@@ -51,7 +49,6 @@ from hubspot_sync.testing.contracts.token_store import TokenStoreContract  # noq
 __all__ = [
     "AccountStoreContract",
     "ActionSinkContract",
-    "AtomicSinkContract",
     "CheckpointerContract",
     "ErrorQueueContract",
     "NonceStoreContract",

@@ -147,6 +147,19 @@ class OnceCases:
         assert SinkAnswer(repeated=frozenset({later.action_id})) == store.write([later])
         assert ids_of([creation(), later, creation("2")]) == ids_of(stored())
 
+    @pytest.mark.usefixtures("_creations", "_versions")
+    def test_a_creation_that_is_a_variant(self, store: ActionSink, stored: Stored) -> None:
+        """It is another creation of the object, and the first one where there is none."""
+        again = creation(variant=VERSION + 7)
+        store.write([creation()])
+
+        answer = store.write([again, creation("2", variant=VERSION + 7)])
+
+        assert SinkAnswer(already_created=frozenset({again.action_id})) == answer
+        assert SinkAnswer() == store.write([action(variant=VERSION + 7)])
+        assert SinkAnswer(repeated=frozenset({again.action_id})) == store.write([again])
+        assert [again.variant] * 2 == [kept.variant for kept in stored() if kept.variant]
+
     @pytest.mark.usefixtures("_creations")
     def test_an_older_creation_does_not_replace_a_newer_one(
         self, store: ActionSink, stored: Stored

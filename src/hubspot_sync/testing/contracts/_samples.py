@@ -172,6 +172,7 @@ def progress(mark: datetime | None = MOMENT) -> Checkpoint:
         reconciled_at=MOMENT + timedelta(milliseconds=7),
         reading=reading,
         reconcile_since=MOMENT + timedelta(milliseconds=9),
+        redeliver=True,
         fell_from=MOMENT + timedelta(milliseconds=11),
     )
 

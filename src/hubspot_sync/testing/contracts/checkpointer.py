@@ -134,6 +134,15 @@ class CheckpointerContract(LeaseCases):
             store.commit(lease, progress(), [a_print("2"), fingerprint])
             assert {"1": fingerprint, "2": a_print("2")} == store.recall(STREAM, ["1", "2"])
 
+    def test_the_variant_is_that_of_the_last_commit(self, store: Checkpointer) -> None:
+        """A newer version may have none again."""
+        lease = store.acquire(STREAM, "a", LONG)
+
+        for version, variant in ((0, 7), (0, VERSION + 9), (1, 0), (1, 5)):
+            fingerprint = evolve(a_print("1", VERSION + version), variant=variant)
+            store.commit(lease, progress(), [fingerprint])
+            assert {"1": fingerprint} == store.recall(STREAM, ["1"])
+
     def test_one_object_twice_in_a_commit(self, store: Checkpointer) -> None:
         """The newest version counts, in whatever order they come."""
         lease = store.acquire(STREAM, "a", LONG)
