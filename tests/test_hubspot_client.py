@@ -27,9 +27,9 @@ from hubspot_sync import (
     RequestRefusedError,
     StaticAccessToken,
 )
-from hubspot_sync._hubspot.client import Call
-from hubspot_sync._hubspot.errors import error_for
-from hubspot_sync._hubspot.transport import Answer, Transport
+from hubspot_sync._hubspot.calls.client import Call
+from hubspot_sync._hubspot.calls.errors import error_for
+from hubspot_sync._hubspot.calls.transport import Answer, Transport
 from hubspot_sync.models import CallRetried
 from hubspot_sync.testing import Fault
 from support import ACCOUNT, Host

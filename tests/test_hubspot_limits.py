@@ -12,9 +12,9 @@ from datetime import timedelta
 import pytest
 
 from hubspot_sync import Account, HubSpotSyncError, RateLimitedError
-from hubspot_sync._hubspot.client import Call
-from hubspot_sync._hubspot.quota import burst_usage, daily_usage
-from hubspot_sync._ratelimit import Usage
+from hubspot_sync._hubspot.calls.client import Call
+from hubspot_sync._hubspot.calls.quota import burst_usage, daily_usage
+from hubspot_sync._limits import Usage
 from hubspot_sync.testing import Fault, ManualClock
 from hubspot_sync.testing.emulator import Hostility
 from support import ACCOUNT, Host

@@ -8,20 +8,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from hubspot_sync._hubspot.auth import OAuthAuthorizer, StaticAuthorizer
-from hubspot_sync._hubspot.cache import Cache
-from hubspot_sync._hubspot.client import HubSpotClient
-from hubspot_sync._hubspot.counting import CallCounter
-from hubspot_sync._hubspot.paths import paths_for
-from hubspot_sync._hubspot.reach import Reach
-from hubspot_sync._hubspot.reader import HubSpotSource
-from hubspot_sync._hubspot.refreshing import Refresher
-from hubspot_sync._hubspot.saving import UnsavedTokens
-from hubspot_sync._hubspot.schemas import ObjectTypes
-from hubspot_sync._hubspot.server_clock import ServerClock
-from hubspot_sync._hubspot.token_endpoint import TokenEndpoint, token_window
-from hubspot_sync._hubspot.transport import Transport
-from hubspot_sync._ratelimit import DailyPot, LimiterShelf, RateLimiter, RollingWindow
+from hubspot_sync._hubspot.calls.client import HubSpotClient
+from hubspot_sync._hubspot.calls.counting import CallCounter
+from hubspot_sync._hubspot.calls.headers import ServerClock
+from hubspot_sync._hubspot.calls.paths import paths_for
+from hubspot_sync._hubspot.calls.reach import Reach
+from hubspot_sync._hubspot.calls.transport import Transport
+from hubspot_sync._hubspot.credentials.authorizer import OAuthAuthorizer, StaticAuthorizer
+from hubspot_sync._hubspot.credentials.endpoint import TokenEndpoint, token_window
+from hubspot_sync._hubspot.credentials.refresh import Refresher
+from hubspot_sync._hubspot.credentials.saving import UnsavedTokens
+from hubspot_sync._hubspot.records.cache import Cache
+from hubspot_sync._hubspot.records.schemas import ObjectTypes
+from hubspot_sync._hubspot.records.source import HubSpotSource
+from hubspot_sync._limits import DailyPot, LimiterShelf, RateLimiter, RollingWindow
 from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.errors import ConfigurationError, NotConnectedError
 from hubspot_sync.models import CallRetried, StaticAccessToken
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync._hubspot.auth import Authorizer
-    from hubspot_sync._hubspot.properties import Definitions
-    from hubspot_sync._hubspot.schemas import CustomType
+    from hubspot_sync._hubspot.credentials.authorizer import Authorizer
+    from hubspot_sync._hubspot.records.properties import Definitions
+    from hubspot_sync._hubspot.records.schemas import CustomType
     from hubspot_sync.errors import RetryableError
     from hubspot_sync.interfaces import TokenStore
     from hubspot_sync.models import Account, AccountKey, Event, HubSpotSettings, OAuthApp

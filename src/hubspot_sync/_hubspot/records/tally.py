@@ -1,0 +1,120 @@
+"""How many records a walk of the list found, by ranges of ids: what the proof of it needs.
+
+What was listed in order of ids is counted by spans of ids, few enough to stand in a checkpoint.
+What was listed in no order may come twice, so there the ids themselves are kept.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, insort
+from typing import TYPE_CHECKING, Final
+
+from hubspot_sync.models import ListedSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubspot_sync._hubspot.records.ranges import Part
+
+# A difference is narrowed down to one of these; 256 in a checkpoint are a few kilobytes.
+_SPANS: Final = 256
+# Eight bytes each. An account with more records whose list is unordered is not proved.
+_MOST_IDS: Final = 2_000_000
+_SORTED_AT: Final = 100_000
+
+
+class Tally:
+    """Counts what a walk lists; not for several threads at once.
+
+    Args:
+        listed: What earlier runs of the same pass have listed; None where that is not known.
+    """
+
+    def __init__(self, listed: Sequence[ListedSpan] | None = ()) -> None:
+        self.known = listed is not None
+        self._spans = list(listed or ())
+        self._ids: array[int] | None = None
+        self._sorted = 0
+
+    @property
+    def listed(self) -> tuple[ListedSpan, ...] | None:
+        """What is to be kept in the checkpoint; None where a later run could not go on with it."""
+        return tuple(self._spans) if self.known and self._ids is None else None
+
+    @property
+    def by_id(self) -> bool:
+        """Whether the ids themselves are known."""
+        return self._ids is not None
+
+    def add(self, part: Part) -> None:
+        """Count the rows of *part*."""
+        if not self.known:
+            return
+        if part.span is None:
+            self._add_ids(part.ids)
+            return
+        first, end = part.span
+        insort(self._spans, ListedSpan(first, end, len(part.ids)))
+        if len(self._spans) > _SPANS:
+            self._merge()
+
+    @property
+    def end(self) -> int:
+        """No record that was listed has this id or a higher one."""
+        return max((span.end for span in self._spans), default=0)
+
+    def begin_again(self) -> None:
+        """Forget everything: the list is read once more from its beginning."""
+        self.known = True
+        self._spans, self._ids, self._sorted = [], None, 0
+
+    def spans(self) -> list[ListedSpan]:
+        """All that was listed, in order of ids; they follow each other without gaps."""
+        if self._ids is None:
+            return self._spans
+        ids = self._distinct()
+        size = max(-(-len(ids) // _SPANS), 1)
+        starts = [0, *ids[size::size]]
+        ends = [*starts[1:], ids[-1] + 1 if ids else 0]
+        return [
+            ListedSpan(first, end, bisect_left(ids, end) - bisect_left(ids, first))
+            for first, end in zip(starts, ends, strict=True)
+        ]
+
+    def ids_in(self, span: ListedSpan) -> set[int]:
+        """The ids that were listed of *span*, where `by_id` is true."""
+        ids = self._distinct()
+        return set(ids[bisect_left(ids, span.first) : bisect_left(ids, span.end)])
+
+    def forget(self, span: ListedSpan) -> None:
+        """Count nothing of *span*, which is listed again."""
+        self._spans.remove(span)
+
+    def _add_ids(self, ids: Sequence[int]) -> None:
+        if self._ids is None:
+            self._ids = array("q")
+        self._ids.extend(ids)
+        if len(self._ids) > self._sorted + _SORTED_AT:
+            self._distinct()
+        if len(self._ids) > _MOST_IDS:
+            self.known = False
+
+    def _distinct(self) -> array[int]:
+        ids = self._ids if self._ids is not None else array("q")
+        if len(ids) != self._sorted:
+            ids = array("q", sorted(set(ids)))
+            self._ids, self._sorted = ids, len(ids)
+        return ids
+
+    def _merge(self) -> None:
+        """Make one of the two neighbours that hold the fewest records together."""
+        spans = self._spans
+        neighbours = [
+            index for index in range(len(spans) - 1) if spans[index].end == spans[index + 1].first
+        ]
+        if not neighbours:
+            return
+        index = min(neighbours, key=lambda one: spans[one].rows + spans[one + 1].rows)
+        lower, upper = spans[index], spans[index + 1]
+        spans[index : index + 2] = [ListedSpan(lower.first, upper.end, lower.rows + upper.rows)]
