@@ -13,7 +13,7 @@ import pytest
 
 from hubspot_sync import Account, HubSpotSyncError, RateLimitedError
 from hubspot_sync._hubspot.calls.client import Call
-from hubspot_sync._hubspot.calls.quota import burst_usage, daily_usage
+from hubspot_sync._hubspot.calls.headers import burst_usage, daily_usage
 from hubspot_sync._limits import Usage
 from hubspot_sync.testing import Fault, ManualClock
 from hubspot_sync.testing.emulator import Hostility

@@ -29,11 +29,11 @@ from hubspot_sync import (
 )
 from hubspot_sync._clock import StopRequested, SystemClock
 from hubspot_sync._engine.turns import Turn
+from hubspot_sync._hubspot.calls.bodies import loads
 from hubspot_sync._hubspot.calls.client import Call
-from hubspot_sync._hubspot.calls.decoding import loads
 from hubspot_sync._hubspot.calls.errors import error_for
 from hubspot_sync._hubspot.calls.transport import Answer, Transport
-from hubspot_sync._hubspot.records.rows import to_records
+from hubspot_sync._hubspot.records.subject import to_records
 from hubspot_sync._hubspot.records.values import conversion_for
 from hubspot_sync.models import StreamStarted
 from hubspot_sync.testing import Fault, ManualClock

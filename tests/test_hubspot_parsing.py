@@ -12,9 +12,9 @@ from hubspot_sync._hubspot.calls.answers import (
     search_answer,
     shaped,
 )
-from hubspot_sync._hubspot.calls.decoding import loads
+from hubspot_sync._hubspot.calls.bodies import loads
 from hubspot_sync._hubspot.records.associations import InlineKeys, read_inline
-from hubspot_sync._hubspot.records.rows import to_records
+from hubspot_sync._hubspot.records.subject import to_records
 from hubspot_sync._hubspot.records.values import conversion_for, to_instant
 from hubspot_sync.models import Association, AssociationType, PropertyDefinition
 

@@ -19,8 +19,7 @@ from hubspot_sync import (
 )
 from hubspot_sync._hubspot.calls.secrets import Mask, Secret
 from hubspot_sync._hubspot.calls.transport import Transport
-from hubspot_sync._hubspot.credentials.connect import HubSpotOAuth
-from hubspot_sync._hubspot.credentials.probing import HubSpotProbe
+from hubspot_sync._hubspot.credentials.connect import HubSpotOAuth, HubSpotProbe
 from hubspot_sync.testing import ManualClock
 from support import ACCOUNT, Host
 from test_hubspot_network import everything_in, only_ours

@@ -22,10 +22,8 @@ from hubspot_sync._limits import (
     RollingWindow,
     Usage,
 )
-from hubspot_sync._limits.estimates import Latencies
-from hubspot_sync._limits.ledger import Ledger
-from hubspot_sync._limits.pace import Pace
-from hubspot_sync._limits.turnstile import Turnstile
+from hubspot_sync._limits.estimates import Latencies, Pace
+from hubspot_sync._limits.window import Ledger, Turnstile
 from hubspot_sync.testing import ManualClock
 
 MARGIN = 0.04

@@ -16,7 +16,7 @@ from hubspot_sync._hubspot.calls.errors import error_for
 from hubspot_sync._hubspot.calls.transport import Answer
 from hubspot_sync._hubspot.records.associations import read_batches
 from hubspot_sync._hubspot.records.properties import read_definitions
-from hubspot_sync._hubspot.records.rows import to_records
+from hubspot_sync._hubspot.records.subject import to_records
 from hubspot_sync._hubspot.records.values import conversion_for
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.emulator import HubSpotEmulator

@@ -13,8 +13,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubspot_sync._hubspot.records.ranges import Part, Split, Walk
-from hubspot_sync._hubspot.records.walk_pool import WalkPool
+from hubspot_sync._hubspot.records.ranges import Part, Split, Walk, WalkPool
 from hubspot_sync.models import IdRange, Record
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)

@@ -8,17 +8,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from hubspot_sync._hubspot.calls.client import HubSpotClient
-from hubspot_sync._hubspot.calls.counting import CallCounter
+from hubspot_sync._hubspot.calls.client import CallCounter, HubSpotClient
 from hubspot_sync._hubspot.calls.headers import ServerClock
-from hubspot_sync._hubspot.calls.paths import paths_for
-from hubspot_sync._hubspot.calls.reach import Reach
+from hubspot_sync._hubspot.calls.paths import Reach, paths_for
 from hubspot_sync._hubspot.calls.transport import Transport
 from hubspot_sync._hubspot.credentials.authorizer import OAuthAuthorizer, StaticAuthorizer
 from hubspot_sync._hubspot.credentials.endpoint import TokenEndpoint, token_window
 from hubspot_sync._hubspot.credentials.refresh import Refresher
 from hubspot_sync._hubspot.credentials.saving import UnsavedTokens
-from hubspot_sync._hubspot.records.cache import Cache
+from hubspot_sync._hubspot.records.properties import Cache
 from hubspot_sync._hubspot.records.schemas import ObjectTypes
 from hubspot_sync._hubspot.records.source import HubSpotSource
 from hubspot_sync._limits import DailyPot, LimiterShelf, RateLimiter, RollingWindow

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import field, frozen
 
 from hubspot_sync._hubspot.calls.answers import account_details, shaped
 from hubspot_sync._hubspot.calls.errors import error_for, malformed_access_token, tries_for_status
-from hubspot_sync._hubspot.calls.quota import DAILY, daily_usage, outcome_of
+from hubspot_sync._hubspot.calls.headers import DAILY, daily_usage, outcome_of
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     HubSpotSyncError,
@@ -20,12 +22,10 @@ from hubspot_sync.errors import (
 from hubspot_sync.models import AccountDetails, CallRetried
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync._hubspot.calls.counting import CallCounter
     from hubspot_sync._hubspot.calls.headers import ServerClock
     from hubspot_sync._hubspot.calls.secrets import Secret
     from hubspot_sync._hubspot.calls.transport import Answer, Transport
@@ -41,6 +41,24 @@ _TRIES_BEFORE_FIRST_ANSWER: Final = 3
 # Several threads may meet the end of several access tokens in a row.
 _RENEWALS: Final = 3
 _logger = logging.getLogger("hubspot_sync")
+
+
+class CallCounter:
+    """Counts calls by endpoint class; threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: Counter[str] = Counter()
+
+    def add(self, endpoint: str) -> None:
+        """Count one call to *endpoint*."""
+        with self._lock:
+            self._calls[endpoint] += 1
+
+    def by_endpoint(self) -> Mapping[str, int]:
+        """Calls so far."""
+        with self._lock:
+            return dict(self._calls)
 
 
 @frozen(kw_only=True)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from hubspot_sync._clock import SystemClock
+from hubspot_sync._hubspot.calls.bodies import loads
 from hubspot_sync._hubspot.calls.breakdowns import refused_by_proxy
-from hubspot_sync._hubspot.calls.decoding import loads
 from hubspot_sync.errors import (
     AccessError,
     AuthorizationRevokedError,

@@ -12,9 +12,8 @@ from attrs import evolve, field, frozen
 from urllib3.util.ssl_ import create_urllib3_context
 
 from hubspot_sync._clock import StopRequested
-from hubspot_sync._hubspot.calls.bodies import OK, Received
+from hubspot_sync._hubspot.calls.bodies import OK, Received, loads
 from hubspot_sync._hubspot.calls.breakdowns import breakdown
-from hubspot_sync._hubspot.calls.decoding import loads
 from hubspot_sync._hubspot.calls.secrets import Mask, Secret
 from hubspot_sync._hubspot.calls.sockets import Sockets, Waits, sockets_with
 from hubspot_sync.errors import ConfigurationError, HubSpotSyncError, HubSpotUnavailableError

@@ -1,16 +1,27 @@
-"""HubSpot's side of connecting an account by OAuth 2.0."""
+"""HubSpot's side of connecting an account: consent by OAuth 2.0, and whose an access token is.
+
+A person waits for these calls in front of a browser: they take seconds, not minutes.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
-from hubspot_sync._hubspot.calls.counting import CallCounter
-from hubspot_sync._hubspot.credentials.brief import brief_retrier, brief_transport, log_retry
+from attrs import evolve
+
+from hubspot_sync._hubspot.calls.answers import account_details, shaped
+from hubspot_sync._hubspot.calls.client import CallCounter
+from hubspot_sync._hubspot.calls.errors import error_for, malformed_access_token
+from hubspot_sync._hubspot.calls.paths import paths_for
+from hubspot_sync._hubspot.calls.secrets import Secret
+from hubspot_sync._hubspot.calls.transport import Transport
 from hubspot_sync._hubspot.credentials.endpoint import TokenEndpoint, token_window
+from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     ConfigurationError,
@@ -24,9 +35,43 @@ if TYPE_CHECKING:
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._hubspot.credentials.endpoint import TokenAnswer
-    from hubspot_sync.models import HubSpotSettings, OAuthApp, OAuthTokens
+    from hubspot_sync.errors import RetryableError
+    from hubspot_sync.models import (
+        AccountDetails,
+        HubSpotSettings,
+        OAuthApp,
+        OAuthTokens,
+        StaticAccessToken,
+    )
 
+_MAX_TRIES: Final = 3
+_MAX_WAIT: Final = timedelta(seconds=10)
+_LONGEST_ANSWER: Final = timedelta(seconds=30)
 _logger = logging.getLogger("hubspot_sync")
+
+
+def brief_retrier(settings: HubSpotSettings, clock: Clock, stop: threading.Event) -> Retrier:
+    """Tries no more often, and waits no longer, than somebody at a browser will."""
+    policy = RetryPolicy(
+        max_tries=min(_MAX_TRIES, settings.max_tries), max_wait=min(_MAX_WAIT, settings.max_wait)
+    )
+    return Retrier(policy=policy, clock=clock, stop=stop)
+
+
+def brief_transport(settings: HubSpotSettings) -> Transport:
+    """Connections of their own: accounts are connected rarely, and no run's end ends them."""
+    return Transport(
+        evolve(
+            settings,
+            read_timeout=min(settings.read_timeout, _LONGEST_ANSWER),
+            answer_timeout=min(settings.answer_timeout, _LONGEST_ANSWER),
+        )
+    )
+
+
+def log_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
+    """Log a retry that no run's observer is told of."""
+    _logger.warning("connecting: try %d failed, again in %s: %s", attempt, wait, error)
 
 
 class HubSpotOAuth:
@@ -132,3 +177,38 @@ def _grant(sold: TokenAnswer, told: TokenAnswer | None) -> Grant:
         user=sold.user or (told.user if told else None),
         account_name=sold.account_name or (told.account_name if told else None),
     )
+
+
+class HubSpotProbe:
+    """The `CredentialsProbe` for the real HubSpot.
+
+    Args:
+        settings: How to talk to HubSpot.
+        clock: Time, waiting and randomness.
+    """
+
+    def __init__(self, *, settings: HubSpotSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._retrier = brief_retrier(settings, clock, threading.Event())
+
+    def __call__(self, credentials: StaticAccessToken) -> AccountDetails:
+        """Ask which account *credentials* open; see `CredentialsProbe`."""
+        transport = brief_transport(self._settings)
+        try:
+            return self._retrier.call(
+                lambda: self._once(transport, Secret(credentials.access_token)), on_retry=log_retry
+            )
+        except HubSpotUnavailableError as error:
+            hopeless = malformed_access_token(error)
+            if hopeless is None:
+                raise
+            raise hopeless from error
+        finally:
+            transport.close()
+
+    def _once(self, transport: Transport, access_token: Secret) -> AccountDetails:
+        path = paths_for(self._settings.api_version).account
+        answer = transport.send("GET", path, access_token=access_token)
+        if not answer.ok:
+            raise error_for(answer, "asking which account the access token opens")
+        return shaped(account_details, answer.json(), "asking which account the access token opens")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, frozen
 
 from hubspot_sync._hubspot.calls.errors import token_error_for
+from hubspot_sync._hubspot.calls.headers import outcome_of
 from hubspot_sync._hubspot.calls.paths import INTROSPECT_PATH, REVOKE_PATH, TOKEN_PATH
-from hubspot_sync._hubspot.calls.quota import outcome_of
 from hubspot_sync._hubspot.calls.secrets import Secret
 from hubspot_sync._limits import RollingWindow
 from hubspot_sync.errors import HubSpotUnavailableError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync._hubspot.calls.counting import CallCounter
+    from hubspot_sync._hubspot.calls.client import CallCounter
     from hubspot_sync._hubspot.calls.transport import Transport
     from hubspot_sync._retry import Retrier
     from hubspot_sync.errors import RetryableError

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from hubspot_sync._hubspot.calls.answers import batch_answer, next_after
+from hubspot_sync._hubspot.calls.answers import Pager, batch_answer, next_after
 from hubspot_sync._hubspot.calls.client import Call
-from hubspot_sync._hubspot.calls.pager import Pager
 from hubspot_sync._hubspot.records.batch import Batches, Round
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import Association, AssociationType, FoundAssociations

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
-from hubspot_sync._hubspot.calls.answers import list_answer
+from hubspot_sync._hubspot.calls.answers import Pager, list_answer
 from hubspot_sync._hubspot.calls.client import Call
-from hubspot_sync._hubspot.calls.pager import Pager
 from hubspot_sync._hubspot.records.ranges import END, Part, Split
-from hubspot_sync._hubspot.records.rows import skipped_of
+from hubspot_sync._hubspot.records.subject import skipped_of
 from hubspot_sync.errors import RequestRefusedError
 
 if TYPE_CHECKING:

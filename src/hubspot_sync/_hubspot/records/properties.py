@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import evolve, frozen
 
@@ -15,7 +16,7 @@ from hubspot_sync.errors import ConfigurationError, HubSpotUnavailableError
 from hubspot_sync.models import PropertyDefinition, PropertySet, cursor_field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from datetime import datetime
 
     from hubspot_sync._clock import Clock
@@ -31,6 +32,7 @@ _SMALL_SHARE: Final = 0.1
 _LOOKS: Final = 3
 # HubSpot forgets an archived property after that (docs/hubspot.md, 9).
 _ARCHIVED_FOR: Final = timedelta(days=85)
+T = TypeVar("T")
 
 
 @frozen(kw_only=True)
@@ -202,3 +204,36 @@ def _hint(given: str, existing: Sequence[str]) -> str:
         return f"that matches {given!r}"
     close = get_close_matches(given, existing, n=1)
     return f"{given!r} (did you mean {close[0]!r}?)" if close else repr(given)
+
+
+class Cache(Generic[T]):
+    """Remembers answers; threads may share it.
+
+    Args:
+        lifetime: How long an answer is believed.
+        size: How many are kept; the oldest go first.
+        clock: Tells their age.
+    """
+
+    def __init__(self, *, lifetime: timedelta, size: int, clock: Clock) -> None:
+        self._lifetime = lifetime.total_seconds()
+        self._size = size
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: dict[Hashable, tuple[float, T]] = {}
+
+    def get(self, key: Hashable) -> T | None:
+        """What is remembered of *key*, or None where that is nothing, or too old."""
+        with self._lock:
+            held = self._held.get(key)
+            if held is None or self._clock.monotonic() - held[0] > self._lifetime:
+                return None
+            return held[1]
+
+    def put(self, key: Hashable, answer: T) -> None:
+        """Remember *answer*."""
+        with self._lock:
+            self._held.pop(key, None)
+            while len(self._held) >= self._size:
+                del self._held[next(iter(self._held))]
+            self._held[key] = self._clock.monotonic(), answer

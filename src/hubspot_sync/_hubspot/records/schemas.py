@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hubspot_sync._hubspot.calls.client import HubSpotClient
-    from hubspot_sync._hubspot.records.cache import Cache
+    from hubspot_sync._hubspot.records.properties import Cache
     from hubspot_sync.models import AccountKey
 
 _STANDARD: Final = {name: type_id for type_id, name in OBJECT_TYPE_IDS.items()}

@@ -6,37 +6,193 @@ a record: https://developers.hubspot.com/docs/api-reference/search/guide
 Search is an index that lags and has been seen to break its own order, so a page is believed only
 when it proves itself. It does so alone when it holds as many rows as its `total` counts, else
 together with the next page, whose `total` has to count just the rows that were still to come.
-What does not prove itself is asked for again, and then cut into smaller pieces until it does; a
-piece that comes down to one id is read by that id.
+What does not prove itself is asked for again, and then cut into smaller id ranges until it does;
+one that comes down to one id is read by that id.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
+from hubspot_sync._hubspot.calls.answers import number_of
 from hubspot_sync._hubspot.records.ranges import Part, Split
-from hubspot_sync._hubspot.records.rows import skipped_of
-from hubspot_sync._hubspot.records.search_pages import PAGE, SearchPage, answers, ask
+from hubspot_sync._hubspot.records.subject import modified_at, skipped_of
 from hubspot_sync._windows import halves, is_empty, only_id
 from hubspot_sync.errors import HubSpotUnavailableError, RequestRefusedError
-from hubspot_sync.models import IdRange, SkippedRow
+from hubspot_sync.models import (
+    IdRange,
+    SkippedRow,
+    cursor_field,
+    from_milliseconds,
+    to_milliseconds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hubspot_sync._hubspot.calls.answers import SearchAnswer
+    from hubspot_sync._hubspot.calls.client import Reply
     from hubspot_sync._hubspot.records.ranges import Walk
     from hubspot_sync._hubspot.records.subject import Subject
-    from hubspot_sync.models import Pass
+    from hubspot_sync.models import IdRange, Pass, Record
 
+PAGE: Final = 200
+_MILLISECOND: Final = timedelta(milliseconds=1)
 # Each cut costs two or three calls, which only many rows make up for.
 _WORTH_SPLITTING: Final = 50 * PAGE
 # One bad row is found within some 130 steps: two for each digit, in base two, of time and of ids.
 _UNPROVEN_IN_A_ROW: Final = 200
 # How often a piece is asked for before it is cut.
 _LOOKS: Final = 2
+
+
+@frozen(kw_only=True)
+class SearchPage:
+    """One page of a search.
+
+    Attributes:
+        records: The records.
+        skipped: Rows that are no usable records.
+        ids: The ids of the rows inside the window, as numbers, in the order they came.
+        strays: How many rows lie outside the window.
+        total: How many rows HubSpot counts from here to the end of what was asked for.
+        more: Whether HubSpot offers a next page.
+        size: How many bytes the answer had.
+    """
+
+    records: tuple[Record, ...]
+    skipped: tuple[SkippedRow, ...]
+    ids: tuple[int, ...]
+    strays: int
+    total: int
+    more: bool
+    size: int
+
+    def whole(self, piece: IdRange) -> bool:
+        """Whether this is all there is of *piece*; the order does not matter then."""
+        distinct = len(set(self.ids)) == len(self.ids)
+        return (
+            distinct and len(self.ids) == self.total and not self.more and _inside(self.ids, piece)
+        )
+
+    def begins(self, piece: IdRange) -> bool:
+        """Whether this can be the beginning of *piece*, with more to come."""
+        rising = all(earlier < later for earlier, later in pairwise(self.ids))
+        goes_on = len(self.ids) < self.total or (self.more and len(self.ids) == self.total)
+        return bool(self.ids) and rising and goes_on and _inside(self.ids, piece)
+
+
+def _inside(ids: Sequence[int], piece: IdRange) -> bool:
+    after = -1 if piece.after is None else int(piece.after)
+    return not ids or (min(ids) > after and (piece.until is None or max(ids) < int(piece.until)))
+
+
+def ask(subject: Subject, piece: IdRange, reading: Pass, *, max_tries: int | None) -> SearchPage:
+    """Search for the beginning of *piece*.
+
+    Raises:
+        RequestRefusedError: HubSpot refuses to search the object type.
+    """
+    reply, whole = _asked(subject, piece, reading, max_tries)
+    answer, size = reply.content, reply.size
+    strays = _strays(subject.object_type, answer.rows, piece, reading)
+    if whole:
+        records, skipped = subject.records(answer.rows)
+    else:
+        found = subject.read_by_id([str(number) for number in answer.ids])
+        records, skipped = subject.records(list(found.rows.values()))
+        skipped, size = skipped + skipped_of(found), size + found.size
+    return SearchPage(
+        records=records,
+        skipped=skipped,
+        ids=tuple(number for number in answer.ids if number not in strays),
+        strays=len(strays),
+        total=answer.total,
+        more=answer.more,
+        size=size,
+    )
+
+
+def _asked(
+    subject: Subject, piece: IdRange, reading: Pass, max_tries: int | None
+) -> tuple[Reply[SearchAnswer], bool]:
+    """The answer, and whether its rows have all properties that are wanted."""
+    names, reach = subject.names, subject.reach
+    dates_only = [cursor_field(subject.object_type)]
+    if not reach.search_takes(names):
+        return subject.search(
+            _body(subject, piece, reading, dates_only), max_tries=max_tries
+        ), False
+    try:
+        return subject.search(_body(subject, piece, reading, names), max_tries=max_tries), True
+    except RequestRefusedError as error:
+        if not reach.may_be_too_long(names, error.status):
+            raise
+        reply = subject.search(_body(subject, piece, reading, dates_only), max_tries=max_tries)
+        reach.search_refused(names)
+        return reply, False
+
+
+def answers(subject: Subject) -> bool:
+    """Whether HubSpot can answer a search that finds nothing."""
+    nothing = [_filter("hs_object_id", "LT", 0)]
+    body = {"filterGroups": [{"filters": nothing}], "limit": 1, "properties": []}
+    try:
+        subject.search(body, max_tries=1)
+    except HubSpotUnavailableError:
+        return False
+    return True
+
+
+def is_searchable(subject: Subject) -> bool:
+    """Whether HubSpot searches objects of this type at all."""
+    try:
+        return answers(subject)
+    except RequestRefusedError:
+        return False
+
+
+def _body(subject: Subject, piece: IdRange, reading: Pass, names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "filterGroups": [{"filters": _filters(subject, piece, reading)}],
+        "sorts": [{"propertyName": "hs_object_id", "direction": "ASCENDING"}],
+        "properties": list(names),
+        "limit": PAGE,
+    }
+
+
+def _filters(subject: Subject, piece: IdRange, reading: Pass) -> list[dict[str, str]]:
+    field = cursor_field(subject.object_type)
+    start, end = piece.start or reading.start, piece.end or reading.end
+    filters = [_filter(field, "LT", to_milliseconds(end))]
+    if start is not None:
+        filters.append(_filter(field, "GTE", to_milliseconds(start)))
+    if piece.after is not None:
+        filters.append(_filter("hs_object_id", "GT", piece.after))
+    if piece.until is not None:
+        filters.append(_filter("hs_object_id", "LT", piece.until))
+    return filters
+
+
+def _filter(name: str, operator: str, value: object) -> dict[str, str]:
+    return {"propertyName": name, "operator": operator, "value": str(value)}
+
+
+def _strays(object_type: str, rows: Sequence[Any], piece: IdRange, reading: Pass) -> set[int]:
+    """Rows from outside the window: true all the same, but no proof that the page is whole.
+
+    What has no modified date was found by one that only the index knows.
+    """
+    start, end = piece.start or reading.start, piece.end or reading.end
+    # HubSpot cuts dates to milliseconds on the way out, not in its index.
+    earliest = from_milliseconds(0) if start is None else start - _MILLISECOND
+    dates = ((number_of(row), modified_at(row, object_type)) for row in rows)
+    return {number for number, date in dates if date and not earliest <= date <= end}
 
 
 class _UnprovenError(Exception):

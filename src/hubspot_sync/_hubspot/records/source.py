@@ -12,20 +12,17 @@ from hubspot_sync._hubspot.calls.answers import account_details
 from hubspot_sync._hubspot.calls.client import Call
 from hubspot_sync._hubspot.records.associations import InlineKeys, read_batches
 from hubspot_sync._hubspot.records.list import Listing
+from hubspot_sync._hubspot.records.proof import read_list, read_whole
 from hubspot_sync._hubspot.records.properties import (
     choose_properties,
     found_nowhere,
     property_set,
     read_definitions,
 )
-from hubspot_sync._hubspot.records.ranges import Walk
-from hubspot_sync._hubspot.records.rows import skipped_of
-from hubspot_sync._hubspot.records.search import Searching
-from hubspot_sync._hubspot.records.search_pages import is_searchable
-from hubspot_sync._hubspot.records.subject import Subject
+from hubspot_sync._hubspot.records.ranges import Walk, WalkPool
+from hubspot_sync._hubspot.records.search import Searching, is_searchable
+from hubspot_sync._hubspot.records.subject import Subject, skipped_of
 from hubspot_sync._hubspot.records.values import conversion_for
-from hubspot_sync._hubspot.records.walk_pool import WalkPool
-from hubspot_sync._hubspot.records.whole import read_list, read_whole
 from hubspot_sync.errors import (
     HubSpotSyncError,
     MissingScopeError,
@@ -40,10 +37,8 @@ if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
     from hubspot_sync._hubspot.calls.client import HubSpotClient
     from hubspot_sync._hubspot.calls.headers import ServerClock
-    from hubspot_sync._hubspot.calls.paths import Paths
-    from hubspot_sync._hubspot.calls.reach import Reach
-    from hubspot_sync._hubspot.records.cache import Cache
-    from hubspot_sync._hubspot.records.properties import Definitions
+    from hubspot_sync._hubspot.calls.paths import Paths, Reach
+    from hubspot_sync._hubspot.records.properties import Cache, Definitions
     from hubspot_sync._hubspot.records.schemas import ObjectTypes
     from hubspot_sync.models import (
         Account,
