@@ -6,14 +6,17 @@ The meanings are those of https://developers.hubspot.com/docs/api-reference/erro
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import urllib3.exceptions
 
+import hubspot_sync
 from hubspot_sync import (
     Account,
     AuthorizationRevokedError,
@@ -565,6 +568,18 @@ class TestOAuth:
             host.source()
 
         assert emulator.calls.count() == 0
+
+
+def test_there_is_one_door():
+    """One line sends, whatever is asked: permit, errors and retries are in one layer."""
+    sources = Path(hubspot_sync.__file__).parent.rglob("*.py")
+    sending = [
+        (path.name, line.strip())
+        for path in sources
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"transport\.send\(", line)
+    ]
+    assert sending == [("client.py", "answer = self._transport.send(")]
 
 
 def test_an_account_without_credentials_is_refused_before_any_call(host, emulator):

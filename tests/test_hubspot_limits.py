@@ -151,17 +151,15 @@ def test_a_refusal_pauses_all_threads_of_the_account(start):
     host = start()
     host.emulator.faults.add(Fault(status=429, policy="TEN_SECONDLY_ROLLING"))
     open_source = host.source_factory()
-    first, second = (
-        open_source(ACCOUNT, stop=threading.Event(), notify=host.recorder.notify)._client
-        for _ in range(2)
-    )
     waits = []
 
     def notice(event):
         waits.append(event.wait)
         listing(second)  # while the first one waits before it tries again
 
-    first._notify = notice
+    first, second = (
+        open_source(ACCOUNT, stop=threading.Event(), notify=notice)._client for _ in range(2)
+    )
     listing(first)
 
     assert waits == [timedelta(seconds=10)]
@@ -172,11 +170,12 @@ def test_a_refusal_pauses_all_threads_of_the_account(start):
 def test_a_refused_search_does_not_pause_the_list(start):
     """They are limited apart."""
     host = start()
-    client = client_of(host)
     host.emulator.faults.add(Fault(route="search", status=429))
-    client._notify = lambda _: listing(client)
+    source = host.source_factory()(
+        ACCOUNT, stop=threading.Event(), notify=lambda _: listing(source._client)
+    )
 
-    search(client)
+    search(source._client)
 
     assert host.clock.waits == (1.0,)
 

@@ -35,7 +35,7 @@ from hubspot_sync._hubspot.calls.errors import error_for
 from hubspot_sync._hubspot.calls.transport import Answer, Transport
 from hubspot_sync._hubspot.records.subject import to_records
 from hubspot_sync._hubspot.records.values import conversion_for
-from hubspot_sync.models import StreamStarted
+from hubspot_sync.models import StreamFinished
 from hubspot_sync.testing import Fault, ManualClock
 from support import ACCOUNT, Host
 from wire import (
@@ -402,7 +402,7 @@ class TestStopping:
 
 def stop_when_asked(host, engine):
     """Stop *engine* a moment after the contacts have begun."""
-    while sum(isinstance(event, StreamStarted) for event in host.recorder.events) < 2:
+    while not any(isinstance(event, StreamFinished) for event in host.recorder.events):
         REAL.sleep(0.02)
     REAL.sleep(0.2)
     engine.stop()
@@ -775,8 +775,9 @@ class TestWaits:
             host.hubspot = at(server.url, max_tries=1)
             client = host.source()._client
             for endpoint, seconds in (("search", 1), ("list", 10)):
+                call = Call(endpoint=endpoint, method="GET", path="/", doing="testing")
                 with pytest.raises(RateLimitedError) as caught:
-                    client.call(Call(endpoint=endpoint, method="GET", path="/", doing="testing"))
+                    client.call(call, dict)
                 assert caught.value.retry_after == timedelta(seconds=seconds)
 
 

@@ -106,13 +106,12 @@ def shaped(read: Callable[[Any], T], body: Any, doing: str) -> T:
     try:
         return read(body)
     except HubSpotUnavailableError as error:
-        error.message = f"{error.message} (while {doing})"
-        error.args = (error.message,)
-        raise
+        problem = f"{error.message} (while {doing})"
     except _MISSHAPEN:
-        raise HubSpotUnavailableError(
-            f"HubSpot's answer while {doing} has another shape than its documentation says"
-        ) from None
+        problem = f"HubSpot's answer while {doing} has another shape than its documentation says"
+    # A collector of errors takes every local variable along, and a body may hold tokens.
+    del body
+    raise HubSpotUnavailableError(problem)
 
 
 def list_answer(body: Any) -> ListAnswer:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 from attrs import field, frozen
 
 from hubspot_sync._hubspot.calls.answers import account_details, shaped
-from hubspot_sync._hubspot.calls.errors import error_for, malformed_access_token, tries_for_status
+from hubspot_sync._hubspot.calls.errors import (
+    NOT_BEGUN,
+    error_for,
+    malformed_access_token,
+    tries_for_status,
+)
 from hubspot_sync._hubspot.calls.headers import DAILY, daily_usage, outcome_of
+from hubspot_sync._hubspot.calls.paths import TOKEN_PATH
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     HubSpotSyncError,
@@ -19,20 +26,20 @@ from hubspot_sync.errors import (
     RateLimitedError,
     RetryableError,
 )
-from hubspot_sync.models import AccountDetails, CallRetried
+from hubspot_sync.models import AccountDetails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
+    from typing import TypeAlias
 
-    from hubspot_sync._clock import Clock
     from hubspot_sync._hubspot.calls.headers import ServerClock
     from hubspot_sync._hubspot.calls.secrets import Secret
     from hubspot_sync._hubspot.calls.transport import Answer, Transport
-    from hubspot_sync._hubspot.credentials.authorizer import Authorizer
     from hubspot_sync._limits import RateLimiter
     from hubspot_sync._retry import Retrier
-    from hubspot_sync.models import AccountKey, Event
+
+    OnRetry: TypeAlias = Callable[[str, int, timedelta, RetryableError], None]
 
 T = TypeVar("T")
 
@@ -73,7 +80,10 @@ class Call:
         query: Query parameters.
         body: What to send as JSON.
         doing: What it is for, to finish the sentence "HubSpot refused while ...".
+        form: What to send as a form.
         max_tries: How often it is made at most, where that is less than usual.
+        idempotent: Whether it may be made again after an answer was lost; where not, it is made
+            again only after answers which say that HubSpot has not begun.
     """
 
     endpoint: str
@@ -83,7 +93,9 @@ class Call:
     path_params: Mapping[str, str] = field(factory=dict)
     query: Sequence[tuple[str, str]] = ()
     body: Any = None
+    form: Sequence[tuple[str, str | Secret]] | None = None
     max_tries: int | None = None
+    idempotent: bool = True
 
 
 @frozen(kw_only=True)
@@ -103,49 +115,62 @@ class Reply(Generic[T]):
     answered_at: float
 
 
+_REFRESH: Final = Call(
+    endpoint="oauth", method="POST", path=TOKEN_PATH, doing="refreshing the access token"
+)
+
+
+class Authorizer(Protocol):
+    """Gives the access token for each call."""
+
+    def access_token(self) -> Secret:
+        """The access token to send now, refreshed first when its time is up, in one try."""
+
+    def renew(self, rejected: Secret) -> bool:
+        """Get a new access token because HubSpot rejected *rejected*; False where none can be."""
+
+    def close(self) -> None:
+        """Leave nothing behind that only this one knows; no access token is wanted any more."""
+
+
 class HubSpotClient:
-    """Calls HubSpot for one account; threads may share it.
+    """Calls HubSpot, for one account or for an app; threads may share it.
 
     Args:
-        account: The account, for events and errors.
-        account_path: Where the account's details are, its time zone among them.
         transport: Sends the calls.
-        authorizer: Gives the access tokens.
+        authorizer: Gives the access tokens; None for calls that need none.
         limiter: Gives the permits.
         retrier: Repeats what fails in passing.
         calls: Counts every try.
-        clock: Tells when a call was sent.
+        on_retry: Told of every retry: the endpoint class, tries failed so far, the wait, and the
+            error.
         server_clock: Learns HubSpot's time from the answers.
-        notify: Told of every retry.
+        zone: Asks for the account's details, its time zone among them; None for calls that are no
+            account's.
     """
 
     def __init__(
         self,
         *,
-        account: AccountKey,
-        account_path: str,
         transport: Transport,
-        authorizer: Authorizer,
+        authorizer: Authorizer | None,
         limiter: RateLimiter,
         retrier: Retrier,
         calls: CallCounter,
-        clock: Clock,
-        server_clock: ServerClock,
-        notify: Callable[[Event], None],
+        on_retry: OnRetry,
+        server_clock: ServerClock | None = None,
+        zone: Call | None = None,
     ) -> None:
-        self._account = account
-        self._account_call = Call(
-            endpoint="account", method="GET", path=account_path, doing="asking for the time zone"
-        )
         self._transport = transport
         self._authorizer = authorizer
         self._limiter = limiter
         self._daily = limiter.daily
         self._retrier = retrier
-        self._clock = clock
-        self._server_clock = server_clock
-        self._notify = notify
+        self._monotonic = retrier.clock.monotonic
         self._calls = calls
+        self._on_retry = on_retry
+        self._server_clock = server_clock
+        self._zone = zone
         self._answered = self._served = False
 
     def call(self, call: Call, read: Callable[[Any], T]) -> Reply[T]:
@@ -161,30 +186,44 @@ class HubSpotClient:
             RequestRefusedError: HubSpot finds the request wrong.
             StopRequested: The run was stopped.
         """
-
-        def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
-            self._notify(
-                CallRetried(
-                    account=self._account,
-                    endpoint=call.endpoint,
-                    attempt=attempt,
-                    wait=wait,
-                    reason=str(error),
-                )
-            )
-
+        authorizer = self._authorizer
+        if authorizer is None:
+            return self._repeated(lambda: self.once(call, read), call)
+        self._daily.check()
+        # Refreshed before the call, so that the retries of the one do not multiply the other's.
+        self._repeated(authorizer.access_token, _REFRESH)
         try:
-            return self._retrier.call(
-                lambda: self._authorized(call, read),
-                on_retry=on_retry,
-                tries_for=lambda error: self._tries_for(call, error),
-            )
+            return self._repeated(lambda: self._authorized(call, read, authorizer), call)
         except HubSpotUnavailableError as error:
             hopeless = malformed_access_token(error)
-            # An access token that has served is whole, and so is one that HubSpot just sold.
-            if hopeless is None or self._served or self._renewed():
+            # An access token that has served is whole, and so is one that HubSpot just sent.
+            if hopeless is None or self._served or authorizer.renew(authorizer.access_token()):
                 raise
             raise hopeless from error
+
+    def once(self, call: Call, read: Callable[[Any], T]) -> Reply[T]:
+        """Make *call* in one try, for who is inside the retries of another call.
+
+        Raises:
+            HubSpotSyncError: As for `call`.
+            StopRequested: The run was stopped.
+        """
+        asked_at = self._monotonic()
+        with self._limiter.permit(call.endpoint, self._retrier.stop) as permit:
+            access_token = self._access_token(call)  # asked for here: the wait may have been long
+            answer = self._send(call, access_token)
+            error = None if answer.ok else error_for(answer, call.doing, call.endpoint)
+            permit.outcome = outcome_of(answer, error)
+        answered_at = self._monotonic()
+        self._watch_daily(answer, error)
+        if error is not None:
+            raise error
+        content = shaped(read, answer.json() if answer.content else None, call.doing)
+        self._served = True
+        if isinstance(content, AccountDetails):
+            self._daily.learn_zone(content.time_zone)
+        size = len(answer.content)
+        return Reply(content=content, size=size, asked_at=asked_at, answered_at=answered_at)
 
     @property
     def stop(self) -> threading.Event:
@@ -206,60 +245,53 @@ class HubSpotClient:
     def close(self) -> None:
         """Store tokens that are not stored yet, and close the connections."""
         try:
-            self._authorizer.close()
+            if self._authorizer is not None:
+                self._authorizer.close()
         finally:
             self._transport.close()
 
-    def _authorized(self, call: Call, read: Callable[[Any], T]) -> Reply[T]:
+    def _repeated(self, function: Callable[[], T], call: Call) -> T:
+        return self._retrier.call(
+            function,
+            on_retry=partial(self._on_retry, call.endpoint),
+            tries_for=partial(self._tries_for, call),
+        )
+
+    def _authorized(self, call: Call, read: Callable[[Any], T], authorizer: Authorizer) -> Reply[T]:
         """One try; when HubSpot rejects the access token, again with a new one."""
         self._daily.check()
         for _ in range(_RENEWALS):
             # Asked for here, so that no permit is held while it is refreshed.
-            access_token = self._authorizer.access_token()
+            access_token = authorizer.access_token()
             try:
-                return self._once(call, read)
+                return self.once(call, read)
             except AuthorizationRevokedError:
-                if not self._authorizer.renew(access_token):
+                if not authorizer.renew(access_token):
                     raise
-        return self._once(call, read)
+        return self.once(call, read)
 
-    def _renewed(self) -> bool:
-        return self._authorizer.renew(self._authorizer.access_token())
+    def _access_token(self, call: Call) -> Secret | None:
+        if self._authorizer is None:
+            return None
+        if call is not self._zone:
+            self._daily.check()
+        return self._authorizer.access_token()
 
-    def _once(self, call: Call, read: Callable[[Any], T], *, always: bool = False) -> Reply[T]:
-        """One request; *always* sends it even where the calls of the day are used up."""
-        asked_at = self._clock.monotonic()
-        with self._limiter.permit(call.endpoint, self._retrier.stop) as permit:
-            if not always:
-                self._daily.check()  # once more: the wait may have been long
-            access_token = self._authorizer.access_token()  # likewise
-            answer = self._send(call, access_token)
-            error = None if answer.ok else error_for(answer, call.doing, call.endpoint)
-            permit.outcome = outcome_of(answer, error)
-        answered_at = self._clock.monotonic()
-        self._watch_daily(answer, error)
-        if error is not None:
-            raise error
-        content = shaped(read, answer.json(), call.doing)
-        self._served = True
-        if isinstance(content, AccountDetails):
-            self._daily.learn_zone(content.time_zone)
-        size = len(answer.content)
-        return Reply(content=content, size=size, asked_at=asked_at, answered_at=answered_at)
-
-    def _send(self, call: Call, access_token: Secret) -> Answer:
+    def _send(self, call: Call, access_token: Secret | None) -> Answer:
         self._calls.add(call.endpoint)
-        sent_at = self._clock.monotonic()
+        sent_at = self._monotonic()
         answer = self._transport.send(
             call.method,
             call.path,
             path_params=call.path_params,
             query=call.query,
             body=call.body,
+            form=call.form,
             access_token=access_token,
         )
         self._answered = True
-        self._server_clock.observe(sent_at, answer.headers.get("Date"))
+        if self._server_clock is not None:
+            self._server_clock.observe(sent_at, answer.headers.get("Date"))
         return answer
 
     def _watch_daily(self, answer: Answer, error: HubSpotSyncError | None) -> None:
@@ -283,17 +315,24 @@ class HubSpotClient:
 
     def _ask_zone(self) -> None:
         """Ask once for the account's time zone; without an answer it is taken to be UTC."""
+        if self._zone is None:
+            return
         try:
-            self._once(self._account_call, account_details, always=True)
+            self.once(self._zone, account_details)
         except HubSpotSyncError as error:
-            _logger.info("%s: its time zone is not known: %s", self._account, error)
+            _logger.info("%s failed, it is taken to be UTC: %s", self._zone.doing, error)
 
     def _tries_for(self, call: Call, error: RetryableError) -> int:
         """How many tries *call* deserves after *error*."""
+        usual = self._retrier.policy.max_tries
+        if not call.idempotent and error.status not in NOT_BEGUN:
+            return 1
         if isinstance(error, RateLimitedError):
             # The pot of a day is full again at midnight; a full window says nothing about a call.
-            return 1 if error.policy == DAILY else self._retrier.policy.max_tries
-        allowed = [self._retrier.policy.max_tries, call.max_tries, tries_for_status(error.status)]
-        if isinstance(error, HubSpotUnavailableError) and not self._answered:
+            return 1 if error.policy == DAILY else usual
+        allowed = [usual, call.max_tries, tries_for_status(error.status)]
+        # Of a token endpoint that answers, another client knows.
+        unheard = not self._answered and error.status is None
+        if isinstance(error, HubSpotUnavailableError) and unheard:
             allowed.append(_TRIES_BEFORE_FIRST_ANSWER)
         return min(tries for tries in allowed if tries is not None)

@@ -63,6 +63,8 @@ _POLICY_WAITS: Final = {"TEN_SECONDLY_ROLLING": _TEN_SECONDS, "SECONDLY": _A_SEC
 _BY_THE_SECOND: Final = ("search", "oauth")
 _SECONDS: Final = re.compile(r"([0-9]{1,9})[0-9]*(\.[0-9]{1,6})?[0-9]*")
 _MESSAGE_LENGTH: Final = 300
+# Answers that say that nothing was done yet: slow down, locked, moving, come back later.
+NOT_BEGUN: Final = (_LOCKED, _TOO_MANY, _MOVING, _ELSEWHERE, 503)
 _NAME_LENGTH: Final = 100
 
 
@@ -74,6 +76,11 @@ def error_for(answer: Answer, doing: str, endpoint: str = "") -> HubSpotSyncErro
         doing: What the call was for, to finish the sentence "HubSpot refused while ...".
         endpoint: The endpoint class that the call counts in.
     """
+    error = _error_for(answer, doing, endpoint)
+    return _token_error(answer, error) if endpoint == "oauth" else error
+
+
+def _error_for(answer: Answer, doing: str, endpoint: str) -> HubSpotSyncError:
     body = _body(answer)
     context: dict[str, Any] = {
         "status": answer.status,
@@ -134,9 +141,8 @@ def malformed_access_token(error: HubSpotUnavailableError) -> AuthorizationRevok
     )
 
 
-def token_error_for(answer: Answer, doing: str = "refreshing the access token") -> HubSpotSyncError:
-    """The error that an answer of the token endpoint outside 2xx stands for."""
-    error = error_for(answer, doing, "oauth")
+def _token_error(answer: Answer, error: HubSpotSyncError) -> HubSpotSyncError:
+    """What *error* means at the token endpoint, which has reasons of its own."""
     if not isinstance(error, (RequestRefusedError, AuthorizationRevokedError)):
         return error
     # These come from somebody else: what is behind base_url is no token endpoint.

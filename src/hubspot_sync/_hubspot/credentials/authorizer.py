@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from hubspot_sync._clock import is_ahead
 from hubspot_sync._hubspot.calls.secrets import Secret
@@ -21,19 +21,6 @@ _MARGIN: Final = timedelta(seconds=60)
 _MARGIN_SHARE: Final = 5
 # What is left of the margin when it is not sent any more, so that it does not end on its way.
 _IN_FLIGHT_SHARE: Final = 4
-
-
-class Authorizer(Protocol):
-    """Gives the access token for each call."""
-
-    def access_token(self) -> Secret:
-        """The access token to send now, renewed first when its time is up."""
-
-    def renew(self, rejected: Secret) -> bool:
-        """Get a new access token because HubSpot rejected *rejected*; False where none can be."""
-
-    def close(self) -> None:
-        """Leave nothing behind that only this one knows; no access token is wanted any more."""
 
 
 class StaticAuthorizer:

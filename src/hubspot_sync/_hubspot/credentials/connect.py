@@ -14,13 +14,13 @@ from urllib.parse import quote, urlencode
 
 from attrs import evolve
 
-from hubspot_sync._hubspot.calls.answers import account_details, shaped
-from hubspot_sync._hubspot.calls.client import CallCounter
-from hubspot_sync._hubspot.calls.errors import error_for, malformed_access_token
+from hubspot_sync._hubspot.calls.answers import account_details
+from hubspot_sync._hubspot.calls.client import Call, CallCounter, HubSpotClient
 from hubspot_sync._hubspot.calls.paths import paths_for
-from hubspot_sync._hubspot.calls.secrets import Secret
 from hubspot_sync._hubspot.calls.transport import Transport
-from hubspot_sync._hubspot.credentials.endpoint import TokenEndpoint, token_window
+from hubspot_sync._hubspot.credentials.authorizer import StaticAuthorizer
+from hubspot_sync._hubspot.credentials.endpoint import TokenEndpoint, token_client, token_window
+from hubspot_sync._limits import DailyPot, RateLimiter, RollingWindow
 from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _MAX_TRIES: Final = 3
 _MAX_WAIT: Final = timedelta(seconds=10)
+_BURST_SECONDS: Final = 10.0
 _LONGEST_ANSWER: Final = timedelta(seconds=30)
 _logger = logging.getLogger("hubspot_sync")
 
@@ -69,7 +70,7 @@ def brief_transport(settings: HubSpotSettings) -> Transport:
     )
 
 
-def log_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
+def log_retry(_endpoint: str, attempt: int, wait: timedelta, error: RetryableError) -> None:
     """Log a retry that no run's observer is told of."""
     _logger.warning("connecting: try %d failed, again in %s: %s", attempt, wait, error)
 
@@ -149,19 +150,17 @@ class HubSpotOAuth:
     @contextmanager
     def _endpoint(self) -> Iterator[TokenEndpoint]:
         """The token endpoint over connections of its own."""
-        transport = brief_transport(self._settings)
+        client = token_client(
+            transport=brief_transport(self._settings),
+            window=self._window,
+            retrier=self._retrier,
+            calls=CallCounter(),
+            on_retry=log_retry,
+        )
         try:
-            yield TokenEndpoint(
-                app=self._app,
-                transport=transport,
-                retrier=self._retrier,
-                window=self._window,
-                clock=self._clock,
-                calls=CallCounter(),
-                on_retry=log_retry,
-            )
+            yield TokenEndpoint(app=self._app, client=client, clock=self._clock)
         finally:
-            transport.close()
+            client.close()
 
 
 def _grant(sold: TokenAnswer, told: TokenAnswer | None) -> Grant:
@@ -193,22 +192,26 @@ class HubSpotProbe:
 
     def __call__(self, credentials: StaticAccessToken) -> AccountDetails:
         """Ask which account *credentials* open; see `CredentialsProbe`."""
-        transport = brief_transport(self._settings)
+        clock = self._retrier.clock
+        client = HubSpotClient(
+            transport=brief_transport(self._settings),
+            authorizer=StaticAuthorizer(credentials),
+            limiter=RateLimiter(
+                windows={},
+                rest=RollingWindow(None, _BURST_SECONDS, clock),
+                daily=DailyPot(None, clock.now),
+            ),
+            retrier=self._retrier,
+            calls=CallCounter(),
+            on_retry=log_retry,
+        )
+        call = Call(
+            endpoint="account",
+            method="GET",
+            path=paths_for(self._settings.api_version).account,
+            doing="asking which account the access token opens",
+        )
         try:
-            return self._retrier.call(
-                lambda: self._once(transport, Secret(credentials.access_token)), on_retry=log_retry
-            )
-        except HubSpotUnavailableError as error:
-            hopeless = malformed_access_token(error)
-            if hopeless is None:
-                raise
-            raise hopeless from error
+            return client.call(call, account_details).content
         finally:
-            transport.close()
-
-    def _once(self, transport: Transport, access_token: Secret) -> AccountDetails:
-        path = paths_for(self._settings.api_version).account
-        answer = transport.send("GET", path, access_token=access_token)
-        if not answer.ok:
-            raise error_for(answer, "asking which account the access token opens")
-        return shaped(account_details, answer.json(), "asking which account the access token opens")
+            client.close()

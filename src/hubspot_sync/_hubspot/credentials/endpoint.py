@@ -1,4 +1,4 @@
-"""HubSpot's token endpoint: buys tokens, says what they open, and takes them back.
+"""HubSpot's token endpoint: issues tokens, says what they open, and takes them back.
 
 https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide
 """
@@ -9,35 +9,31 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, frozen
 
-from hubspot_sync._hubspot.calls.errors import token_error_for
-from hubspot_sync._hubspot.calls.headers import outcome_of
+from hubspot_sync._hubspot.calls.client import Call, HubSpotClient
 from hubspot_sync._hubspot.calls.paths import INTROSPECT_PATH, REVOKE_PATH, TOKEN_PATH
 from hubspot_sync._hubspot.calls.secrets import Secret
-from hubspot_sync._limits import RollingWindow
+from hubspot_sync._limits import DailyPot, RateLimiter, RollingWindow
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import OAuthTokens
 from hubspot_sync.models._checks import can_be_sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
     from typing import TypeAlias
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync._hubspot.calls.client import CallCounter
+    from hubspot_sync._hubspot.calls.client import CallCounter, OnRetry
     from hubspot_sync._hubspot.calls.transport import Transport
     from hubspot_sync._retry import Retrier
-    from hubspot_sync.errors import RetryableError
     from hubspot_sync.models import OAuthApp
 
     _Form: TypeAlias = Mapping[str, str | Secret]
 
 # HubSpot has a limit for each second and does not say which; far more than refreshing takes.
 _CALLS_A_SECOND: Final = 10
-# Answers that say that nothing was done yet: slow down, locked, moving, come back later.
-_NOT_BEGUN: Final = (423, 429, 477, 488, 503)
 # They live half an hour; a token that says more is refreshed once a day, or when it is refused.
 _LONGEST_LIFE: Final = timedelta(days=1)
 _ACCOUNT_ID: Final = re.compile("[1-9][0-9]{0,18}")
@@ -48,9 +44,29 @@ def token_window(clock: Clock) -> RollingWindow:
     return RollingWindow(_CALLS_A_SECOND, 1.0, clock)
 
 
+def token_client(
+    *,
+    transport: Transport,
+    window: RollingWindow,
+    retrier: Retrier,
+    calls: CallCounter,
+    on_retry: OnRetry,
+) -> HubSpotClient:
+    """The door as the token endpoint needs it: no access token, and a limit for the whole app."""
+    daily = DailyPot(None, retrier.clock.now)
+    return HubSpotClient(
+        transport=transport,
+        authorizer=None,
+        limiter=RateLimiter(windows={}, rest=window, daily=daily),
+        retrier=retrier,
+        calls=calls,
+        on_retry=on_retry,
+    )
+
+
 @frozen(kw_only=True)
 class TokenAnswer:
-    """What the token endpoint sold, or said about tokens.
+    """What the token endpoint issued, or said about tokens.
 
     Attributes:
         tokens: The tokens.
@@ -73,24 +89,18 @@ class TokenEndpoint:
 
     Attributes:
         app: The OAuth app.
-        transport: Sends the calls.
-        retrier: Repeats what fails in passing.
-        window: Gives the permits: the endpoint has a limit for all accounts of the app together.
+        client: Sends the calls; see `token_client`.
         clock: Tells when a new access token ends.
-        calls: Counts every try.
-        on_retry: Told of every retry: tries failed so far, the wait, and the error.
     """
 
     app: OAuthApp
-    transport: Transport
-    retrier: Retrier
-    window: RollingWindow
+    client: HubSpotClient
     clock: Clock
-    calls: CallCounter = field(repr=False)
-    on_retry: Callable[[int, timedelta, RetryableError], None] = field(repr=False)
 
     def refresh(self, tokens: OAuthTokens) -> TokenAnswer:
-        """Buy a new access token; HubSpot may send another refresh token, which then counts.
+        """Ask for a new access token; HubSpot may send another refresh token, which then counts.
+
+        In one try: it is asked for inside a call, which is made again as a whole.
 
         Raises:
             AuthorizationRevokedError: The refresh token is not accepted any more.
@@ -98,17 +108,16 @@ class TokenEndpoint:
             RetryableError: The endpoint could not answer.
         """
         form: _Form = {"grant_type": "refresh_token", "refresh_token": Secret(tokens.refresh_token)}
-        return self.retrier.call(
-            lambda: self._buy(form, tokens, "refreshing the access token"),
-            on_retry=self.on_retry,
-        )
+        call = self._call(TOKEN_PATH, form, "refreshing the access token")
+        asked_at = self.clock.now()
+        return self.client.once(call, lambda body: _issued(body, tokens, asked_at)).content
 
     def exchange(self, code: str) -> TokenAnswer:
-        """Buy tokens for an authorization code.
+        """Exchange an authorization code for tokens.
 
         It is repeated only after answers which say that HubSpot has not begun. When the answer
-        was lost, the code may be used up; sending it twice is what thieves do, and a server may
-        then take back what it sold for it (RFC 6749, 4.1.2).
+        was lost, the code may be used up; a code that is sent twice may have been stolen, and a
+        server may then take back what it issued for it (RFC 6749, 4.1.2).
 
         Raises:
             ConsentError: HubSpot does not take the code.
@@ -120,12 +129,11 @@ class TokenEndpoint:
             "code": Secret(code),
             "redirect_uri": self.app.redirect_uri or "",
         }
-        tries = self.retrier.policy.max_tries
-        return self.retrier.call(
-            lambda: self._buy(form, None, "exchanging an authorization code"),
-            on_retry=self.on_retry,
-            tries_for=lambda error: tries if error.status in _NOT_BEGUN else 1,
-        )
+        call = self._call(TOKEN_PATH, form, "exchanging an authorization code")
+        asked_at = self.clock.now()
+        return self.client.call(
+            evolve(call, idempotent=False), lambda body: _issued(body, None, asked_at)
+        ).content
 
     def introspect(self, tokens: OAuthTokens) -> TokenAnswer | None:
         """Ask what the refresh token of *tokens* opens; None when it opens nothing any more.
@@ -148,53 +156,39 @@ class TokenEndpoint:
         """
         self._about(REVOKE_PATH, tokens, "revoking tokens")
 
-    def _buy(self, form: _Form, before: OAuthTokens | None, doing: str) -> TokenAnswer:
-        asked_at = self.clock.now()
-        sold = _sold(self._post(TOKEN_PATH, form, doing), before, asked_at)
-        if sold is None:
-            raise HubSpotUnavailableError(
-                "the token endpoint's answer holds no tokens, or tokens with characters that "
-                "cannot be sent"
-            )
-        return sold
-
     def _about(self, path: str, tokens: OAuthTokens, doing: str) -> Mapping[str, Any]:
         form: _Form = {"token": Secret(tokens.refresh_token), "token_type_hint": "refresh_token"}
-        return self.retrier.call(lambda: self._post(path, form, doing), on_retry=self.on_retry)
+        return self.client.call(self._call(path, form, doing), _mapping).content
 
-    def _post(self, path: str, form: _Form, doing: str) -> Mapping[str, Any]:
-        """One try; the secrets travel in the body, never in the URL."""
-        self.calls.add("oauth")
+    def _call(self, path: str, form: _Form, doing: str) -> Call:
+        """The secrets travel in the body, never in the URL."""
         own = (("client_id", self.app.client_id), ("client_secret", Secret(self.app.client_secret)))
-        with self.window.permit("oauth", self.retrier.stop) as permit:
-            answer = self.transport.send("POST", path, form=(*form.items(), *own))
-            error = None if answer.ok else token_error_for(answer, doing)
-            permit.outcome = outcome_of(answer, error)
-        if error is not None:
-            raise error
-        body = answer.json() if answer.content else {}
-        return body if isinstance(body, dict) else {}
+        return Call(
+            endpoint="oauth", method="POST", path=path, form=(*form.items(), *own), doing=doing
+        )
 
 
-def _sold(
-    body: Mapping[str, Any], before: OAuthTokens | None, asked_at: datetime
-) -> TokenAnswer | None:
-    """The tokens in an answer; their time runs from when they were asked for.
-
-    None where there are none that can be used, instead of an error, which would show *body* among
-    the local variables of its traceback.
-    """
-    bought = _text(body, "refresh_token") or (before.refresh_token if before else None)
-    access_token = _text(body, "access_token")
-    if not can_be_sent(access_token) or not can_be_sent(bought):
-        return None
+def _issued(body: Any, before: OAuthTokens | None, asked_at: datetime) -> TokenAnswer:
+    """The tokens in an answer; their time runs from when they were asked for."""
+    known = _mapping(body)
+    refresh_token = _text(known, "refresh_token") or (before.refresh_token if before else None)
+    access_token = _text(known, "access_token")
+    if not can_be_sent(access_token) or not can_be_sent(refresh_token):
+        raise HubSpotUnavailableError(
+            "the token endpoint's answer holds no tokens, or tokens with characters that cannot "
+            "be sent"
+        )
     tokens = OAuthTokens(
-        refresh_token=bought,
+        refresh_token=refresh_token,
         access_token=access_token,
-        expires_at=asked_at + _lifetime(body.get("expires_in")),
+        expires_at=asked_at + _lifetime(known.get("expires_in")),
         issued_at=asked_at,
     )
-    return _answer(tokens, body)
+    return _answer(tokens, known)
+
+
+def _mapping(body: Any) -> Mapping[str, Any]:
+    return body if isinstance(body, dict) else {}
 
 
 def _lifetime(seconds: Any) -> timedelta:

@@ -192,9 +192,7 @@ def _unsaved_error(
         if bought.rotated
         else "the token store did not take a new access token: mend it and run again"
     )
-    error = StoreUnavailableError(f"{advice} ({cause.message})", account=str(account))
-    error.exhausted = True
-    return error
+    return StoreUnavailableError(f"{advice} ({cause.message})", account=str(account))
 
 
 def _log_unsaved(bought: Bought, error: HubSpotSyncError) -> None:
