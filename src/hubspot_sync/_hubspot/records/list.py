@@ -13,9 +13,11 @@ from attrs import evolve, field, frozen
 
 from hubspot_sync._hubspot.calls.answers import Pager, list_answer
 from hubspot_sync._hubspot.calls.client import Call
-from hubspot_sync._hubspot.records.ranges import END, Part, Split
+from hubspot_sync._hubspot.records.ranges import END, Split
 from hubspot_sync._hubspot.records.subject import skipped_of
+from hubspot_sync._hubspot.records.tally import row_ids
 from hubspot_sync.errors import RequestRefusedError
+from hubspot_sync.models import ListedSpan, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from hubspot_sync._hubspot.calls.client import Reply
     from hubspot_sync._hubspot.records.ranges import Walk
     from hubspot_sync._hubspot.records.subject import Subject
-    from hubspot_sync.models import Record, SkippedRow
+    from hubspot_sync.models import IdRange, SkippedRow
 
 _PAGE: Final = 100
 _BAD_REQUEST: Final = 400
@@ -37,33 +39,11 @@ _CALLS_FOR_SPLITTING: Final = 0.15
 # Records of nearly a megabyte each exist; a page of a hundred would take that much of memory, and
 # eight threads hold one each.
 _LARGE_PAGE: Final = 8 * 1024 * 1024
+_NOTHING: Final = ListedSpan(0, 0, 0)
 
 
 class OrderNotKeptError(Exception):
     """The list is not in ascending order of ids, or its paging values are no ids."""
-
-
-@frozen(kw_only=True)
-class ListPage:
-    """One page of the list.
-
-    Attributes:
-        records: The records.
-        skipped: Rows that are no usable records.
-        ids: The ids of all rows, as numbers.
-        after: HubSpot's paging value for the next page, or None on the last one.
-        size: How many bytes the answer had.
-        asked_at: When it was asked for, in seconds of the clock that only grows.
-        answered_at: When it came, in the same seconds.
-    """
-
-    records: tuple[Record, ...]
-    skipped: tuple[SkippedRow, ...]
-    ids: tuple[int, ...]
-    after: str | None
-    size: int
-    asked_at: float
-    answered_at: float
 
 
 class PageSize:
@@ -92,51 +72,57 @@ class Listing:
     subject: Subject
     page_size: PageSize = field(factory=PageSize, init=False)
 
-    def parts(self, walk: Walk) -> Iterator[Part]:
+    def read(self, walk: Walk) -> Iterator[Page]:
         """Read the range of *walk* page by page.
 
         Raises:
             OrderNotKeptError: It has to be read serially, from the beginning.
         """
         id_range, page = walk.id_range, walk.first
-        after = id_range.after
         pager = Pager(self.subject.doing, self.subject.client.stop)
         seen: set[int] = set()
         # What was split off was found to be long.
         pages = 0 if page is None else _PAGES_BEFORE_SPLITTING
         while True:
             if page is None:
-                page = self._page(after, serial=id_range.serial)
-                walk.timed(page.asked_at, page.answered_at)
+                page = self._page(id_range, walk)
             pages += 1
-            begin, after = after, page.after
+            after = page.ranges[0].after if page.ranges else None
             if after is None:
                 walk.advance(END, 0.0)
             elif not id_range.serial:
                 long = pages >= _PAGES_BEFORE_SPLITTING
                 walk.advance(int(after), _density(page) if long else 0.0)
-            yield (part := _part(page, begin, walk))
-            if not part.left or after is None:
+            yield (inside := _inside(page, walk.until))
+            if not inside.ranges or after is None:
                 return
-            new = not seen.issuperset(page.ids)
-            after, seen, page = pager.follow(after, new=new), set(page.ids), None
+            ids = row_ids(page)
+            after = pager.follow(after, new=not seen.issuperset(ids))
+            id_range, seen, page = evolve(id_range, after=after), ids, None
 
     def split(self, walk: Walk) -> Split | None:
-        """Look halfway through what is left; the upper part begins with the record found there."""
+        """Look halfway through what is left; the upper range begins with the record found there."""
         until = walk.until
         middle = walk.middle(self._highest_in(walk))
         if middle is None or walk.expected < _WORTH_SPLITTING or not walk.spend():
             return None
-        page = self._page(str(middle), serial=False)
+        above = evolve(
+            walk.id_range, after=str(middle), until=None if until is None else str(until)
+        )
+        page = self._page(above)
         if walk.until != until:
             return None  # another thread was faster; what was found may belong to it
-        if not page.ids or (until is not None and page.ids[0] >= until):
+        at = min(row_ids(page), default=None)
+        if at is None or (until is not None and at >= until):
             walk.highest = None  # halving on and on could cost more than to ask
             return None
-        upper = evolve(
-            walk.id_range, after=str(page.ids[0]), until=None if until is None else str(until)
+        listed = tuple(evolve(span, first=at) for span in page.listed or ())
+        return Split(
+            at=at,
+            upper=evolve(above, after=str(at)),
+            first=evolve(page, listed=listed),
+            below=middle - 1,
         )
-        return Split(at=page.ids[0], upper=upper, first=page, below=middle - 1)
 
     def _highest_in(self, walk: Walk) -> int:
         """The highest id that is left of *walk*; the first answer tells what splits may cost."""
@@ -150,10 +136,18 @@ class Listing:
                 walk.allow(int(_CALLS_FOR_SPLITTING * rest.rows / _PAGE) - 1)
         return highest
 
-    def _page(self, after: str | None, *, serial: bool) -> ListPage:
-        reply = self._list(after)
-        rows, size, following = reply.content.rows, reply.size, reply.content.after
-        ids = _ids(rows) if serial else _checked_ids(rows, after, following)
+    def _page(self, id_range: IdRange, walk: Walk | None = None) -> Page:
+        """The page at the beginning of *id_range*, with what HubSpot says that follows it.
+
+        Args:
+            id_range: What is read.
+            walk: Is told how long it took.
+        """
+        reply = self._list(id_range.after)
+        if walk is not None:
+            walk.timed(reply.asked_at, reply.answered_at)
+        rows, size, after = reply.content.rows, reply.size, reply.content.after
+        ids = _ids(rows) if id_range.serial else _checked_ids(rows, id_range.after, after)
         unanswered: tuple[SkippedRow, ...] = ()
         keys = self.subject.inline_keys.on_page(rows)
         if rows and not self.subject.reach.list_takes(self.subject.names):
@@ -162,14 +156,12 @@ class Listing:
             unanswered = skipped_of(found)
         self.page_size.learn(len(rows), size)
         records, skipped = self.subject.records(rows, keys)
-        return ListPage(
+        return Page(
             records=records,
             skipped=skipped + unanswered,
-            ids=ids,
-            after=following,
+            ranges=() if after is None else (evolve(id_range, after=after),),
+            listed=None if id_range.serial else (_span(ids, id_range.after, after),),
             size=size,
-            asked_at=reply.asked_at,
-            answered_at=reply.answered_at,
         )
 
     def _list(self, after: str | None) -> Reply[ListAnswer]:
@@ -203,38 +195,34 @@ class Listing:
             raise OrderNotKeptError(str(error)) from error
 
 
-def _density(page: ListPage) -> float:
+def _density(page: Page) -> float:
     """Records an id, as far as a full page tells."""
-    if len(page.ids) < _PAGE:
-        return 0.0
-    return len(page.ids) / (page.ids[-1] - page.ids[0] + 1)
+    (span,) = page.listed or (_NOTHING,)
+    return span.rows / (span.end - span.first) if span.rows >= _PAGE else 0.0
 
 
-def _part(page: ListPage, begin: str | None, walk: Walk) -> Part:
-    """What of *page*, which begins at *begin*, belongs to *walk*, and what is left of it."""
-    records, ids, until = page.records, page.ids, walk.until
-    if until is not None and not (ids and ids[-1] < until):
-        records = tuple(record for record in records if int(record.object_id) < until)
-        ids = tuple(number for number in ids if number < until)
-    done = page.after is None or (until is not None and int(page.after) >= until)
-    return Part(
-        records=records,
-        skipped=page.skipped,
-        left=() if done else (evolve(walk.id_range, after=page.after),),
-        ids=ids,
-        span=None if walk.id_range.serial else _span(page, begin, until),
-        size=page.size,
+def _inside(page: Page, until: int | None) -> Page:
+    """What of *page* lies below *until*, where the range ends; nothing is left of it then."""
+    if until is None or page.listed is None:
+        return page
+    if page.ranges and int(page.ranges[0].after or 0) < until:
+        return page
+    (span,) = page.listed
+    beyond = {number for number in row_ids(page) if number >= until}
+    return evolve(
+        page,
+        records=tuple(one for one in page.records if int(one.object_id) not in beyond),
+        skipped=tuple(one for one in page.skipped if int(one.object_id or 0) not in beyond),
+        ranges=(),
+        listed=(ListedSpan(span.first, max(until, span.first), span.rows - len(beyond)),),
     )
 
 
-def _span(page: ListPage, begin: str | None, until: int | None) -> tuple[int, int]:
-    """The ids that *page* settles; after the last one of the list there may be new ones."""
+def _span(ids: Sequence[int], begin: str | None, after: str | None) -> ListedSpan:
+    """The ids that a page settles; after the last one of the list there may be new ones."""
     first = int(begin or 0)
-    if page.after is None:
-        end = until if until is not None else max(page.ids, default=first - 1) + 1
-    else:
-        end = int(page.after) if until is None else min(int(page.after), until)
-    return first, max(end, first)
+    end = max(ids, default=first - 1) + 1 if after is None else int(after)
+    return ListedSpan(first, max(end, first), len(ids))
 
 
 def _checked_ids(rows: Sequence[Any], after: str | None, following: str | None) -> tuple[int, ...]:

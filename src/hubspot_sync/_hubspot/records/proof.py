@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve, frozen
 
 from hubspot_sync._hubspot.records.list import OrderNotKeptError
-from hubspot_sync._hubspot.records.ranges import END, Part, Walk, WalkPool
-from hubspot_sync._hubspot.records.subject import skipped_of
-from hubspot_sync._hubspot.records.tally import Tally
+from hubspot_sync._hubspot.records.ranges import END, Walk, WalkPool
+from hubspot_sync._hubspot.records.tally import Tally, row_ids
 from hubspot_sync.errors import HubSpotUnavailableError, RequestRefusedError, RetryableError
 from hubspot_sync.models import IdRange, ListedSpan, Page
 
@@ -124,8 +123,8 @@ def _proved(listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange])
                 yield evolve(held, ranges=hold)
                 held = None
             for span in small:
-                for part in proof.settle(span):
-                    yield _page(part, hold, tally)
+                for page in proof.settle(span):
+                    yield evolve(page, ranges=hold, listed=tally.listed)
             if not large:
                 yield held or Page(records=())
                 return
@@ -156,17 +155,6 @@ def _listed_again(
         tally.forget(span)
     for page in read_list(listing, tuple(map(again, spans)), tally):
         yield evolve(page, ranges=page.ranges or hold)
-
-
-def _page(part: Part, hold: tuple[IdRange, ...], tally: Tally) -> Page:
-    return Page(
-        records=part.records,
-        skipped=part.skipped,
-        absent=part.absent,
-        ranges=hold,
-        listed=tally.listed,
-        size=part.size,
-    )
 
 
 class NotSearchableError(Exception):
@@ -217,7 +205,7 @@ class Proof:
                 waiting.extend(((lower, counted), (upper, total - counted)))
         return (small + large, []) if self.tally.by_id else (small, large)
 
-    def settle(self, span: ListedSpan) -> Iterator[Part]:
+    def settle(self, span: ListedSpan) -> Iterator[Page]:
         """Look at *span* from all sides; what is found is handed out.
 
         Raises:
@@ -228,25 +216,23 @@ class Proof:
         if self.tally.by_id:
             listed = self.tally.ids_in(span)
         else:
-            for part in self._listed_again(span):
-                listed.update(part.ids)
-                yield part
+            for page in self._listed_again(span):
+                listed |= row_ids(page)
+                yield page
         missing = sorted(self._searched(span) - listed)
         if missing:
             yield self._read([str(number) for number in missing])
 
-    def _listed_again(self, span: ListedSpan) -> Iterator[Part]:
+    def _listed_again(self, span: ListedSpan) -> Iterator[Page]:
         try:
-            yield from self.listing.parts(Walk(again(span)))
+            yield from self.listing.read(Walk(again(span)))
         except OrderNotKeptError:
             return  # what search knows is read by id then
 
-    def _read(self, object_ids: Sequence[str]) -> Part:
+    def _read(self, object_ids: Sequence[str]) -> Page:
         """Records that the list left out, from the primary storage."""
         subject = self.listing.subject
-        found = subject.read_by_id(object_ids)
-        records, skipped = subject.records(list(found.rows.values()))
-        return Part(records=records, skipped=skipped + skipped_of(found), size=found.size)
+        return subject.page_of(subject.read_by_id(object_ids))
 
     def _count(self, spans: Sequence[ListedSpan]) -> int:
         return self._search(spans[0].first, spans[-1].end, limit=1).total

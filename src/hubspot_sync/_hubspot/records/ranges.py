@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync._threads import new_thread
-from hubspot_sync.models import Page
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from hubspot_sync._hubspot.records.tally import Tally
-    from hubspot_sync.models import IdRange, Record, SkippedRow
+    from hubspot_sync.models import IdRange, Page
 
 # Beyond all ids.
 END: Final = 2**63
@@ -35,43 +35,19 @@ _SHARE_OF_WORK: Final = 1 / 3
 
 
 @frozen(kw_only=True)
-class Part:
-    """Some records of a range, and what is left of that range after them.
-
-    Attributes:
-        records: The records.
-        skipped: Rows that are no usable records.
-        absent: Ids that were asked for and that HubSpot says it does not have.
-        left: What is left of the range.
-        ids: Of the list, the ids of all rows, as numbers.
-        span: The ids that the part settles, from the first to the end, itself not part of it; None
-            where it is none, as rows came in no order.
-        size: How many bytes the answer had.
-    """
-
-    records: tuple[Record, ...] = ()
-    skipped: tuple[SkippedRow, ...] = ()
-    absent: tuple[str, ...] = ()
-    left: tuple[IdRange, ...] = ()
-    ids: tuple[int, ...] = ()
-    span: tuple[int, int] | None = None
-    size: int = 0
-
-
-@frozen(kw_only=True)
 class Split:
     """Where to cut a range.
 
     Attributes:
-        at: The id at which the lower part ends and the upper one begins.
-        upper: The upper part.
-        first: What is known already of its first page, for its reader; None for nothing.
-        below: No id of the lower part is higher, where that is known.
+        at: The id at which the lower range ends and the upper one begins.
+        upper: The upper range.
+        first: Its first page, where that is known already, with what follows as its only range.
+        below: No id of the lower range is higher, where that is known.
     """
 
     at: int
     upper: IdRange
-    first: Any = None
+    first: Page | None = None
     below: int | None = None
 
 
@@ -80,11 +56,13 @@ class Walk:
 
     Args:
         id_range: What is to be read; `until` may be lowered later.
-        first: What is known already of its first page, for its reader.
+        first: Its first page, where that is known already.
         highest: The highest id in it, where that is known, at least roughly.
     """
 
-    def __init__(self, id_range: IdRange, first: Any = None, highest: int | None = None) -> None:
+    def __init__(
+        self, id_range: IdRange, first: Page | None = None, highest: int | None = None
+    ) -> None:
         self.id_range = id_range
         self.first = first
         self.highest = highest
@@ -152,11 +130,11 @@ class Walk:
                 return True
             return self._spare is None
 
-    def hand_over(self, thief: Walk) -> None:
-        """Give half of these calls to *thief*, which has the upper part."""
+    def hand_over(self, upper: Walk) -> None:
+        """Give half of these calls to *upper*, which was split off."""
         with self._lock:
             if self._spare is not None:
-                thief.allow(self._spare // 2)
+                upper.allow(self._spare // 2)
                 self._spare -= self._spare // 2
 
     def advance(self, position: int, density: float) -> None:
@@ -204,26 +182,27 @@ def _clipped(id_range: IdRange, until: int | None) -> IdRange:
 class RangeReader(Protocol):
     """Reads ranges; several threads may call it at once, each with another range."""
 
-    def parts(self, walk: Walk) -> Iterator[Part]:
-        """Read the range of *walk* to its end, which may come nearer meanwhile."""
+    def read(self, walk: Walk) -> Iterator[Page]:
+        """Read the range of *walk* to its end, which may come nearer meanwhile.
+
+        Each page has in `ranges` what is left of this one range after it, and in `listed` what of
+        it was listed in order of ids, None where the rows came in none.
+        """
 
     def split(self, walk: Walk) -> Split | None:
         """Where to cut *walk* in two, or None where that is not worth it."""
 
 
-@frozen(kw_only=True)
-class _Step:
-    walk: Walk = field(eq=False)
-    part: Part
-
-
 class WalkPool:
-    """Reads ranges with several threads.
+    """Reads ranges with as many threads as there is something to share for.
+
+    The first page is read in the thread of the caller; only when there are more, threads are
+    started, one after the other.
 
     Args:
         reader: Reads one range.
         ranges: What is to be read.
-        width: How many threads.
+        width: How many threads at most.
         max_bytes: How much may wait to be handed out.
         tally: Counts what is listed; None where that is of no use.
     """
@@ -238,20 +217,22 @@ class WalkPool:
         tally: Tally | None = None,
     ) -> None:
         self._reader = reader
+        self._width = width
         self._tally = tally
-        self._steps: BoundedQueue[_Step] = BoundedQueue(width, max_bytes)
+        self._found: BoundedQueue[tuple[Walk, Page]] = BoundedQueue(width, max_bytes)
         self._changed = threading.Condition()
-        self._waiting = [Walk(id_range) for id_range in ranges]
+        self._waiting = deque(Walk(id_range) for id_range in ranges)
         self._left: dict[Walk, tuple[IdRange, ...]] = {
             walk: (walk.id_range,) for walk in self._waiting
         }
         self._running: list[Walk] = []
+        self._begun: dict[Walk, Iterator[Page]] = {}
         self._not_now: set[Walk] = set()
         self._being_split: set[Walk] = set()
         self._ended = False
         self._failure: BaseException | None = None
-        self._alive = width
-        self._threads = [new_thread(self._work, f"walk {number}") for number in range(width)]
+        self._threads: list[threading.Thread] = []
+        self._alive = self._idle = 0
 
     def pages(self) -> Generator[Page, None, None]:
         """Hand out what is read; the last page has no ranges left.
@@ -259,39 +240,44 @@ class WalkPool:
         Raises:
             BaseException: What ended one of the threads; all that was read before is handed out.
         """
-        for thread in self._threads:
-            thread.start()
+        if len(self._waiting) == 1:
+            (walk,) = self._waiting
+            self._begun[walk] = self._reader.read(walk)
+            yield (page := self._settle(walk, next(self._begun[walk])))
+            if not page.ranges:
+                return
         try:
-            for step in self._steps:
-                yield self._settle(step)
+            with self._changed:
+                for _ in range(min(self._width, len(self._waiting))):
+                    self._start()
+            for walk, page in self._found:
+                yield self._settle(walk, page)
         finally:
-            self._steps.abandon()
+            self._found.abandon()
             self._end(None)
             for thread in self._threads:
                 thread.join()
         if self._failure is not None:
             raise self._failure
 
-    def _settle(self, step: _Step) -> Page:
-        """A page, with what is left of the whole pass once it is dealt with."""
-        part = step.part
+    def _settle(self, walk: Walk, page: Page) -> Page:
+        """*page*, with what is left of the whole pass once it is dealt with."""
         with self._changed:
-            self._left[step.walk] = part.left
-            left = tuple(
-                id_range for walk, ranges in self._left.items() for id_range in walk.clip(ranges)
+            self._left[walk] = page.ranges
+            ranges = tuple(
+                id_range for walk, left in self._left.items() for id_range in walk.clip(left)
             )
-            if not part.left:
-                del self._left[step.walk]
-        if self._tally is not None:
-            self._tally.add(part)
-        return Page(
-            records=part.records,
-            skipped=part.skipped,
-            absent=part.absent,
-            ranges=left,
-            listed=() if self._tally is None else self._tally.listed,
-            size=part.size,
-        )
+            if not page.ranges:
+                del self._left[walk]
+        if self._tally is None:
+            return evolve(page, ranges=ranges, listed=())
+        self._tally.add(page)
+        return evolve(page, ranges=ranges, listed=self._tally.listed)
+
+    def _start(self) -> None:
+        self._threads.append(new_thread(self._work, f"walk {len(self._threads)}"))
+        self._alive += 1
+        self._threads[-1].start()
 
     def _work(self) -> None:
         try:
@@ -306,61 +292,74 @@ class WalkPool:
                 self._alive -= 1
                 last = self._alive == 0
             if last:
-                self._steps.finish()
+                self._found.finish()
 
     def _read(self, walk: Walk) -> None:
-        for part in self._reader.parts(walk):
-            self._steps.put(_Step(walk=walk, part=part), size=part.size)
+        for page in self._begun.pop(walk, None) or self._reader.read(walk):
+            self._found.put((walk, page), size=page.size)
             with self._changed:
                 self._not_now.discard(walk)
-                # Idle threads that wake up for nothing keep the interpreter from the others.
-                if self._candidates():
-                    self._changed.notify_all()
+                self._invite()
                 if self._ended:
                     return
         with self._changed:
             self._running.remove(walk)
             self._changed.notify_all()
 
+    def _invite(self) -> None:
+        """Let one more thread take part where there is something to share.
+
+        Idle threads that wake up for nothing keep the interpreter from the others.
+        """
+        if self._ended or not self._candidates():
+            return
+        if self._idle:
+            self._changed.notify_all()
+        elif len(self._threads) < self._width:
+            self._start()
+
     def _next(self) -> Walk | None:
         """A range that waits, else a part of one that runs; None when all is read."""
         while True:
             with self._changed:
+                self._idle += 1
                 self._changed.wait_for(self._something_to_do)
+                self._idle -= 1
                 if self._ended or not (self._waiting or self._running):
                     return None
                 if self._waiting:
-                    walk = self._waiting.pop(0)
+                    walk = self._waiting.popleft()
                     self._running.append(walk)
                     return walk
-                victim = max(self._candidates(), key=lambda walk: walk.expected)
+                lower = max(self._candidates(), key=lambda walk: walk.expected)
                 # Not by others while this thread is at it, nor again before its next page.
-                self._being_split.add(victim)
-                self._not_now.add(victim)
-            if (thief := self._split(victim)) is not None:
-                return thief
+                self._being_split.add(lower)
+                self._not_now.add(lower)
+            if (upper := self._split(lower)) is not None:
+                return upper
 
-    def _split(self, victim: Walk) -> Walk | None:
+    def _split(self, lower: Walk) -> Walk | None:
         try:
-            split = self._reader.split(victim)
-            return None if split is None else self._cut(victim, split)
+            split = self._reader.split(lower)
+            return None if split is None else self._cut(lower, split)
         finally:
             with self._changed:
-                self._being_split.discard(victim)
+                self._being_split.discard(lower)
                 self._changed.notify_all()
+                self._invite()
 
-    def _cut(self, victim: Walk, split: Split) -> Walk | None:
-        """Cut *victim* in one step with noting what is left, so that no page can miss a part."""
+    def _cut(self, lower: Walk, split: Split) -> Walk | None:
+        """Cut *lower* in one step with noting what is left, so that no page can miss a range."""
         with self._changed:
-            highest = victim.highest
-            if not victim.shorten(split.at, split.below):
+            highest = lower.highest
+            if not lower.shorten(split.at, split.below):
                 return None
-            thief = Walk(split.upper, split.first, highest)
-            victim.hand_over(thief)
-            self._left[thief] = (split.upper,)
-            self._running.append(thief)
-            self._not_now.discard(victim)
-            return thief
+            upper = Walk(split.upper, split.first, highest)
+            lower.hand_over(upper)
+            self._left[upper] = (split.upper,)
+            self._running.append(upper)
+            self._not_now.discard(lower)
+            return upper
 
     def _something_to_do(self) -> bool:
         return bool(self._ended or self._waiting or not self._running or self._candidates())

@@ -21,7 +21,7 @@ from hubspot_sync._hubspot.records.properties import (
 )
 from hubspot_sync._hubspot.records.ranges import Walk, WalkPool
 from hubspot_sync._hubspot.records.search import Searching, is_searchable
-from hubspot_sync._hubspot.records.subject import Subject, skipped_of
+from hubspot_sync._hubspot.records.subject import Subject
 from hubspot_sync._hubspot.records.values import conversion_for
 from hubspot_sync.errors import (
     HubSpotSyncError,
@@ -140,7 +140,8 @@ class HubSpotSource:
         """Read what is left of *reading*, page by page."""
         subject = self._subject(settings)
         if reading.object_ids:
-            yield _by_id(subject, reading)
+            found = subject.page_of(subject.read_by_id(reading.object_ids))
+            yield evolve(found, ranges=reading.ranges, listed=reading.listed)
         if reading.mode is not Mode.INCREMENTAL:
             pages = self._whole(subject, reading)
         elif any(id_range.listed for id_range in reading.ranges):
@@ -237,7 +238,7 @@ class HubSpotSource:
             return
         subject = self._subject(evolve(settings, associations=()))
         try:
-            next(Listing(subject=subject).parts(Walk(IdRange())))
+            next(Listing(subject=subject).read(Walk(IdRange())))
         except HubSpotSyncError:
             return
         for other in settings.associations:
@@ -296,20 +297,6 @@ class HubSpotSource:
                 status=error.status,
                 correlation_id=error.correlation_id,
             ) from error
-
-
-def _by_id(subject: Subject, reading: Pass) -> Page:
-    """The records that *reading* names by their ids, from primary storage."""
-    found = subject.read_by_id(reading.object_ids)
-    records, skipped = subject.records(list(found.rows.values()))
-    return Page(
-        records=records,
-        skipped=skipped + skipped_of(found),
-        absent=tuple(found.absent),
-        ranges=reading.ranges,
-        listed=reading.listed,
-        size=found.size,
-    )
 
 
 def _unreadable(

@@ -18,7 +18,7 @@ from hubspot_sync.errors import (
     RateLimitedError,
     RequestRefusedError,
 )
-from hubspot_sync.models import Record, SkippedRow, cursor_field
+from hubspot_sync.models import Page, Record, SkippedRow, cursor_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,6 +119,16 @@ class Subject:
         """Read rows from primary storage, 100 a call."""
         return read_batch(
             self.client, self.paths.batch_read, self.object_type, self.names, object_ids
+        )
+
+    def page_of(self, found: FoundById) -> Page:
+        """What was read by ids, with what HubSpot does not have and could not answer for."""
+        records, skipped = self.records(list(found.rows.values()))
+        return Page(
+            records=records,
+            skipped=skipped + skipped_of(found),
+            absent=tuple(found.absent),
+            size=found.size,
         )
 
     def rest_of(self, walk: Walk) -> Rest:

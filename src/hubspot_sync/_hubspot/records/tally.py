@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from hubspot_sync.models import ListedSpan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from hubspot_sync._hubspot.records.ranges import Part
+    from hubspot_sync.models import Page
 
 # A difference is narrowed down to one of these; 256 in a checkpoint are a few kilobytes.
 _SPANS: Final = 256
@@ -47,15 +47,15 @@ class Tally:
         """Whether the ids themselves are known."""
         return self._ids is not None
 
-    def add(self, part: Part) -> None:
-        """Count the rows of *part*."""
+    def add(self, page: Page) -> None:
+        """Count the rows of *page*, which has no more in `listed` than itself."""
         if not self.known:
             return
-        if part.span is None:
-            self._add_ids(part.ids)
+        if page.listed is None:
+            self._add_ids(row_ids(page))
             return
-        first, end = part.span
-        insort(self._spans, ListedSpan(first, end, len(part.ids)))
+        for span in page.listed:
+            insort(self._spans, span)
         if len(self._spans) > _SPANS:
             self._merge()
 
@@ -91,7 +91,7 @@ class Tally:
         """Count nothing of *span*, which is listed again."""
         self._spans.remove(span)
 
-    def _add_ids(self, ids: Sequence[int]) -> None:
+    def _add_ids(self, ids: Iterable[int]) -> None:
         if self._ids is None:
             self._ids = array("q")
         self._ids.extend(ids)
@@ -118,3 +118,11 @@ class Tally:
         index = min(neighbours, key=lambda one: spans[one].rows + spans[one + 1].rows)
         lower, upper = spans[index], spans[index + 1]
         spans[index : index + 2] = [ListedSpan(lower.first, upper.end, lower.rows + upper.rows)]
+
+
+def row_ids(page: Page) -> set[int]:
+    """The ids of the rows of *page*, also of those that are no usable records."""
+    ids = {int(record.object_id) for record in page.records}
+    names = (row.object_id or "" for row in page.skipped)
+    ids.update(int(name) for name in names if name.isascii() and name.isdigit())
+    return ids
