@@ -59,6 +59,7 @@ types: $(VENV)/dev ## mypy, strict
 
 contracts: $(VENV)/dev ## The floors of the house: who may import whom
 	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports inner-contracts.toml
 
 docs: $(VENV)/dev ## Build the documentation into site/; warnings are errors
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
