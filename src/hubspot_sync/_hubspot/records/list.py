@@ -208,11 +208,11 @@ def _inside(page: Page, until: int | None) -> Page:
     if page.ranges and int(page.ranges[0].after or 0) < until:
         return page
     (span,) = page.listed
-    beyond = {number for number in row_ids(page) if number >= until}
+    beyond = {str(number) for number in row_ids(page) if number >= until}
     return evolve(
         page,
-        records=tuple(one for one in page.records if int(one.object_id) not in beyond),
-        skipped=tuple(one for one in page.skipped if int(one.object_id or 0) not in beyond),
+        records=tuple(one for one in page.records if int(one.object_id) < until),
+        skipped=tuple(one for one in page.skipped if one.object_id not in beyond),
         ranges=(),
         listed=(ListedSpan(span.first, max(until, span.first), span.rows - len(beyond)),),
     )
