@@ -90,11 +90,11 @@ def total(pipeline: str, stage: int, pages: Path) -> int:
 def engine(stage: int, pages: Path) -> int:
     """The engine's stages, batch by batch; how many documents came out of the last one."""
     from hubspot_sync import _processing
-    from hubspot_sync._hubspot.associations import InlineKeys
-    from hubspot_sync._hubspot.decoding import loads
-    from hubspot_sync._hubspot.properties import _definition
-    from hubspot_sync._hubspot.rows import to_records
-    from hubspot_sync._hubspot.values import conversion_for
+    from hubspot_sync._hubspot.calls.bodies import loads
+    from hubspot_sync._hubspot.records.associations import InlineKeys
+    from hubspot_sync._hubspot.records.properties import _definition
+    from hubspot_sync._hubspot.records.subject import to_records
+    from hubspot_sync._hubspot.records.values import conversion_for
     from hubspot_sync.models import AccountKey
     from hubspot_sync.stores.mongodb._actions import encoded_actions
 

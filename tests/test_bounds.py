@@ -14,7 +14,7 @@ from hubspot_sync import (
     SyncSettings,
 )
 from hubspot_sync._clock import StopRequested
-from hubspot_sync._hubspot.pager import Pager
+from hubspot_sync._hubspot.calls.answers import Pager
 from hubspot_sync.testing import ManualClock
 from hubspot_sync.testing.emulator import Hostility
 from support import Host

@@ -6,14 +6,17 @@ The meanings are those of https://developers.hubspot.com/docs/api-reference/erro
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import urllib3.exceptions
 
+import hubspot_sync
 from hubspot_sync import (
     Account,
     AuthorizationRevokedError,
@@ -27,9 +30,9 @@ from hubspot_sync import (
     RequestRefusedError,
     StaticAccessToken,
 )
-from hubspot_sync._hubspot.client import Call
-from hubspot_sync._hubspot.errors import error_for
-from hubspot_sync._hubspot.transport import Answer, Transport
+from hubspot_sync._hubspot.calls.client import Call
+from hubspot_sync._hubspot.calls.errors import error_for
+from hubspot_sync._hubspot.calls.transport import Answer, Transport
 from hubspot_sync.models import Retried
 from hubspot_sync.testing import Fault
 from support import ACCOUNT, Host
@@ -565,6 +568,18 @@ class TestOAuth:
             host.source()
 
         assert emulator.calls.count() == 0
+
+
+def test_there_is_one_door():
+    """One line sends, whatever is asked: permit, errors and retries are in one layer."""
+    sources = Path(hubspot_sync.__file__).parent.rglob("*.py")
+    sending = [
+        (path.name, line.strip())
+        for path in sources
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"transport\.send\(", line)
+    ]
+    assert sending == [("client.py", "answer = self._transport.send(")]
 
 
 def test_an_account_without_credentials_is_refused_before_any_call(host, emulator):

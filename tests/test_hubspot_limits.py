@@ -12,9 +12,9 @@ from datetime import timedelta
 import pytest
 
 from hubspot_sync import Account, HubSpotSyncError, RateLimitedError
-from hubspot_sync._hubspot.client import Call
-from hubspot_sync._hubspot.quota import burst_usage, daily_usage
-from hubspot_sync._ratelimit import Usage
+from hubspot_sync._hubspot.calls.client import Call
+from hubspot_sync._hubspot.calls.headers import burst_usage, daily_usage
+from hubspot_sync._limits import Usage
 from hubspot_sync.testing import Fault, ManualClock
 from hubspot_sync.testing.emulator import Hostility
 from support import ACCOUNT, Host
@@ -151,17 +151,15 @@ def test_a_refusal_pauses_all_threads_of_the_account(start):
     host = start()
     host.emulator.faults.add(Fault(status=429, policy="TEN_SECONDLY_ROLLING"))
     open_source = host.source_factory()
-    first, second = (
-        open_source(ACCOUNT, stop=threading.Event(), notify=host.recorder.notify)._client
-        for _ in range(2)
-    )
     waits = []
 
     def notice(event):
         waits.append(event.wait)
         listing(second)  # while the first one waits before it tries again
 
-    first._notify = notice
+    first, second = (
+        open_source(ACCOUNT, stop=threading.Event(), notify=notice)._client for _ in range(2)
+    )
     listing(first)
 
     assert waits == [timedelta(seconds=10)]
@@ -172,11 +170,12 @@ def test_a_refusal_pauses_all_threads_of_the_account(start):
 def test_a_refused_search_does_not_pause_the_list(start):
     """They are limited apart."""
     host = start()
-    client = client_of(host)
     host.emulator.faults.add(Fault(route="search", status=429))
-    client._notify = lambda _: listing(client)
+    source = host.source_factory()(
+        ACCOUNT, stop=threading.Event(), notify=lambda _: listing(source._client)
+    )
 
-    search(client)
+    search(source._client)
 
     assert host.clock.waits == (1.0,)
 

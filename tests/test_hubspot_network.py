@@ -29,12 +29,12 @@ from hubspot_sync import (
 )
 from hubspot_sync._clock import StopRequested, SystemClock
 from hubspot_sync._engine.turns import Turn
-from hubspot_sync._hubspot.client import Call
-from hubspot_sync._hubspot.decoding import loads
-from hubspot_sync._hubspot.errors import error_for
-from hubspot_sync._hubspot.rows import to_records
-from hubspot_sync._hubspot.transport import Answer, Transport
-from hubspot_sync._hubspot.values import conversion_for
+from hubspot_sync._hubspot.calls.bodies import loads
+from hubspot_sync._hubspot.calls.client import Call
+from hubspot_sync._hubspot.calls.errors import error_for
+from hubspot_sync._hubspot.calls.transport import Answer, Transport
+from hubspot_sync._hubspot.records.subject import to_records
+from hubspot_sync._hubspot.records.values import conversion_for
 from hubspot_sync.models import StreamFinished
 from hubspot_sync.testing import Fault, ManualClock
 from support import ACCOUNT, Host
@@ -425,7 +425,7 @@ class TestBounds:
         import re, sys
         from pathlib import Path
         from hubspot_sync import HubSpotSettings, HubSpotUnavailableError
-        from hubspot_sync._hubspot.transport import Transport
+        from hubspot_sync._hubspot.calls.transport import Transport
 
         transport = Transport(HubSpotSettings(base_url=sys.argv[1]))
         try:
@@ -775,10 +775,9 @@ class TestWaits:
             host.hubspot = at(server.url, max_tries=1)
             client = host.source()._client
             for endpoint, seconds in (("search", 1), ("list", 10)):
+                call = Call(endpoint=endpoint, method="GET", path="/", doing="testing")
                 with pytest.raises(RateLimitedError) as caught:
-                    client.call(
-                        Call(endpoint=endpoint, method="GET", path="/", doing="testing"), dict
-                    )
+                    client.call(call, dict)
                 assert caught.value.retry_after == timedelta(seconds=seconds)
 
 

@@ -15,7 +15,7 @@ from hubspot_sync import (
     OAuthApp,
     OAuthTokens,
 )
-from hubspot_sync._hubspot.oauth import HubSpotOAuth
+from hubspot_sync._hubspot.credentials.connect import HubSpotOAuth
 from hubspot_sync.testing import Fault, HubSpotEmulator, ManualClock
 
 REDIRECT = "https://app.example.com/hubspot callback"

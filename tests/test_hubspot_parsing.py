@@ -5,17 +5,17 @@ from datetime import datetime, timezone
 import pytest
 
 from hubspot_sync import HubSpotUnavailableError
-from hubspot_sync._hubspot.answers import (
+from hubspot_sync._hubspot.calls.answers import (
     batch_answer,
     list_answer,
     next_after,
     search_answer,
     shaped,
 )
-from hubspot_sync._hubspot.associations import InlineKeys, read_inline
-from hubspot_sync._hubspot.decoding import loads
-from hubspot_sync._hubspot.rows import to_records
-from hubspot_sync._hubspot.values import conversion_for, to_instant
+from hubspot_sync._hubspot.calls.bodies import loads
+from hubspot_sync._hubspot.records.associations import InlineKeys, read_inline
+from hubspot_sync._hubspot.records.subject import to_records
+from hubspot_sync._hubspot.records.values import conversion_for, to_instant
 from hubspot_sync.models import Association, AssociationType, PropertyDefinition
 
 ROW = {

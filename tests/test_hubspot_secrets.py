@@ -17,10 +17,9 @@ from hubspot_sync import (
     OAuthTokens,
     StaticAccessToken,
 )
-from hubspot_sync._hubspot.oauth import HubSpotOAuth
-from hubspot_sync._hubspot.probing import HubSpotProbe
-from hubspot_sync._hubspot.secrets import Mask, Secret
-from hubspot_sync._hubspot.transport import Transport
+from hubspot_sync._hubspot.calls.secrets import Mask, Secret
+from hubspot_sync._hubspot.calls.transport import Transport
+from hubspot_sync._hubspot.credentials.connect import HubSpotOAuth, HubSpotProbe
 from hubspot_sync.testing import ManualClock
 from support import ACCOUNT, Host
 from test_hubspot_network import everything_in, only_ours

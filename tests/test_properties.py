@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubspot_sync import ConfigurationError, StreamSettings
-from hubspot_sync._hubspot.properties import choose_properties
+from hubspot_sync._hubspot.records.properties import choose_properties
 from hubspot_sync.models import PropertyDefinition
 
 NAMES = ("email", "firstname", "hs_analytics_source", "hs_analytics_visits", "hs_object_id", "zip")

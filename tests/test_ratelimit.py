@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hubspot_sync import RateLimitedError
 from hubspot_sync._clock import StopRequested
-from hubspot_sync._ratelimit import (
+from hubspot_sync._limits import (
     DailyPot,
     LimiterShelf,
     Outcome,
@@ -22,10 +22,8 @@ from hubspot_sync._ratelimit import (
     RollingWindow,
     Usage,
 )
-from hubspot_sync._ratelimit.latencies import Latencies
-from hubspot_sync._ratelimit.ledger import Ledger
-from hubspot_sync._ratelimit.pace import Pace
-from hubspot_sync._ratelimit.turnstile import Turnstile
+from hubspot_sync._limits.estimates import Latencies, Pace
+from hubspot_sync._limits.window import Ledger, Turnstile
 from hubspot_sync.testing import ManualClock
 
 MARGIN = 0.04

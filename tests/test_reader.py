@@ -17,6 +17,7 @@ from hubspot_sync import (
     RetryableError,
     StreamSettings,
 )
+from hubspot_sync._hubspot.records import ranges
 from hubspot_sync.models import IdRange, Mode, Pass
 from hubspot_sync.testing import Fault, ManualClock
 from support import ACCOUNT, Host, truth_of
@@ -433,3 +434,14 @@ def test_streams_of_an_account_need_not_have_associations(host):
 
     assert all(record.associations == {} for record in records)
     assert "associations" not in source.api_calls()
+
+
+def test_a_stream_without_changes_starts_no_thread_to_read(host, clock, monkeypatch):
+    """One search says it all."""
+    started = []
+    monkeypatch.setattr(ranges, "new_thread", lambda _, name: started.append(name))
+
+    (page,) = host.source().read(CONTACTS, window(clock.now() + timedelta(minutes=1)))
+
+    assert page.records == page.ranges == ()
+    assert started == []

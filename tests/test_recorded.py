@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from hubspot_sync import MissingScopeError, RequestRefusedError
-from hubspot_sync._hubspot.answers import list_answer, next_after
-from hubspot_sync._hubspot.associations import read_batches
-from hubspot_sync._hubspot.errors import error_for
-from hubspot_sync._hubspot.properties import read_definitions
-from hubspot_sync._hubspot.rows import to_records
-from hubspot_sync._hubspot.transport import Answer
-from hubspot_sync._hubspot.values import conversion_for
+from hubspot_sync._hubspot.calls.answers import list_answer, next_after
+from hubspot_sync._hubspot.calls.errors import error_for
+from hubspot_sync._hubspot.calls.transport import Answer
+from hubspot_sync._hubspot.records.associations import read_batches
+from hubspot_sync._hubspot.records.properties import read_definitions
+from hubspot_sync._hubspot.records.subject import to_records
+from hubspot_sync._hubspot.records.values import conversion_for
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.emulator import HubSpotEmulator
 from test_emulator_support import Caller

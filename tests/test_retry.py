@@ -85,17 +85,6 @@ def test_some_errors_deserve_fewer_tries(clock):
     assert flaky.calls == 2
 
 
-def test_what_was_tried_within_is_not_tried_again_around_it(clock):
-    """Five times five would be an hour where five are minutes."""
-    flaky, inner = Flaky(99), retrier(clock)
-
-    with pytest.raises(HubSpotUnavailableError) as caught:
-        retrier(clock).call(lambda: inner.call(flaky, on_retry=ignore), on_retry=ignore)
-
-    assert flaky.calls == 5
-    assert caught.value.exhausted
-
-
 def test_each_retry_is_told(clock):
     """Before the wait: how many failed, how long it waits, and why."""
     told = []

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from hubspot_sync._hubspot.server_clock import ServerClock
+from hubspot_sync._hubspot.calls.headers import ServerClock
 from hubspot_sync.testing import ManualClock
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)

@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 
 from hubspot_sync._encryption import EncryptionKeys, PlainText
-from hubspot_sync._hubspot.values import to_number
+from hubspot_sync._hubspot.records.values import to_number
 from hubspot_sync.errors import (
     ConfigurationError,
     HubSpotSyncError,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync._hubspot.values import conversion_for
+from hubspot_sync._hubspot.records.values import conversion_for
 from hubspot_sync.models import PropertyDefinition, from_milliseconds, to_milliseconds
 
 UTC = timezone.utc

@@ -13,9 +13,10 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubspot_sync._hubspot.walk_pool import WalkPool
-from hubspot_sync._hubspot.walks import Part, Split, Walk
-from hubspot_sync.models import IdRange, Record
+from hubspot_sync._hubspot.records import ranges
+from hubspot_sync._hubspot.records.ranges import Split, Walk, WalkPool
+from hubspot_sync._threads import new_thread
+from hubspot_sync.models import IdRange, Page, Record
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 PAGE = 3
@@ -38,10 +39,11 @@ class SortedReader:
     Where it is said how long a page is waited for, handling it takes a millisecond.
     """
 
-    def __init__(self, ids, fail_at=None, waited=None):
+    def __init__(self, ids, fail_at=None, waited=None, *, shared=True):
         self.ids = sorted(ids)
         self.fail_at = fail_at
         self.waited = waited
+        self.shared = shared
         self.pages = self.splits = 0
         self.lock = threading.Lock()
 
@@ -55,7 +57,7 @@ class SortedReader:
         more = start + PAGE < len(self.ids)
         return SimpleNamespace(rows=rows, after=str(self.ids[start + PAGE]) if more else None)
 
-    def parts(self, walk):
+    def read(self, walk):
         after, page = walk.id_range.after, walk.first
         for number in itertools.count():
             page = page or self.page(after)
@@ -64,12 +66,13 @@ class SortedReader:
                 walk.timed(began, began + self.waited)
             after = page.after
             timed = self.waited is None or number > 0
-            walk.advance(2**63 if after is None else int(after), 1.0 if timed else 0.0)
+            density = 1.0 if timed and self.shared else 0.0
+            walk.advance(2**63 if after is None else int(after), density)
             until = walk.until
             rows = [row for row in page.rows if until is None or row < until]
             done = after is None or (until is not None and int(after) >= until)
             left = () if done else (evolve(walk.id_range, after=after),)
-            yield Part(records=tuple(record(row) for row in rows), left=left)
+            yield Page(records=tuple(record(row) for row in rows), ranges=left)
             if done:
                 return
             page = None
@@ -130,15 +133,15 @@ def test_at_each_page_the_rest_is_known(ids, width, cut):
 def test_a_failure_loses_nothing_that_was_read(ids, fail_at):
     """All pages before it are handed out, then it is raised."""
     reader = SortedReader(ids, fail_at=fail_at)
-    pages, ranges = [], WHOLE
+    pages, left = [], WHOLE
     try:
-        for page in WalkPool(reader, ranges, width=3, max_bytes=1 << 20).pages():
+        for page in WalkPool(reader, left, width=3, max_bytes=1 << 20).pages():
             pages.append(page)
-            ranges = page.ranges
+            left = page.ranges
     except ConnectionError:
         pass
 
-    rest = read(SortedReader(ids), ranges) if ranges else []
+    rest = read(SortedReader(ids), left) if left else []
 
     assert sorted(set(ids_in(pages)) | set(ids_in(rest))) == sorted(ids)
 
@@ -148,6 +151,36 @@ def test_a_failure_is_raised_once_all_threads_have_ended():
     with pytest.raises(ConnectionError, match="cut off"):
         read(SortedReader(range(100), fail_at=5))
     assert not [t for t in threading.enumerate() if t.name.startswith("hubspot-sync walk")]
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The names of the threads that were started for reading."""
+    names = []
+
+    def noting(target, name):
+        names.append(name)
+        return new_thread(target, name)
+
+    monkeypatch.setattr(ranges, "new_thread", noting)
+    return names
+
+
+@pytest.mark.parametrize(("rows", "threads"), [(0, 0), (PAGE, 0), (PAGE + 1, 1), (300, 4)])
+def test_threads_are_started_when_there_is_something_to_share(started, rows, threads):
+    """One page needs none, and a second one nobody beside who reads it."""
+    reader = SortedReader(range(1, rows + 1), shared=rows > PAGE + 1)
+
+    assert sorted(ids_in(read(reader))) == list(range(1, rows + 1))
+    assert len(started) == threads
+
+
+def test_what_was_left_of_a_pass_begins_with_a_thread_for_each_range(started):
+    """As many as may be."""
+    left = [IdRange(after=str(n), until=str(n + 10)) for n in range(0, 60, 10)]
+
+    assert sorted(ids_in(read(SortedReader(range(60)), left))) == list(range(60))
+    assert len(started) == 4
 
 
 def test_a_consumer_that_leaves_ends_the_threads():
@@ -160,7 +193,7 @@ def test_a_consumer_that_leaves_ends_the_threads():
 
 
 def test_a_walk_is_never_shortened_below_what_is_read():
-    """The other thread's part would then overlap, or leave a gap."""
+    """The other thread's range would then overlap, or leave a gap."""
     walk = Walk(IdRange(after="10", until="100"))
     walk.advance(50, 1.0)
 
@@ -211,15 +244,15 @@ def test_a_range_is_shared_only_where_threads_wait_for_hubspot(waited, shared):
 
 
 def test_what_splitting_may_cost_is_shared_with_what_is_split_off():
-    """So all parts of a range together make no more calls than the whole was allowed."""
-    walk, thief = Walk(IdRange()), Walk(IdRange())
+    """So all ranges that came of one together make no more calls than the whole was allowed."""
+    walk, upper = Walk(IdRange()), Walk(IdRange())
     walk.advance(0, 1.0)
     assert walk.spend()  # nobody has said anything
     assert not walk.is_bounded
 
     walk.allow(5)
-    walk.hand_over(thief)
+    walk.hand_over(upper)
 
     assert sum(walk.spend() for _ in range(9)) == 3
-    assert sum(thief.spend() for _ in range(9)) == 2
+    assert sum(upper.spend() for _ in range(9)) == 2
     assert walk.expected == 0

@@ -65,8 +65,7 @@ class Retrier:
             tries_for: How many tries an error deserves, where that is fewer than usual.
 
         Raises:
-            RetryableError: The tries are used up, also those of a retrier inside *function*, or the
-                error asks for a wait beyond `max_wait`.
+            RetryableError: The tries are used up, or the error asks for a wait beyond `max_wait`.
             StopRequested: `stop` was set during a wait.
         """
         ladder = self._ladder()
@@ -80,8 +79,7 @@ class Retrier:
                 if tries_for is not None:
                     allowed = min(allowed, tries_for(error))
                 wait = self._wait(next(ladder), error)
-                if error.exhausted or failed >= allowed or wait > self.policy.max_wait:
-                    error.exhausted = True
+                if failed >= allowed or wait > self.policy.max_wait:
                     raise
                 on_retry(failed, wait, error)
                 self.clock.sleep(wait.total_seconds(), self.stop)

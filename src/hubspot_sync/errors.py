@@ -120,8 +120,6 @@ class RetryableError(HubSpotSyncError):
 
     Attributes:
         retry_after: How long to wait at least, where it is known.
-        exhausted: Whether it was tried as often as is allowed, so that nobody further up tries
-            that many times again.
     """
 
     def __init__(
@@ -129,7 +127,6 @@ class RetryableError(HubSpotSyncError):
     ) -> None:
         super().__init__(message, **context)
         self.retry_after = retry_after
-        self.exhausted = False
 
 
 class RateLimitedError(RetryableError):

@@ -250,8 +250,10 @@ def hubspot_connecting(
     """
     from hubspot_sync._consent import ConsentDesk  # noqa: PLC0415
     from hubspot_sync._engine.connecting import ConnectingParts  # noqa: PLC0415
-    from hubspot_sync._hubspot.oauth import HubSpotOAuth  # noqa: PLC0415
-    from hubspot_sync._hubspot.probing import HubSpotProbe  # noqa: PLC0415
+    from hubspot_sync._hubspot.credentials.connect import (  # noqa: PLC0415
+        HubSpotOAuth,
+        HubSpotProbe,
+    )
 
     is_nonce_store.of("nonces", nonces)
     _check_values(oauth_app, hubspot, clock)

@@ -8,19 +8,17 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from hubspot_sync._hubspot.auth import OAuthAuthorizer, StaticAuthorizer
-from hubspot_sync._hubspot.cache import Cache
-from hubspot_sync._hubspot.client import HubSpotClient
-from hubspot_sync._hubspot.counting import CallCounter
-from hubspot_sync._hubspot.paths import paths_for
-from hubspot_sync._hubspot.reach import Reach
-from hubspot_sync._hubspot.reader import HubSpotSource
-from hubspot_sync._hubspot.refreshing import Refresher
-from hubspot_sync._hubspot.schemas import ObjectTypes
-from hubspot_sync._hubspot.server_clock import ServerClock
-from hubspot_sync._hubspot.token_endpoint import TokenEndpoint, token_window
-from hubspot_sync._hubspot.transport import Transport
-from hubspot_sync._ratelimit import DailyPot, LimiterShelf, RateLimiter, RollingWindow
+from hubspot_sync._hubspot.calls.client import Call, CallCounter, HubSpotClient
+from hubspot_sync._hubspot.calls.headers import ServerClock
+from hubspot_sync._hubspot.calls.paths import Reach, paths_for
+from hubspot_sync._hubspot.calls.transport import Transport
+from hubspot_sync._hubspot.credentials.authorizer import OAuthAuthorizer, StaticAuthorizer
+from hubspot_sync._hubspot.credentials.endpoint import TokenEndpoint, token_client, token_window
+from hubspot_sync._hubspot.credentials.refresh import Refresher
+from hubspot_sync._hubspot.records.properties import Cache
+from hubspot_sync._hubspot.records.schemas import ObjectTypes
+from hubspot_sync._hubspot.records.source import HubSpotSource
+from hubspot_sync._limits import DailyPot, LimiterShelf, RateLimiter, RollingWindow
 from hubspot_sync._retry import Retrier, RetryPolicy
 from hubspot_sync.errors import ConfigurationError, NotConnectedError
 from hubspot_sync.models import Retried, StaticAccessToken
@@ -30,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync._hubspot.auth import Authorizer
-    from hubspot_sync._hubspot.properties import Definitions
-    from hubspot_sync._hubspot.schemas import CustomType
+    from hubspot_sync._hubspot.calls.client import Authorizer, OnRetry
+    from hubspot_sync._hubspot.records.properties import Definitions
+    from hubspot_sync._hubspot.records.schemas import CustomType
     from hubspot_sync.errors import RetryableError
     from hubspot_sync.interfaces import TokenStore
     from hubspot_sync.models import Account, AccountKey, Event, HubSpotSettings, OAuthApp
@@ -92,18 +90,20 @@ class HubSpotConnector:
         retrier = Retrier(policy=policy, clock=self._clock, stop=stop)
         # The end of a turn waits for an answer, as long as that may take; `stop()` does not.
         transport = Transport(self._settings, getattr(stop, "at_once", stop))
-        calls = CallCounter()
+        calls, on_retry = CallCounter(), _telling(notify, account.key)
         if isinstance(stored.credentials, StaticAccessToken):
             authorizer: Authorizer = StaticAuthorizer(stored.credentials)
         else:
             endpoint = TokenEndpoint(
                 app=self._oauth_app(account),
-                transport=transport,
-                retrier=retrier,
-                window=self._token_window,
+                client=token_client(
+                    transport=transport,
+                    window=self._token_window,
+                    retrier=retrier,
+                    calls=calls,
+                    on_retry=on_retry,
+                ),
                 clock=self._clock,
-                calls=calls,
-                on_retry=_telling(notify, account.key),
             )
             refresher = Refresher(
                 account=account.key,
@@ -114,16 +114,19 @@ class HubSpotConnector:
             authorizer = OAuthAuthorizer(stored=stored, refresher=refresher, clock=self._clock)
         paths = paths_for(self._settings.api_version)
         client = HubSpotClient(
-            account=account.key,
-            account_path=paths.account,
             transport=transport,
             authorizer=authorizer,
             limiter=self._limiters.limiter(account.account_id),
             retrier=retrier,
             calls=calls,
-            clock=self._clock,
+            on_retry=on_retry,
             server_clock=self._server_clock,
-            notify=notify,
+            zone=Call(
+                endpoint="account",
+                method="GET",
+                path=paths.account,
+                doing=f"asking for the time zone of {account.key}",
+            ),
         )
         return HubSpotSource(
             account=account,
@@ -167,14 +170,12 @@ class HubSpotConnector:
         )
 
 
-def _telling(
-    notify: Callable[[Event], None], account: AccountKey
-) -> Callable[[int, timedelta, RetryableError], None]:
-    """Tells of every retry of the token endpoint."""
+def _telling(notify: Callable[[Event], None], account: AccountKey) -> OnRetry:
+    """Tells *notify* of every retry of a call."""
 
-    def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
+    def on_retry(endpoint: str, attempt: int, wait: timedelta, error: RetryableError) -> None:
         notify(
-            Retried(what="oauth", account=account, attempt=attempt, wait=wait, reason=str(error))
+            Retried(what=endpoint, account=account, attempt=attempt, wait=wait, reason=str(error))
         )
 
     return on_retry

@@ -1,0 +1,1 @@
+"""One call: the only place that sends."""

@@ -1,0 +1,1 @@
+"""Pages of records: read in parallel, checked, and proved."""
