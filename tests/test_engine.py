@@ -24,6 +24,7 @@ from hubspot_sync import (
     LeaseHeldError,
     LeaseLostError,
     MissingScopeError,
+    NotConnectedError,
     RequestRefusedError,
     SinkAnswer,
     StaticAccessToken,
@@ -793,9 +794,9 @@ def test_an_account_that_cannot_be_asked_who_it_is_is_synced_all_the_same(host, 
     assert host.engine().sync(ACCOUNT).completed
 
 
-def test_no_credentials_are_the_callers_mistake(host):
-    """Raised, because nothing was done that a report could tell."""
-    with pytest.raises(ConfigurationError, match="no credentials"):
+def test_no_credentials_are_raised(host):
+    """Nothing was done that a report could tell."""
+    with pytest.raises(NotConnectedError, match="no credentials"):
         host.engine().sync(Account(account_id="777"))
 
 
