@@ -113,6 +113,7 @@ def test_the_first_run_delivers_everything(host):
     assert [one.mode for one in report.streams] == [Mode.BACKFILL, Mode.BACKFILL]
     assert report.counts.delivered == report.counts.read == 570
     assert {action.name for action in host.sink.actions} == {"Company Created", "Contact Created"}
+    assert all(action.backfill for action in host.sink.actions)
     assert report.api_calls["list"] <= 7 + 3
 
 
@@ -155,6 +156,7 @@ def test_what_changed_is_delivered_once(host, emulator):
     again = host.engine().sync(ACCOUNT)
 
     fresh = host.sink.actions[570:]
+    assert not any(action.backfill for action in fresh)
     assert Counter(action.name for action in fresh) == {
         "Contact Updated": 37,
         "Contact Created": 1,

@@ -204,6 +204,7 @@ def to_actions(
     deliver_unchanged: bool,
     variant: int = 0,
     label: str | None = None,
+    backfill: bool = False,
 ) -> Outcome:
     """Turn records that were not delivered yet into actions.
 
@@ -215,6 +216,7 @@ def to_actions(
             older version.
         variant: Sets what is delivered of a known version apart from what was before.
         label: What people call one of the objects, for custom types.
+        backfill: Whether they are read for the first load of their stream.
     """
     actions: list[Action] = []
     fingerprints: list[Fingerprint] = []
@@ -231,7 +233,7 @@ def to_actions(
             unchanged += 1
         else:
             kind = ActionKind.CREATED if before is None else ActionKind.UPDATED
-            action = _action(account, record, kind, version, label)
+            action = _action(account, record, kind, version, label=label, backfill=backfill)
             actions.append(_as_variant(action, variant) if same_version else action)
     return Outcome(
         actions=tuple(actions),
@@ -241,7 +243,13 @@ def to_actions(
 
 
 def _action(
-    account: AccountKey, record: Record, kind: ActionKind, version: int, label: str | None
+    account: AccountKey,
+    record: Record,
+    kind: ActionKind,
+    version: int,
+    *,
+    label: str | None,
+    backfill: bool,
 ) -> Action:
     created = kind is ActionKind.CREATED
     return Action(
@@ -254,6 +262,7 @@ def _action(
         properties=record.properties,
         associations=record.associations,
         label=label,
+        backfill=backfill,
     )
 
 

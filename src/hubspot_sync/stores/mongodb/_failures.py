@@ -9,8 +9,7 @@ from pymongo import DeleteOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
-from hubspot_sync._payloads import action_from_text, action_to_text
-from hubspot_sync.models import Failure, FailureSelection, StreamKey
+from hubspot_sync.models import Action, Failure, FailureSelection, StreamKey
 from hubspot_sync.stores._stored import instant, reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
@@ -169,14 +168,14 @@ def _document(failure: Failure) -> Document:
         "last_at": failure.last_at,
         "next_at": failure.next_at,
         "dead": failure.dead,
-        "payload": action_to_text(action),
+        "payload": action.to_json(),
         "parts": 0,
     }
 
 
 def _failure(document: Document, payload: str) -> Failure:
     return Failure(
-        action=action_from_text(payload),
+        action=Action.from_json(payload),
         reason=text(document["reason"]),
         error=text(document["error"]),
         attempts=whole(document["attempts"]),

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_from_text, instant_to_text
-from hubspot_sync._payloads import action_from_text, action_to_text
-from hubspot_sync.models import Failure, FailureSelection
+from hubspot_sync.models import Action, Failure, FailureSelection
 from hubspot_sync.stores._stored import reading, text, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
@@ -158,7 +157,7 @@ def _row(failure: Failure) -> Row:
         instant_to_text(failure.last_at),
         None if failure.next_at is None else instant_to_text(failure.next_at),
         failure.dead,
-        action_to_text(action),
+        action.to_json(),
     )
 
 
@@ -178,7 +177,7 @@ def _failure(row: Row) -> Failure:
     reason, error, attempts, first_at, last_at, next_at, action_id, payload = row
     with reading(f"the row of {action_id} in the table errors"):
         return Failure(
-            action=action_from_text(payload),
+            action=Action.from_json(payload),
             reason=text(reason),
             error=text(error),
             attempts=whole(attempts),
