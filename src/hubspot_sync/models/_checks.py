@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import wraps
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeGuard, TypeVar, cast
 from urllib.parse import urlsplit
 
+from attrs import Attribute
+
 from hubspot_sync.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeGuard
-
-    from attrs import Attribute
 
 T = TypeVar("T")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
 
 from attrs import field, frozen
 
@@ -27,10 +28,6 @@ from hubspot_sync.models._checks import (
     stripped,
 )
 from hubspot_sync.models.object_types import canonical_object_type
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
 
 
 @frozen(order=True)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 from hubspot_sync.errors import InvariantError
 from hubspot_sync.models._checks import is_aware
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from hubspot_sync.models.accounts import StreamKey
+from hubspot_sync.models.accounts import StreamKey
 
 
 class Mode(Enum):

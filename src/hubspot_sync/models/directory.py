@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
 from hubspot_sync._clock import LONGEST_WAIT, is_ahead
 from hubspot_sync.models._checks import is_aware, is_not_negative, names
-from hubspot_sync.models.reports import Counts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime, timedelta
-
-    from hubspot_sync.models.accounts import Account, AccountKey
-    from hubspot_sync.models.checkpoints import Mode
-    from hubspot_sync.models.reports import StreamStatus
+from hubspot_sync.models.accounts import Account, AccountKey
+from hubspot_sync.models.checkpoints import Mode
+from hubspot_sync.models.reports import Counts, StreamStatus
 
 
 class AccountStatus(Enum):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import field, frozen
 
@@ -23,12 +24,8 @@ from hubspot_sync.models._checks import (
     to_milliseconds,
 )
 from hubspot_sync.models.accounts import AccountKey, StreamKey
+from hubspot_sync.models.actions import Action
 from hubspot_sync.models.object_types import canonical_object_type
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hubspot_sync.models.actions import Action
 
 _LONGEST_REASON: Final = 1_000
 

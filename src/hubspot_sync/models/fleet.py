@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
 
 from attrs import asdict, frozen
 
-from hubspot_sync.errors import LeaseHeldError
+from hubspot_sync.errors import HubSpotSyncError, LeaseHeldError
+from hubspot_sync.models.accounts import AccountKey
 from hubspot_sync.models.reports import Counts, StreamStatus, SyncReport, with_total
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import timedelta
-
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.models.accounts import AccountKey
 
 
 @frozen(kw_only=True)

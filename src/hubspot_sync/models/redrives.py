@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import Any
 
 from attrs import asdict, field, frozen
 
+from hubspot_sync.errors import HubSpotSyncError
+from hubspot_sync.models.accounts import AccountKey, StreamKey
 from hubspot_sync.models.reports import RetryCounts, StreamStatus
-
-if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.models.accounts import AccountKey, StreamKey
 
 
 @frozen(kw_only=True)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from attrs import field, frozen
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.models.accounts import AccountKey
+from hubspot_sync.errors import HubSpotSyncError
+from hubspot_sync.models.accounts import AccountKey
 
 
 @frozen(kw_only=True)

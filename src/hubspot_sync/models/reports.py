@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import asdict, field, frozen
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import timedelta
-
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.models.accounts import AccountKey, StreamKey
-    from hubspot_sync.models.checkpoints import Mode
+from hubspot_sync.errors import HubSpotSyncError
+from hubspot_sync.models.accounts import AccountKey, StreamKey
+from hubspot_sync.models.checkpoints import Mode
 
 
 @frozen(kw_only=True)
