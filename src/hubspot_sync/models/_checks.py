@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from attrs import Attribute
 
 from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.models._display import AsDict
 
 T = TypeVar("T")
 
@@ -130,8 +131,8 @@ def with_article(kind: type) -> str:
 
 
 def is_list(value: object) -> TypeGuard[Iterable[Any]]:
-    """Whether it is a row of things: no text, and no mapping, whose values would be lost."""
-    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+    """Whether it is a row of things: no text, and nothing made of names and values."""
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, AsDict))
 
 
 def optional_names(values: Iterable[str] | None) -> tuple[str, ...] | None:

@@ -27,11 +27,12 @@ from hubspot_sync.models._checks import (
     shown,
     stripped,
 )
+from hubspot_sync.models._display import AsDict, settings_repr
 from hubspot_sync.models.object_types import canonical_object_type
 
 
 @frozen(order=True)
-class AccountKey:
+class AccountKey(AsDict):
     """Names one HubSpot account of one domain; every store call is scoped by it.
 
     Attributes:
@@ -47,7 +48,7 @@ class AccountKey:
 
 
 @frozen(order=True)
-class StreamKey:
+class StreamKey(AsDict):
     """Names one stream: one object type of one account.
 
     Attributes:
@@ -66,8 +67,8 @@ def _object_types(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(canonical_object_type(value) for value in names(values)))
 
 
-@frozen(kw_only=True)
-class StreamSettings:
+@frozen
+class StreamSettings(AsDict):
     """What to read of one object type.
 
     Properties are chosen by names and by patterns such as "hs_analytics_*", in which `*` stands
@@ -90,16 +91,19 @@ class StreamSettings:
     """
 
     object_type: str = field(converter=canonical_object_type)
-    properties: tuple[str, ...] | None = field(default=None, converter=optional_names)
-    associations: tuple[str, ...] = field(default=(), converter=_object_types)
-    exclude: tuple[str, ...] = field(default=(), converter=names)
-    raw_values: bool = field(default=False, validator=is_choice)
-    ignore_missing: bool = field(default=False, validator=is_choice)
+    properties: tuple[str, ...] | None = field(default=None, converter=optional_names, kw_only=True)
+    associations: tuple[str, ...] = field(default=(), converter=_object_types, kw_only=True)
+    exclude: tuple[str, ...] = field(default=(), converter=names, kw_only=True)
+    raw_values: bool = field(default=False, validator=is_choice, kw_only=True)
+    ignore_missing: bool = field(default=False, validator=is_choice, kw_only=True)
+
+    def __repr__(self) -> str:
+        return settings_repr(self, "object_type")
 
 
 DEFAULT_STREAMS: Final = (
-    StreamSettings(object_type="companies"),
-    StreamSettings(object_type="contacts", associations=("companies",)),
+    StreamSettings("companies"),
+    StreamSettings("contacts", associations=("companies",)),
 )
 
 
@@ -124,8 +128,8 @@ def streams_of(values: Iterable[StreamSettings]) -> tuple[StreamSettings, ...]:
     return streams
 
 
-@frozen(kw_only=True)
-class Account:
+@frozen
+class Account(AsDict):
     """One HubSpot account of one domain, and what to read of it.
 
     Attributes:
@@ -138,9 +142,16 @@ class Account:
     """
 
     account_id: str = field(converter=digits, validator=is_digits)
-    domain_id: str = field(default="default", validator=is_text_key)
-    streams: tuple[StreamSettings, ...] = field(default=DEFAULT_STREAMS, converter=streams_of)
-    sync_every: timedelta = field(default=timedelta(minutes=15), validator=is_positive_duration)
+    domain_id: str = field(default="default", validator=is_text_key, kw_only=True)
+    streams: tuple[StreamSettings, ...] = field(
+        default=DEFAULT_STREAMS, converter=streams_of, kw_only=True
+    )
+    sync_every: timedelta = field(
+        default=timedelta(minutes=15), validator=is_positive_duration, kw_only=True
+    )
+
+    def __repr__(self) -> str:
+        return settings_repr(self, "account_id")
 
     @property
     def key(self) -> AccountKey:
@@ -149,7 +160,7 @@ class Account:
 
 
 @hides_arguments
-@frozen(kw_only=True)
+@frozen
 class StaticAccessToken:
     """A credential that does not expire: a private app's access token or a service key.
 
