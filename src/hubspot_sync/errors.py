@@ -31,12 +31,12 @@ It never holds a secret, a response body or a header.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from datetime import timedelta
+from typing_extensions import Self
 
-    from typing_extensions import Self
+E = TypeVar("E", bound="HubSpotSyncError")
 
 
 class HubSpotSyncError(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping  # noqa: F401 - the first is in the signature
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any

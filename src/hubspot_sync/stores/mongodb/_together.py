@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from hubspot_sync.errors import StoreUnavailableError
+from hubspot_sync.models import Action, Checkpoint, Fingerprint, Lease
 from hubspot_sync.stores.mongodb._actions import MongoActionSink, encoded_actions
 from hubspot_sync.stores.mongodb._checkpoints import key_of, move, refusal
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY, TRANSACTION_TOO_LARGE
 from hubspot_sync.stores.mongodb._fingerprints import learn
 from hubspot_sync.stores.mongodb._schema import ACTIONS, CHECKPOINTS, FINGERPRINTS
 from hubspot_sync.stores.mongodb._unstorable import reason_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from pymongo.client_session import ClientSession
-
-    from hubspot_sync.models import Action, Checkpoint, Fingerprint, Lease
 
 
 class MongoAtomicSink(MongoActionSink):

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_from_text, instant_to_text
-from hubspot_sync.models import Action, Failure, FailureSelection
+from hubspot_sync.models import AccountKey, Action, Failure, FailureSelection, StreamKey
 from hubspot_sync.stores._stored import reading, text, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+Row = tuple[Any, ...]
 
-    from hubspot_sync.models import AccountKey, StreamKey
-
-    Row = tuple[Any, ...]
 
 _PUT: Final = """INSERT INTO errors (domain_id, account_id, object_type, object_id, action_id, name,
     version, reason, error, attempts, first_at, last_at, next_at, dead, payload)
