@@ -251,14 +251,14 @@ class Grant:
         account_id: HubSpot's id of the account, digits as text.
         tokens: The tokens.
         scopes: What they may be used for.
-        user: The e-mail address of the person who consented, or None.
+        user: The e-mail address of the person who consented, or None; never part of the repr.
         account_name: The account's domain name at HubSpot ("acme.com"), or None.
     """
 
     account_id: str = field(converter=digits, validator=is_digits)
     tokens: OAuthTokens
     scopes: tuple[str, ...] = field(default=(), converter=names)
-    user: str | None = None
+    user: str | None = field(default=None, repr=False)
     account_name: str | None = None
 
 
