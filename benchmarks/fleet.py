@@ -87,7 +87,7 @@ def work(options):
             access_token = "pat-na1-emulator" if name == "1" else f"pat-na1-emulator-{name}"
             engine.connect(
                 Account(account_id=name, domain_id=domain),
-                StaticAccessToken(access_token=access_token),
+                StaticAccessToken(access_token),
             )
         threads = Watch()
         started, cpu = time.perf_counter(), time.process_time()

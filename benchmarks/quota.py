@@ -65,7 +65,7 @@ def sync(base_url, options):
         tempfile.TemporaryDirectory() as folder,
         embedded_engine(Path(folder) / "crm.db", hubspot=hubspot) as engine,
     ):
-        engine.connect(account, StaticAccessToken(access_token="pat-na1-emulator"))
+        engine.connect(account, StaticAccessToken("pat-na1-emulator"))
         report = engine.sync(account)
     report.raise_for_failure()
     return report

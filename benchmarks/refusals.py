@@ -35,7 +35,7 @@ from hubspot_sync.models import (
 from hubspot_sync.stores.memory import MemoryTokenStore
 from mongod import Mongod
 
-ACCOUNT = Account(account_id="62515", streams=(StreamSettings(object_type="contacts"),))
+ACCOUNT = Account(account_id="62515", streams=(StreamSettings("contacts"),))
 CREATED = 1_772_447_701_123
 PAGE = 100
 _names = count()

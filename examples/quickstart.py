@@ -69,7 +69,7 @@ def sync_three_times(hubspot: HubSpotEmulator, path: Path) -> Mapping[str, SyncR
     with progress_bars() as progress:
         observer = ProgressObserver(progress, expected)
         with open_engine(hubspot, path, observer) as engine:
-            engine.connect(account, StaticAccessToken(access_token=hubspot.access_token))
+            engine.connect(account, StaticAccessToken(hubspot.access_token))
             first = run(engine, account, observer, "first run")
             progress.console.print(change_some_records(hubspot))
             second = run(engine, account, observer, "second run")

@@ -157,7 +157,7 @@ def credentials_from(
     """The credentials in *environment*, and the OAuth app that they belong to, if any."""
     access_token = environment.get("HUBSPOT_ACCESS_TOKEN")
     if access_token:
-        return StaticAccessToken(access_token=access_token), None
+        return StaticAccessToken(access_token), None
     missing = [name for name in OAUTH_VARIABLES if not environment.get(name)]
     if missing:
         raise ConfigurationError(

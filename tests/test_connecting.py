@@ -556,7 +556,7 @@ class TestDisconnecting:
         assert entry.next_sync_at is None
         assert tenants.tokens.load(ACME) is None
         assert tenants.emulator.calls.count("revoke") == 1
-        with pytest.raises(ConfigurationError, match="disconnected"):
+        with pytest.raises(NotConnectedError, match="disconnected"):
             tenants.domain().sync("62515")
 
     def test_twice_does_what_is_left(self, tenants):

@@ -15,6 +15,7 @@ from hubspot_sync import (
     AccountKey,
     AccountStatus,
     ConfigurationError,
+    NotConnectedError,
     StaticAccessToken,
     StoreUnavailableError,
     StreamSettings,
@@ -414,7 +415,7 @@ def test_one_account_of_two_domains_is_two_accounts(engine, acme, host):
     globex = engine.for_domain("globex")
     globex.add("62515", streams=CONTACTS_ONLY)
 
-    with pytest.raises(ConfigurationError, match="no credentials for account globex/62515"):
+    with pytest.raises(NotConnectedError, match="no credentials for account globex/62515"):
         globex.sync("62515")
     acme.sync("62515")
 

@@ -24,6 +24,7 @@ from hubspot_sync import (
     LeaseHeldError,
     LeaseLostError,
     MissingScopeError,
+    NotConnectedError,
     RequestRefusedError,
     SinkAnswer,
     StaticAccessToken,
@@ -112,6 +113,7 @@ def test_the_first_run_delivers_everything(host):
     assert [one.mode for one in report.streams] == [Mode.BACKFILL, Mode.BACKFILL]
     assert report.counts.delivered == report.counts.read == 570
     assert {action.name for action in host.sink.actions} == {"Company Created", "Contact Created"}
+    assert all(action.backfill for action in host.sink.actions)
     assert report.api_calls["list"] <= 7 + 3
 
 
@@ -154,6 +156,7 @@ def test_what_changed_is_delivered_once(host, emulator):
     again = host.engine().sync(ACCOUNT)
 
     fresh = host.sink.actions[570:]
+    assert not any(action.backfill for action in fresh)
     assert Counter(action.name for action in fresh) == {
         "Contact Updated": 37,
         "Contact Created": 1,
@@ -793,9 +796,9 @@ def test_an_account_that_cannot_be_asked_who_it_is_is_synced_all_the_same(host, 
     assert host.engine().sync(ACCOUNT).completed
 
 
-def test_no_credentials_are_the_callers_mistake(host):
-    """Raised, because nothing was done that a report could tell."""
-    with pytest.raises(ConfigurationError, match="no credentials"):
+def test_no_credentials_are_raised(host):
+    """Nothing was done that a report could tell."""
+    with pytest.raises(NotConnectedError, match="no credentials"):
         host.engine().sync(Account(account_id="777"))
 
 

@@ -9,7 +9,6 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubspot_sync._payloads import action_from_text, action_to_text
 from hubspot_sync.models import Action, ActionKind, ActionsRejected, Association, AssociationType
 from hubspot_sync.testing.contracts._samples import MOMENT, action
 from scripted import (
@@ -198,13 +197,15 @@ EDGES = st.lists(
     associations=st.dictionaries(st.sampled_from(["companies", "deals"]), EDGES),
     kind=st.sampled_from(ActionKind),
     version=st.integers(0, 2**70),
+    backfill=st.booleans(),
 )
-def test_a_payload_comes_back_equal(properties, associations, kind, version):
+def test_a_payload_comes_back_equal(properties, associations, kind, version, backfill):
     """In ASCII, every value in its type."""
-    before = action(version=version, kind=kind, properties=properties, associations=associations)
+    made = action(version=version, kind=kind, properties=properties, associations=associations)
+    before = evolve(made, backfill=backfill)
 
-    text = action_to_text(before)
-    after = action_from_text(text)
+    text = before.to_json()
+    after = Action.from_json(text)
 
     assert text.isascii()
     assert "\0" not in text

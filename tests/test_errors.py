@@ -1,9 +1,12 @@
 """The tree of errors, and what each one tells."""
 
+import builtins
 import inspect
 import pickle
 import re
 from datetime import timedelta
+
+import pytest
 
 import hubspot_sync
 from hubspot_sync import errors
@@ -49,9 +52,37 @@ def test_an_error_says_where_it_happened():
     assert error.retry_after == timedelta(seconds=1)
 
 
-def test_a_configuration_error_is_a_value_error():
-    """Callers who know nothing of us expect that."""
-    assert issubclass(errors.ConfigurationError, ValueError)
+def test_its_repr_says_so_too():
+    """Logs and debuggers show that, not the text."""
+    error = errors.RateLimitedError("slow down", status=429, correlation_id="c-1")
+    error.locate(account="acme/1", stream="contacts")
+
+    assert repr(error) == (
+        "RateLimitedError('slow down', account='acme/1', stream='contacts', status=429, "
+        "correlation_id='c-1')"
+    )
+    assert repr(errors.ConfigurationError("no")) == "ConfigurationError('no')"
+
+
+def test_some_errors_are_what_python_raises():
+    """Callers who know nothing of us expect that; the tree names it in brackets."""
+    drawn = re.findall(r"(\w+Error) \((\w+Error)\)", errors.__doc__)
+
+    assert drawn == [
+        ("ConfigurationError", "ValueError"),
+        ("UnknownAccountError", "LookupError"),
+    ]
+    for ours, builtin in drawn:
+        assert issubclass(getattr(errors, ours), getattr(builtins, builtin))
+
+
+@pytest.mark.parametrize("name", ["NotConnectedError", "WrongAccountError"])
+def test_what_a_person_has_to_connect_is_no_mistake_of_the_caller(name):
+    """Who catches `AccessError` and sends a person to HubSpot does so for these, too."""
+    kind = getattr(errors, name)
+
+    assert issubclass(kind, errors.AccessError)
+    assert not issubclass(kind, ValueError)
 
 
 def test_an_error_travels_between_processes():

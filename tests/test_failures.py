@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from hubspot_sync import ConfigurationError, FailureSelection, InvariantError
-from hubspot_sync._payloads import action_from_text, action_to_text
+from hubspot_sync import Action, ConfigurationError, FailureSelection, InvariantError
 from hubspot_sync.models import RedriveReport, RetryCounts, StreamRedrive, StreamStatus
 from hubspot_sync.testing.contracts._operating import SELECTIONS, failure, mixed, places
 from hubspot_sync.testing.contracts._samples import ACCOUNT, MOMENT, STREAM, rich_action
@@ -53,6 +52,16 @@ def test_one_object_may_be_given_alone():
     assert FailureSelection(account=ACCOUNT, object_ids="123").object_ids == ("123",)
 
 
+def test_an_action_from_before_there_was_backfill_can_be_read():
+    """Error queues hold such payloads."""
+    before = rich_action()
+    text = before.to_json().replace('"backfill":false,', "")
+
+    assert "backfill" not in text
+    assert Action.from_json(text) == before
+    assert Action.from_json(text.encode()) == before
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -60,16 +69,16 @@ def test_one_object_may_be_given_alone():
         "{",
         "[]",
         "{}",
-        action_to_text(rich_action()).replace('"Created"', '"Deleted"'),
-        action_to_text(rich_action()).replace('"name"', '"secret": {"unknown": "1"}, "name"'),
-        action_to_text(rich_action()).replace("null", '{"decimal": "hush"}'),
-        action_to_text(rich_action())[:-10],
+        rich_action().to_json().replace('"Created"', '"Deleted"'),
+        rich_action().to_json().replace('"name"', '"secret": {"unknown": "1"}, "name"'),
+        rich_action().to_json().replace("null", '{"decimal": "hush"}'),
+        rich_action().to_json()[:-10],
     ],
 )
 def test_a_damaged_payload_is_told_without_its_values(text):
     """It is found when it is read, not when it is stored."""
     with pytest.raises(InvariantError, match="cannot be read") as caught:
-        action_from_text(text)
+        Action.from_json(text)
 
     assert caught.value.__context__ is None
     assert "hush" not in str(caught.value)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
+import pickle
 import subprocess
 import sys
+import typing
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -79,6 +82,63 @@ def test_every_name_is_the_one_that_a_type_checker_sees():
         home = importlib.import_module(module)
         assert getattr(hubspot_sync, name) is getattr(home, name)
         assert name in dir(hubspot_sync)
+
+
+def test_public_names_are_called_by_their_public_home():
+    """In reprs, tracebacks, pickles and help; also where an error was raised that nobody named."""
+    for name in hubspot_sync.__all__:
+        assert getattr(hubspot_sync, name).__module__ == "hubspot_sync"
+    kept = hubspot_sync.AccountKey("acme", "1"), hubspot_sync.ActionKind.CREATED
+    assert pickle.loads(pickle.dumps(kept)) == kept
+    assert b"hubspot_sync.models" not in pickle.dumps(kept)
+
+
+def test_the_version_is_that_of_the_distribution():
+    """It is looked up when it is asked for."""
+    assert hubspot_sync.__version__ == distribution("hubspot-sync").version
+    assert "importlib.metadata" not in python(LOADED)
+
+
+PUBLIC = [
+    "hubspot_sync",
+    "hubspot_sync.errors",
+    "hubspot_sync.interfaces",
+    "hubspot_sync.models",
+    "hubspot_sync.stores.fan_out",
+    "hubspot_sync.stores.memory",
+    "hubspot_sync.stores.mongodb",
+    "hubspot_sync.stores.sqlite",
+]
+# Engines and domains know each other; nobody but an engine makes a domain.
+UNRESOLVED = {"Domain.__init__"}
+
+
+def callables(home):
+    """All that is public in a module, and what its classes have."""
+    for name in getattr(home, "__all__", None) or vars(home):
+        found = getattr(home, name)
+        if name.startswith("_") or not callable(found):
+            continue
+        yield name, found
+        for method, member in inspect.getmembers(found) if inspect.isclass(found) else ():
+            function = member.fget if isinstance(member, property) else member
+            public = method == "__init__" or not method.startswith("_")
+            if public and (inspect.isfunction(function) or inspect.ismethod(function)):
+                yield f"{name}.{method}", function
+
+
+@pytest.mark.parametrize("home", PUBLIC)
+def test_type_hints_of_all_that_is_public_can_be_read(home):
+    """By frameworks that build on `typing.get_type_hints`."""
+    unreadable = {}
+    for name, found in callables(importlib.import_module(home)):
+        if name not in UNRESOLVED and getattr(found, "__module__", "").startswith("hubspot_sync"):
+            try:
+                typing.get_type_hints(found)
+            except (NameError, TypeError) as error:
+                unreadable[name] = str(error)
+
+    assert unreadable == {}
 
 
 def test_modules_can_be_reached_by_their_names():

@@ -53,6 +53,17 @@ def test_an_unknown_record_was_created():
     assert outcome.fingerprints == (fingerprint_of(ADA),)
 
 
+@pytest.mark.parametrize("known", [{}, {"1": evolve(fingerprint_of(ADA), version=VERSION - 1)}])
+def test_what_is_part_of_a_first_load_says_so(known):
+    """Its id is the same: who reads it a second time recognises it."""
+    (usual,) = to_actions(ACCOUNT, [ADA], known, deliver_unchanged=True).actions
+    (first,) = to_actions(ACCOUNT, [ADA], known, deliver_unchanged=True, backfill=True).actions
+
+    assert (usual.backfill, first.backfill) == (False, True)
+    assert usual.action_id == first.action_id
+    assert usual == evolve(first, backfill=False)
+
+
 def test_a_known_record_with_another_value_was_updated():
     """Its action says when HubSpot changed it."""
     changed = evolve(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -396,3 +397,64 @@ def test_a_close_in_a_handler_that_interrupts_a_run():
         print(report.streams[0].status.value, closed)
     """
     assert run(script, seconds=25) in ("stopped [1]\n", "completed [1]\n")
+
+
+FORKED = """
+    import os, sys
+    from datetime import timedelta
+    from hubspot_sync import Account, ConfigurationError, embedded_engine
+
+    engine = embedded_engine(sys.argv[1])
+    account = Account(62515)
+    calls = {
+        "sync": lambda: engine.sync(account),
+        "sync_all": engine.sync_all,
+        "run": engine.run,
+        "claim_due": lambda: engine.claim_due(claim_for=timedelta(minutes=1), limit=1),
+        "reencrypt": engine.reencrypt,
+        "accounts": lambda: list(engine.for_domain("acme").accounts()),
+        "add": lambda: engine.for_domain("acme").add("62515"),
+    }
+    with engine._operations.under_way("sync"):  # a fork in the middle of one
+        child = os.fork()
+    if child == 0:
+        for name, call in calls.items():
+            try:
+                call()
+            except ConfigurationError as error:
+                print(name, error)
+        engine.close()
+        sys.stdout.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+    engine.for_domain("acme").add("62515")
+    print("parent", len(list(engine.for_domain("acme").accounts())))
+    engine.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks on this system")
+def test_an_engine_does_not_survive_a_fork(tmp_path):
+    """It says so at the first call, and closes nothing of the other process's."""
+    code = textwrap.dedent(FORKED)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "crm.db")],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    *refused, parent = done.stdout.splitlines()
+    assert [line.split()[0] for line in refused] == [
+        "sync",
+        "sync_all",
+        "run",
+        "claim_due",
+        "reencrypt",
+        "accounts",
+        "add",
+    ]
+    assert all("made in another process" in line for line in refused)
+    assert all("gunicorn: post_fork" in line for line in refused)
+    assert parent == "parent 1"

@@ -10,9 +10,11 @@ plugin imports it in every run of every project that has it installed.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 if TYPE_CHECKING:
+    from hubspot_sync._clock import Clock, StopRequested
     from hubspot_sync._encryption import CredentialCipher, EncryptionKeys, KeyProvider, PlainText
     from hubspot_sync._engine import Domain, SyncEngine
     from hubspot_sync._events import LoggingObserver
@@ -79,6 +81,7 @@ __all__ = [
     "ActionKind",
     "ActionRejectedError",
     "AuthorizationRevokedError",
+    "Clock",
     "ConfigurationError",
     "ConsentError",
     "CredentialCipher",
@@ -108,6 +111,7 @@ __all__ = [
     "RevisionConflictError",
     "SinkAnswer",
     "StaticAccessToken",
+    "StopRequested",
     "StoreUnavailableError",
     "StreamReport",
     "StreamSettings",
@@ -126,22 +130,37 @@ __all__ = [
 ]
 
 # Where the names are, lowest floor first, so that an error or a setting loads no engine.
-_HOMES: Final = ("errors", "models", "_encryption", "_events", "_engine", "presets")
+_HOMES: Final = ("errors", "_clock", "models", "_encryption", "_events", "_engine", "presets")
 _MODULES: Final = ("errors", "interfaces", "models", "presets")
+
+__version__: str
+"""The version of the installed distribution."""
 
 if not TYPE_CHECKING:  # else every name that is none would be Any
 
     def __getattr__(name: str) -> Any:
         if name in _MODULES:
             return import_module(f"{__name__}.{name}")
-        if name in __all__:
+        if name == "__version__":
+            globals()[name] = import_module("importlib.metadata").version("hubspot-sync")
+        elif name in __all__:
             homes = (import_module(f"{__name__}.{home}") for home in _HOMES)
-            globals()[name] = found = next(
-                getattr(one, name) for one in homes if hasattr(one, name)
-            )
-            return found
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            _adopt(next(home for home in homes if name in vars(home)))
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return globals()[name]
+
+
+def _adopt(home: ModuleType) -> None:
+    """Take over the public names of a module: messages, pickles and reprs show them from here."""
+    for name in vars(home).keys() & set(__all__):
+        globals()[name] = found = vars(home)[name]
+        if isinstance(found, type) and found.__module__ != __name__:
+            # As text they would be looked up in this module from now on.
+            found.__annotations__ = get_type_hints(found, localns=vars(home))
+        if isinstance(found, (type, FunctionType)):
+            found.__module__ = __name__
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+    return sorted({*globals(), *__all__, *_MODULES, "__version__"})

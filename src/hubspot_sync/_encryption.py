@@ -13,16 +13,14 @@ import base64
 import binascii
 import hashlib
 import os
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hubspot_sync.errors import ConfigurationError, InvariantError
 from hubspot_sync.interfaces._answers import KEY_PROVIDER, guarded
-
-if TYPE_CHECKING:
-    from hubspot_sync.models import AccountKey
+from hubspot_sync.models import AccountKey
 
 _CLEAR: Final = b"\x00"
 _GIVEN: Final = b"\x01"

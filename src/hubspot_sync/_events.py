@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from attrs import asdict, frozen
 
+from hubspot_sync.errors import HubSpotSyncError
+from hubspot_sync.interfaces import Observer
 from hubspot_sync.models import (
     AccountFinished,
+    AccountKey,
     ActionsRejected,
     BatchStored,
     BookkeepingFailed,
+    Counts,
+    Event,
     FleetFinished,
     FleetStarted,
     RecordSkipped,
@@ -20,17 +26,11 @@ from hubspot_sync.models import (
     RunFinished,
     RunStarted,
     StreamFinished,
+    StreamKey,
     StreamStarted,
     StreamStatus,
     ValueKeptAsText,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.interfaces import Observer
-    from hubspot_sync.models import AccountKey, Counts, Event, StreamKey
 
 _logger = logging.getLogger("hubspot_sync")
 _REASONS_SHOWN: Final = 3

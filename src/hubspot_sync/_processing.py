@@ -205,6 +205,7 @@ def to_actions(
     redeliver: bool = False,
     variant: int = 0,
     label: str | None = None,
+    backfill: bool = False,
 ) -> Outcome:
     """Turn records that were not delivered yet into actions.
 
@@ -218,6 +219,7 @@ def to_actions(
             that is as it was before comes with the id that it had.
         variant: Sets what is delivered of a known version apart from what was before.
         label: What people call one of the objects, for custom types.
+        backfill: Whether they are read for the first load of their stream.
     """
     actions: list[Action] = []
     fingerprints: list[Fingerprint] = []
@@ -238,7 +240,7 @@ def to_actions(
         if is_same and not (deliver_unchanged or redeliver):
             unchanged += 1
         else:
-            action = _action(account, record, version, told, label)
+            action = _action(account, record, version, told, label=label, backfill=backfill)
             is_new = before is None or redeliver
             actions.append(action if is_new else as_update(action))
     return Outcome(
@@ -249,7 +251,13 @@ def to_actions(
 
 
 def _action(
-    account: AccountKey, record: Record, version: int, variant: int, label: str | None
+    account: AccountKey,
+    record: Record,
+    version: int,
+    variant: int,
+    *,
+    label: str | None,
+    backfill: bool,
 ) -> Action:
     """The creation of *record*.
 
@@ -269,6 +277,7 @@ def _action(
         associations=record.associations,
         variant=variant,
         label=label,
+        backfill=backfill,
     )
 
 

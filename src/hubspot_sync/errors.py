@@ -3,18 +3,18 @@
 ```
 HubSpotSyncError
 ├─ ConfigurationError (ValueError)      the caller's mistake: change the call or the set-up
-│  ├─ NotConnectedError                 there are no credentials for the account
 │  ├─ OAuthAppError                     HubSpot refuses the app itself: this concerns all accounts
-│  ├─ UnknownAccountError               the domain has no such account
-│  └─ WrongAccountError                 the credentials open another HubSpot account
+│  └─ UnknownAccountError (LookupError) the domain has no such account
 ├─ RetryableError                       passes by itself: run again, not before `retry_after`
 │  ├─ RateLimitedError                  HubSpot said slow down
 │  ├─ HubSpotUnavailableError           5xx, time-out, broken connection, unreadable answer
 │  └─ StoreUnavailableError             the host's store is away
-├─ AccessError                          stop this account or stream: a person must act
+├─ AccessError                          stop this account or stream: a person has to act
 │  ├─ AuthorizationRevokedError         the credentials are not, or no longer, accepted
 │  ├─ ConsentError                      a consent cannot be used: ask for a new one
-│  └─ MissingScopeError                 a scope or feature has to be granted
+│  ├─ MissingScopeError                 a scope or feature has to be granted
+│  ├─ NotConnectedError                 there are no credentials for the account: connect it
+│  └─ WrongAccountError                 the credentials open another HubSpot account
 ├─ RequestRefusedError                  HubSpot refused a request as wrong: repeating is no use
 ├─ ActionRejectedError                  this action cannot be stored as it is
 │  └─ TooManyRejectedError              too many cannot: mend the cause, then redrive
@@ -31,12 +31,12 @@ It never holds a secret, a response body or a header.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from datetime import timedelta
+from typing_extensions import Self
 
-    from typing_extensions import Self
+E = TypeVar("E", bound="HubSpotSyncError")
 
 
 class HubSpotSyncError(Exception):
@@ -75,6 +75,12 @@ class HubSpotSyncError(Exception):
         # Exceptions are copied by calling them with `args`, which leaves out what came by keyword.
         return _copied, (type(self), self.args, vars(self))
 
+    def __repr__(self) -> str:
+        places = ("account", "stream", "status", "correlation_id")
+        known = [(name, getattr(self, name)) for name in places]
+        shown = [f"{name}={value!r}" for name, value in known if value is not None]
+        return f"{type(self).__name__}({', '.join((repr(self.message), *shown))})"
+
     def __str__(self) -> str:
         places = (
             ("account", self.account),
@@ -99,20 +105,12 @@ class ConfigurationError(HubSpotSyncError, ValueError):
     """The caller's mistake: an argument, a setting or the set-up has to change."""
 
 
-class NotConnectedError(ConfigurationError):
-    """There are no credentials for the account: it was not connected, or was disconnected."""
-
-
 class OAuthAppError(ConfigurationError):
     """HubSpot does not accept the OAuth app itself, so no account that it opens can go on."""
 
 
-class UnknownAccountError(ConfigurationError):
+class UnknownAccountError(ConfigurationError, LookupError):
     """The domain has no such account, whatever other domains have."""
-
-
-class WrongAccountError(ConfigurationError):
-    """The credentials open another HubSpot account than the one they were given for."""
 
 
 class RetryableError(HubSpotSyncError):
@@ -150,7 +148,7 @@ class StoreUnavailableError(RetryableError):
 
 
 class AccessError(HubSpotSyncError):
-    """HubSpot refuses access; a person must act before another run makes sense."""
+    """Access is missing or refused; a person has to grant it or to connect the account."""
 
 
 class AuthorizationRevokedError(AccessError):
@@ -181,6 +179,14 @@ class MissingScopeError(AccessError):
     def __init__(self, message: str, *, scopes: tuple[str, ...] = (), **context: Any) -> None:
         super().__init__(message, **context)
         self.scopes = scopes
+
+
+class NotConnectedError(AccessError):
+    """There are no credentials for the account: it was not connected, or was disconnected."""
+
+
+class WrongAccountError(AccessError):
+    """The credentials open another HubSpot account than the one they were given for."""
 
 
 class RequestRefusedError(HubSpotSyncError):

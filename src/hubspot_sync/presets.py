@@ -6,18 +6,33 @@ Back ends are imported when they are asked for, so importing this module is chea
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from hubspot_sync._encryption import NoCipher
+from hubspot_sync._clock import Clock
+from hubspot_sync._encryption import CredentialCipher, NoCipher
 from hubspot_sync._engine import SyncEngine
 from hubspot_sync._engine.arguments import (
     is_hubspot_settings,
     is_oauth_app,
     is_sync_settings,
 )
+from hubspot_sync._engine.connecting import ConnectingParts
 from hubspot_sync._events import LoggingObserver
 from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
+from hubspot_sync.interfaces import (
+    AccountStore,
+    ActionSink,
+    Checkpointer,
+    ErrorQueue,
+    NonceStore,
+    Observer,
+    SourceFactory,
+    TokenStore,
+    Validator,
+)
 from hubspot_sync.interfaces._answers import NONCE_STORE, TOKEN_STORE, clock_of, guarded
 from hubspot_sync.interfaces._parts import (
     is_account_store,
@@ -30,28 +45,8 @@ from hubspot_sync.interfaces._parts import (
     is_token_store,
     is_validator,
 )
-from hubspot_sync.models import HubSpotSettings
+from hubspot_sync.models import HubSpotSettings, OAuthApp, SyncSettings
 from hubspot_sync.models._checks import kind_of, maybe
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from hubspot_sync._clock import Clock
-    from hubspot_sync._encryption import CredentialCipher
-    from hubspot_sync._engine.connecting import ConnectingParts
-    from hubspot_sync.interfaces import (
-        AccountStore,
-        ActionSink,
-        Checkpointer,
-        ErrorQueue,
-        NonceStore,
-        Observer,
-        SourceFactory,
-        TokenStore,
-        Validator,
-    )
-    from hubspot_sync.models import OAuthApp, SyncSettings
 
 
 def embedded_engine(

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from attrs import field, frozen
 
 from hubspot_sync._engine.arguments import is_status
-from hubspot_sync._engine.connecting import Wishes
-from hubspot_sync.models import AccountKey
+from hubspot_sync._engine.connecting import Connecting, Wishes
+from hubspot_sync._engine.directory import Directory
+from hubspot_sync._engine.operations import Operations
+from hubspot_sync.models import AccountEntry, AccountKey, AccountStatus, Credentials, StreamSettings
 from hubspot_sync.models._checks import is_choice, is_text, is_text_key, maybe
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from datetime import timedelta
-
-    from hubspot_sync._engine.connecting import Connecting
-    from hubspot_sync._engine.directory import Directory
-    from hubspot_sync._engine.operations import Operations
-    from hubspot_sync.models import AccountEntry, AccountStatus, Credentials, StreamSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")

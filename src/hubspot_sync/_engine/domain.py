@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field, frozen
 
-from hubspot_sync._clock import later
+from hubspot_sync._clock import Clock, later
 from hubspot_sync._engine.account_access import AccountAccess, counted
 from hubspot_sync._engine.connecting import Wishes
+from hubspot_sync._engine.credentials import Safe
 from hubspot_sync._engine.entries import altered, status_in_words, with_account, with_status
 from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.interfaces import ErrorQueue
 from hubspot_sync.models import (
     Account,
     AccountEntry,
     AccountStatus,
+    Failure,
     FailureSelection,
+    FleetReport,
+    RedriveReport,
+    StreamSettings,
+    SyncReport,
 )
 from hubspot_sync.models._checks import is_delay, is_remark, maybe
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import timedelta
-
-    from hubspot_sync._clock import Clock
-    from hubspot_sync._engine.credentials import Safe
-    from hubspot_sync._engine.engine import SyncEngine
-    from hubspot_sync.interfaces import ErrorQueue
-    from hubspot_sync.models import (
-        Failure,
-        FleetReport,
-        RedriveReport,
-        StreamSettings,
-        SyncReport,
-    )
-
 _FAILURES_PAGE: Final = 100
+
+if TYPE_CHECKING:  # it makes domains, so it cannot be there first
+    from hubspot_sync._engine.engine import SyncEngine
 
 
 @frozen(kw_only=True, eq=False)

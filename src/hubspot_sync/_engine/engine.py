@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING
+from types import TracebackType
 
-from hubspot_sync._clock import StopSignal
+from typing_extensions import Self
+
+from hubspot_sync._clock import Clock, StopSignal
 from hubspot_sync._engine.arguments import (
     checked_accounts,
     is_account,
@@ -27,6 +31,16 @@ from hubspot_sync._engine.runner import Runner
 from hubspot_sync._engine.turns import Turn
 from hubspot_sync._events import Broadcaster
 from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.interfaces import (
+    AccountStore,
+    ActionSink,
+    Checkpointer,
+    ErrorQueue,
+    Observer,
+    SourceFactory,
+    TokenStore,
+    Validator,
+)
 from hubspot_sync.interfaces._answers import (
     ACCOUNT_STORE,
     CHECKPOINTER,
@@ -48,7 +62,17 @@ from hubspot_sync.interfaces._parts import (
     is_token_store,
     is_validator,
 )
-from hubspot_sync.models import FailureSelection, SyncSettings
+from hubspot_sync.models import (
+    Account,
+    AccountEntry,
+    Credentials,
+    FailureSelection,
+    FleetReport,
+    RedriveReport,
+    ReencryptionReport,
+    SyncReport,
+    SyncSettings,
+)
 from hubspot_sync.models._checks import (
     is_choice,
     is_kind,
@@ -56,34 +80,6 @@ from hubspot_sync.models._checks import (
     is_positive_delay,
     maybe,
 )
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from types import TracebackType
-
-    from typing_extensions import Self
-
-    from hubspot_sync._clock import Clock
-    from hubspot_sync.interfaces import (
-        AccountStore,
-        ActionSink,
-        Checkpointer,
-        ErrorQueue,
-        Observer,
-        SourceFactory,
-        TokenStore,
-        Validator,
-    )
-    from hubspot_sync.models import (
-        Account,
-        AccountEntry,
-        Credentials,
-        FleetReport,
-        RedriveReport,
-        ReencryptionReport,
-        SyncReport,
-    )
 
 
 class SyncEngine:

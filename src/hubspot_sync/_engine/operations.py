@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -30,6 +31,7 @@ class Operations:
 
     def __init__(self, on_close: Callable[[], None] | None) -> None:
         self._on_close = [on_close or _nothing]
+        self._process = os.getpid()
         self._running: dict[object, str] = {}
         self._closing = False
         self._ended = StopSignal()
@@ -42,7 +44,7 @@ class Operations:
             name: What it does, in words.
 
         Raises:
-            ConfigurationError: All was closed, or is about to be.
+            ConfigurationError: All was closed, or is about to be, or belongs to another process.
         """
         token = object()
         before = _under_way.get()
@@ -68,11 +70,16 @@ class Operations:
             yield found
 
     def check_open(self) -> None:
-        """Refuse to work on what is closed.
+        """Refuse to work on what is closed, or came here through a fork.
 
         Raises:
-            ConfigurationError: It is.
+            ConfigurationError: It is, or did.
         """
+        if self._is_forked():
+            raise ConfigurationError(
+                "this engine was made in another process, and does not survive a fork; make one in "
+                "each worker after the fork (gunicorn: post_fork; Celery: worker_process_init)"
+            )
         if self._closing:
             raise ConfigurationError(
                 "the engine was closed; open another one, and keep it as long as the process lives"
@@ -82,8 +89,11 @@ class Operations:
         """Refuse what comes from now on, wait for what runs, and close.
 
         An operation cannot wait for itself: called from inside one, this returns, and the end of
-        the last one closes. So it does when waiting takes too long.
+        the last one closes. So it does when waiting takes too long. After a fork nothing is done:
+        what is open is the other process's.
         """
+        if self._is_forked():
+            return
         self._closing = True
         self._close_if_idle()
         if self in _under_way.get():
@@ -93,6 +103,9 @@ class Operations:
                 "still at work after %d s, so the engine stays open until that has ended: %s",
                 *(_PATIENCE_SECONDS, self._names()),
             )
+
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._process
 
     def _close_if_idle(self) -> None:
         if not self._closing or self._running:

@@ -211,6 +211,7 @@ class StreamRun:
             fresh,
             doubted(known, queued),
             label=self._label,
+            backfill=self._reading.mode is Mode.BACKFILL,
             deliver_unchanged=self._parts.settings.deliver_unchanged or self._doubtful,
             redeliver=redelivers,
             variant=to_milliseconds(self._reading.end) if reconciling else 0,

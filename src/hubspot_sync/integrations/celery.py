@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 try:
     from celery import Celery, signals
@@ -14,7 +14,10 @@ except ImportError as error:
         name=error.name,
     ) from error
 
-from hubspot_sync._clock import SystemClock
+from collections.abc import Callable
+
+from hubspot_sync._clock import Clock, SystemClock
+from hubspot_sync._engine import SyncEngine
 from hubspot_sync.errors import (
     AccessError,
     ConfigurationError,
@@ -25,7 +28,7 @@ from hubspot_sync.integrations._another_turn import AnotherTurn
 from hubspot_sync.integrations._message import Message, task_class
 from hubspot_sync.integrations._worker_engine import WorkerEngine
 from hubspot_sync.interfaces._parts import is_clock, is_function
-from hubspot_sync.models import AccountStatus
+from hubspot_sync.models import AccountEntry, AccountStatus
 from hubspot_sync.models._checks import (
     is_delay,
     is_number,
@@ -35,13 +38,6 @@ from hubspot_sync.models._checks import (
     kind_of,
     maybe,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hubspot_sync._clock import Clock
-    from hubspot_sync._engine import SyncEngine
-    from hubspot_sync.models import AccountEntry
 
 __all__ = ["HubSpotTasks"]
 

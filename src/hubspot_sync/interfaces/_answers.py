@@ -12,12 +12,13 @@ from datetime import datetime
 from functools import partial
 from pathlib import PurePath
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from attrs import frozen
 
-from hubspot_sync._clock import StopRequested, SystemClock
+from hubspot_sync._clock import Clock, StopRequested, SystemClock
 from hubspot_sync.errors import HubSpotSyncError, InvariantError
+from hubspot_sync.interfaces.reading import Source
 from hubspot_sync.models import (
     AccountDetails,
     AccountEntry,
@@ -33,10 +34,6 @@ from hubspot_sync.models import (
     StreamKey,
 )
 from hubspot_sync.models._checks import with_article
-
-if TYPE_CHECKING:
-    from hubspot_sync._clock import Clock
-    from hubspot_sync.interfaces.reading import Source
 
 T = TypeVar("T")
 Arguments = tuple[Any, ...]
@@ -272,6 +269,6 @@ def guarded_source(source: Source, factory: object) -> Source:
 
 def clock_of(given: Clock | None) -> Clock:
     """The clock that is worked with; the system's where none is given."""
-    if given is None or type(given).__module__.startswith("hubspot_sync."):
+    if given is None or type(given).__module__.partition(".")[0] == "hubspot_sync":
         return given or SystemClock()
     return guarded(given, CLOCK)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from hubspot_sync.models import (
-        AccountDetails,
-        AccountEntry,
-        AccountKey,
-        AccountStatus,
-        Credentials,
-        Grant,
-        OAuthTokens,
-        StaticAccessToken,
-        StoredCredentials,
-    )
+from hubspot_sync.models import (
+    AccountDetails,
+    AccountEntry,
+    AccountKey,
+    AccountStatus,
+    Credentials,
+    Grant,
+    OAuthTokens,
+    StaticAccessToken,
+    StoredCredentials,
+)
 
 
 class TokenStore(Protocol):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import timedelta
-
-    from hubspot_sync.models import (
-        Checkpoint,
-        Fingerprint,
-        Lease,
-        StreamKey,
-    )
+from hubspot_sync.models import (
+    Checkpoint,
+    Fingerprint,
+    Lease,
+    StreamKey,
+)
 
 
 class Checkpointer(Protocol):

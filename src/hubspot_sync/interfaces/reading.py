@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
 
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime
-
-    from hubspot_sync.models import (
-        Account,
-        AccountDetails,
-        Event,
-        FoundAssociations,
-        Page,
-        Pass,
-        PropertySet,
-        StreamSettings,
-    )
+from hubspot_sync.models import (
+    Account,
+    AccountDetails,
+    Event,
+    FoundAssociations,
+    Page,
+    Pass,
+    PropertySet,
+    StreamSettings,
+)
 
 
 class SourceSchema(Protocol):

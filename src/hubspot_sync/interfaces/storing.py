@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
-    from hubspot_sync.models import (
-        AccountKey,
-        Action,
-        Failure,
-        FailureSelection,
-        SinkAnswer,
-        StreamKey,
-    )
+from hubspot_sync.models import (
+    AccountKey,
+    Action,
+    Failure,
+    FailureSelection,
+    SinkAnswer,
+    StreamKey,
+)
 
 
 class ActionSink(Protocol):

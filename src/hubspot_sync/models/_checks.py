@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import wraps
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeGuard, TypeVar, cast
 from urllib.parse import urlsplit
 
+from attrs import Attribute
+
 from hubspot_sync.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeGuard
-
-    from attrs import Attribute
+from hubspot_sync.models._display import AsDict
 
 T = TypeVar("T")
 
@@ -134,8 +131,8 @@ def with_article(kind: type) -> str:
 
 
 def is_list(value: object) -> TypeGuard[Iterable[Any]]:
-    """Whether it is a row of things: no text, and no mapping, whose values would be lost."""
-    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+    """Whether it is a row of things: no text, and nothing made of names and values."""
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, AsDict))
 
 
 def optional_names(values: Iterable[str] | None) -> tuple[str, ...] | None:

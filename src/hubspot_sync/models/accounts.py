@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
 
 from attrs import field, frozen
 
@@ -26,15 +27,12 @@ from hubspot_sync.models._checks import (
     shown,
     stripped,
 )
+from hubspot_sync.models._display import AsDict, settings_repr
 from hubspot_sync.models.object_types import canonical_object_type
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
 
 
 @frozen(order=True)
-class AccountKey:
+class AccountKey(AsDict):
     """Names one HubSpot account of one domain; every store call is scoped by it.
 
     Attributes:
@@ -50,7 +48,7 @@ class AccountKey:
 
 
 @frozen(order=True)
-class StreamKey:
+class StreamKey(AsDict):
     """Names one stream: one object type of one account.
 
     Attributes:
@@ -70,8 +68,8 @@ def object_types_of(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(canonical_object_type(value) for value in names(values)))
 
 
-@frozen(kw_only=True)
-class StreamSettings:
+@frozen
+class StreamSettings(AsDict):
     """What to read of one object type.
 
     Properties are chosen by names and by patterns such as "hs_analytics_*", in which `*` stands
@@ -92,16 +90,19 @@ class StreamSettings:
     """
 
     object_type: str = field(converter=canonical_object_type)
-    properties: tuple[str, ...] | None = field(default=None, converter=optional_names)
-    associations: tuple[str, ...] = field(default=(), converter=object_types_of)
-    exclude: tuple[str, ...] = field(default=(), converter=names)
-    raw_values: bool = field(default=False, validator=is_choice)
-    ignore_missing: bool = field(default=False, validator=is_choice)
+    properties: tuple[str, ...] | None = field(default=None, converter=optional_names, kw_only=True)
+    associations: tuple[str, ...] = field(default=(), converter=object_types_of, kw_only=True)
+    exclude: tuple[str, ...] = field(default=(), converter=names, kw_only=True)
+    raw_values: bool = field(default=False, validator=is_choice, kw_only=True)
+    ignore_missing: bool = field(default=False, validator=is_choice, kw_only=True)
+
+    def __repr__(self) -> str:
+        return settings_repr(self, "object_type")
 
 
 DEFAULT_STREAMS: Final = (
-    StreamSettings(object_type="companies"),
-    StreamSettings(object_type="contacts", associations=("companies",)),
+    StreamSettings("companies"),
+    StreamSettings("contacts", associations=("companies",)),
 )
 
 
@@ -126,8 +127,8 @@ def streams_of(values: Iterable[StreamSettings]) -> tuple[StreamSettings, ...]:
     return streams
 
 
-@frozen(kw_only=True)
-class Account:
+@frozen
+class Account(AsDict):
     """One HubSpot account of one domain, and what to read of it.
 
     Attributes:
@@ -140,9 +141,16 @@ class Account:
     """
 
     account_id: str = field(converter=digits, validator=is_digits)
-    domain_id: str = field(default="default", validator=is_text_key)
-    streams: tuple[StreamSettings, ...] = field(default=DEFAULT_STREAMS, converter=streams_of)
-    sync_every: timedelta = field(default=timedelta(minutes=15), validator=is_positive_duration)
+    domain_id: str = field(default="default", validator=is_text_key, kw_only=True)
+    streams: tuple[StreamSettings, ...] = field(
+        default=DEFAULT_STREAMS, converter=streams_of, kw_only=True
+    )
+    sync_every: timedelta = field(
+        default=timedelta(minutes=15), validator=is_positive_duration, kw_only=True
+    )
+
+    def __repr__(self) -> str:
+        return settings_repr(self, "account_id")
 
     @property
     def key(self) -> AccountKey:
@@ -151,7 +159,7 @@ class Account:
 
 
 @hides_arguments
-@frozen(kw_only=True)
+@frozen
 class StaticAccessToken:
     """A credential that does not expire: a private app's access token or a service key.
 
@@ -242,14 +250,14 @@ class Grant:
         account_id: HubSpot's id of the account, digits as text.
         tokens: The tokens.
         scopes: What they may be used for.
-        user: The e-mail address of the person who consented, or None.
+        user: The e-mail address of the person who consented, or None; never part of the repr.
         account_name: The account's domain name at HubSpot ("acme.com"), or None.
     """
 
     account_id: str = field(converter=digits, validator=is_digits)
     tokens: OAuthTokens
     scopes: tuple[str, ...] = field(default=(), converter=names)
-    user: str | None = None
+    user: str | None = field(default=None, repr=False)
     account_name: str | None = None
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Any, Final
 
 from attrs import field, frozen
 
-from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.errors import ConfigurationError, InvariantError
 from hubspot_sync.models._checks import from_milliseconds, is_list, kind_of
+from hubspot_sync.models._display import AsDict, number_of, plain
+from hubspot_sync.models.accounts import AccountKey
 from hubspot_sync.models.object_types import singular_name
+from hubspot_sync.models.records import Association, AssociationType, Value
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-
-    from hubspot_sync.models.accounts import AccountKey
-    from hubspot_sync.models.records import Association, Value
+_UNREADABLE: Final = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
+# Python refuses to write or read integers of more digits than about 4,300 in decimal.
+_BITS_IN_DECIMAL: Final = 10_000
 
 
 class ActionKind(Enum):
@@ -28,7 +31,7 @@ class ActionKind(Enum):
 
 
 @frozen(kw_only=True)
-class Action:
+class Action(AsDict):
     """One change for the host.
 
     Attributes:
@@ -48,6 +51,8 @@ class Action:
             the highest variant is the newest.
         label: What people call one object of a custom type ("Pet"); None for HubSpot's own types,
             and where HubSpot does not say.
+        backfill: Whether it is part of the first load of its stream, so that what it tells of may
+            be years old; also of what changed while that load ran.
     """
 
     account: AccountKey
@@ -60,6 +65,11 @@ class Action:
     associations: Mapping[str, tuple[Association, ...]] = field(factory=dict)
     variant: int = 0
     label: str | None = None
+    backfill: bool = False
+
+    def __repr__(self) -> str:
+        values = number_of(len(self.properties), "property", "properties")
+        return f"<Action {self.action_id} {self.name!r}: {values}>"
 
     @property
     def action_id(self) -> str:
@@ -83,6 +93,133 @@ class Action:
     def modified_at(self) -> datetime:
         """The object's modified date in HubSpot, aware, to the millisecond."""
         return from_milliseconds(self.version)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The action as values that JSON knows, for people and other programs.
+
+        Decimals, dates and datetimes are text; `to_json` keeps what they are.
+        """
+        return {
+            "id": self.action_id,
+            "domain_id": self.account.domain_id,
+            "account_id": self.account.account_id,
+            "object_type": self.object_type,
+            "object_id": self.object_id,
+            "name": self.name,
+            "kind": self.kind.value,
+            "version": self.version,
+            "variant": self.variant,
+            "occurred_at": self.occurred_at.isoformat(),
+            "backfill": self.backfill,
+            "properties": plain(self.properties),
+            "associations": {
+                object_type: [edge.as_dict() for edge in edges]
+                for object_type, edges in self.associations.items()
+            },
+        }
+
+    def to_json(self) -> str:
+        """All of the action, as JSON that every store takes and `from_json` reads.
+
+        It is ASCII: NUL and lone surrogates are escaped. Values that JSON does not know are
+        objects with one key that says what they are.
+        """
+        document = {
+            "domain_id": self.account.domain_id,
+            "account_id": self.account.account_id,
+            "object_type": self.object_type,
+            "object_id": self.object_id,
+            "kind": self.kind.value,
+            "version": self.version,
+            "variant": self.variant,
+            "label": self.label,
+            "backfill": self.backfill,
+            "occurred_at": self.occurred_at.isoformat(),
+            "properties": {name: _written(value) for name, value in self.properties.items()},
+            "associations": {
+                object_type: [_edge_to_document(edge) for edge in edges]
+                for object_type, edges in self.associations.items()
+            },
+        }
+        return json.dumps(document, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Action:
+        """The action that `to_json` wrote, equal to it.
+
+        Raises:
+            InvariantError: It cannot be read; the message does not repeat it.
+        """
+        try:
+            return _action(json.loads(text))
+        except _UNREADABLE:
+            pass
+        # Outside the handler, because the error above quotes what it could not read.
+        raise InvariantError(
+            "the JSON of an action cannot be read; restore what was stored, or drop it"
+        )
+
+
+def _action(document: Mapping[str, Any]) -> Action:
+    return Action(
+        account=AccountKey(document["domain_id"], document["account_id"]),
+        object_type=document["object_type"],
+        object_id=document["object_id"],
+        kind=ActionKind(document["kind"]),
+        version=document["version"],
+        variant=document.get("variant", 0),
+        label=document.get("label"),
+        backfill=document.get("backfill", False),
+        occurred_at=datetime.fromisoformat(document["occurred_at"]),
+        properties={name: _read(value) for name, value in document["properties"].items()},
+        associations={
+            object_type: tuple(_edge_from_document(edge) for edge in edges)
+            for object_type, edges in document["associations"].items()
+        },
+    )
+
+
+def _written(value: Value) -> Any:
+    write = _WRITERS.get(type(value))
+    return value if write is None else write(value)
+
+
+def _integer(value: int) -> Any:
+    return value if value.bit_length() <= _BITS_IN_DECIMAL else {"hexadecimal": hex(value)}
+
+
+# By the exact type: a truth is an integer to Python, and an instant a date.
+_WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
+    int: _integer,
+    Decimal: lambda value: {"decimal": str(value)},
+    datetime: lambda value: {"instant": value.isoformat()},
+    date: lambda value: {"date": value.isoformat()},
+}
+_READERS: Final[dict[str, Callable[[str], Value]]] = {
+    "hexadecimal": lambda text: int(text, 16),
+    "decimal": Decimal,
+    "instant": datetime.fromisoformat,
+    "date": date.fromisoformat,
+}
+
+
+def _read(value: Any) -> Value:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        ((kind, text),) = value.items()
+        return _READERS[kind](text)
+    kept: Value = value  # the rest is as JSON has it
+    return kept
+
+
+def _edge_to_document(edge: Association) -> list[Any]:
+    return [edge.object_id, edge.primary, [[t.category, t.type_id, t.label] for t in edge.types]]
+
+
+def _edge_from_document(edge: Sequence[Any]) -> Association:
+    object_id, primary, types = edge
+    return Association(object_id, primary, tuple(AssociationType(*kind) for kind in types))
 
 
 def _ids(values: Iterable[str]) -> frozenset[str]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 from hubspot_sync.errors import InvariantError
 from hubspot_sync.models._checks import is_aware
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from hubspot_sync.models.accounts import StreamKey
+from hubspot_sync.models._display import settings_repr
+from hubspot_sync.models.accounts import StreamKey
 
 
 class Mode(Enum):
@@ -47,6 +44,9 @@ class IdRange:
     end: datetime | None = field(default=None, validator=is_aware)
     serial: bool = False
     listed: bool = False
+
+    def __repr__(self) -> str:
+        return settings_repr(self)
 
 
 @frozen(order=True)
@@ -107,6 +107,9 @@ class Pass:
     properties: PropertySet | None = None
     object_ids: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return settings_repr(self)
+
     def __attrs_post_init__(self) -> None:
         if (self.start is None) == (self.mode is Mode.INCREMENTAL):
             raise InvariantError(f"a pass in {self.mode.value} mode cannot start at {self.start}")
@@ -148,6 +151,9 @@ class Checkpoint:
     unread: tuple[str, ...] = ()
     properties: PropertySet | None = None
     fell_from: datetime | None = field(default=None, validator=is_aware)
+
+    def __repr__(self) -> str:
+        return settings_repr(self)
 
     def may_follow(self, mark: datetime | None) -> bool:
         """Whether a store that holds *mark* may put this checkpoint in its place."""

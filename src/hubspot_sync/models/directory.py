@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping  # noqa: F401 - the first is in the signature
+from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Any
 
 from attrs import evolve, field, frozen
 
 from hubspot_sync._clock import LONGEST_WAIT, is_ahead
 from hubspot_sync.models._checks import is_aware, is_not_negative, names
-from hubspot_sync.models.reports import Counts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime, timedelta
-
-    from hubspot_sync.models.accounts import Account, AccountKey
-    from hubspot_sync.models.checkpoints import Mode
-    from hubspot_sync.models.reports import StreamStatus
+from hubspot_sync.models._display import AsDict, plain, seconds
+from hubspot_sync.models.accounts import Account, AccountKey
+from hubspot_sync.models.checkpoints import Mode
+from hubspot_sync.models.reports import Counts, StreamStatus
 
 
 class AccountStatus(Enum):
@@ -30,7 +27,7 @@ class AccountStatus(Enum):
 
 
 @frozen(kw_only=True)
-class StreamSummary:
+class StreamSummary(AsDict):
     """How the last run of one stream went, for a host to show.
 
     Attributes:
@@ -51,7 +48,7 @@ class StreamSummary:
 
 
 @frozen(kw_only=True)
-class SyncSummary:
+class SyncSummary(AsDict):
     """How the last run of one account went, for a host to show.
 
     Attributes:
@@ -68,7 +65,7 @@ class SyncSummary:
 
 
 @frozen(kw_only=True)
-class AccountEntry:
+class AccountEntry(AsDict):
     """One connected account as an `AccountStore` keeps it.
 
     Attributes:
@@ -100,6 +97,22 @@ class AccountEntry:
     failed_runs: int = field(default=0, validator=is_not_negative)
     streams: Mapping[str, StreamSummary] = field(factory=dict)
     revision: int = field(default=0, validator=is_not_negative)
+
+    def __repr__(self) -> str:
+        due = "never due" if self.next_sync_at is None else f"due {self.next_sync_at.isoformat()}"
+        return f"<AccountEntry {self.key} {self.status.value}, {due}, revision {self.revision}>"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry as values that JSON knows; see the docs page "Storage and reports"."""
+        entry = super().as_dict()
+        del entry["account"]
+        return {
+            "domain_id": self.account.domain_id,
+            "account_id": self.account.account_id,
+            "sync_every": seconds(self.account.sync_every),
+            "settings": plain(self.account.streams),
+            **entry,
+        }
 
     @property
     def key(self) -> AccountKey:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import timedelta
 
 from attrs import frozen
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import timedelta
-
-    from hubspot_sync.models.accounts import AccountKey, StreamKey
-    from hubspot_sync.models.checkpoints import Mode, Pass
-    from hubspot_sync.models.fleet import FleetReport
-    from hubspot_sync.models.reports import Counts, StreamReport, SyncReport
+from hubspot_sync.models.accounts import AccountKey, StreamKey
+from hubspot_sync.models.checkpoints import Mode, Pass
+from hubspot_sync.models.fleet import FleetReport
+from hubspot_sync.models.reports import Counts, StreamReport, SyncReport
 
 
 @frozen(kw_only=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -22,13 +23,10 @@ from hubspot_sync.models._checks import (
     maybe,
     to_milliseconds,
 )
+from hubspot_sync.models._display import AsDict, number_of
 from hubspot_sync.models.accounts import AccountKey, StreamKey
+from hubspot_sync.models.actions import Action
 from hubspot_sync.models.object_types import canonical_object_type
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hubspot_sync.models.actions import Action
 
 _LONGEST_REASON: Final = 1_000
 
@@ -52,7 +50,7 @@ def _optional_to_the_millisecond(instant: datetime | None) -> datetime | None:
 
 
 @frozen(kw_only=True)
-class Failure:
+class Failure(AsDict):
     """An action that was refused, as it waits in an `ErrorQueue` to be tried again.
 
     Attributes:
@@ -77,6 +75,15 @@ class Failure:
     next_at: datetime | None = field(
         default=None, converter=_optional_to_the_millisecond, validator=is_aware
     )
+
+    def __repr__(self) -> str:
+        # The reason may quote a value of the record's.
+        tries = number_of(self.attempts, "attempt", "attempts")
+        return f"<Failure {self.action.action_id} {self.action.name!r}: {self.error}, {tries}>"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The failure as values that JSON knows, with all that its action holds."""
+        return {**super().as_dict(), "dead": self.dead}
 
     @property
     def dead(self) -> bool:
@@ -116,7 +123,7 @@ def _optional_ids(object_ids: Iterable[str] | None) -> tuple[str, ...] | None:
 
 
 @frozen(kw_only=True)
-class FailureSelection:
+class FailureSelection(AsDict):
     """Which failures of an account are meant: those that fit everything that is given.
 
     Attributes:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
 
-from attrs import asdict, frozen
+from attrs import frozen
 
-from hubspot_sync.errors import LeaseHeldError
-from hubspot_sync.models.reports import Counts, StreamStatus, SyncReport, with_total
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import timedelta
-
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.models.accounts import AccountKey
+from hubspot_sync.errors import HubSpotSyncError, LeaseHeldError
+from hubspot_sync.models._display import AsDict, number_of, one_line, seconds
+from hubspot_sync.models.accounts import AccountKey
+from hubspot_sync.models.reports import Counts, StreamStatus, SyncReport, in_seconds, with_total
 
 
 @frozen(kw_only=True)
-class FleetReport:
+class FleetReport(AsDict):
     """What a sync of many accounts did.
 
     Attributes:
@@ -32,6 +29,19 @@ class FleetReport:
     accounts: tuple[SyncReport, ...] = ()
     stopped: bool = False
     duration: timedelta
+
+    def __str__(self) -> str:
+        ended = [f"{number:,} {one.words}" for one, number in self.ended.items() if number]
+        return one_line(
+            f"{number_of(len(self.accounts), 'account', 'accounts')} in {in_seconds(self.duration)}"
+            + (", stopped" if self.stopped else ""),
+            ", ".join(ended),
+            f"{self.counts.delivered:,} delivered",
+            number_of(sum(self.api_calls.values()), "call", "calls"),
+        )
+
+    def __repr__(self) -> str:
+        return f"<FleetReport {self}>"
 
     @property
     def completed(self) -> bool:
@@ -50,7 +60,7 @@ class FleetReport:
     @property
     def ended(self) -> Mapping[StreamStatus, int]:
         """How many accounts ended how."""
-        ended = Counter(map(_status, self.accounts))
+        ended = Counter(report.status for report in self.accounts)
         return {one: ended[one] for one in StreamStatus if one is not StreamStatus.NOT_STARTED}
 
     @property
@@ -83,16 +93,8 @@ class FleetReport:
             "completed": self.completed,
             "stopped": self.stopped,
             "ended": {status.value: number for status, number in self.ended.items()},
-            "read": self.counts.read,
-            **asdict(self.counts),
+            **self.counts.as_dict(),
             "api_calls": with_total(self.api_calls),
-            "seconds": round(self.duration.total_seconds(), 3),
+            "seconds": seconds(self.duration),
             "accounts": [report.as_dict() for report in self.accounts],
         }
-
-
-def _status(report: SyncReport) -> StreamStatus:
-    if report.failure is not None:
-        busy = isinstance(report.failure, LeaseHeldError)
-        return StreamStatus.BUSY if busy else StreamStatus.FAILED
-    return StreamStatus.COMPLETED if report.completed else StreamStatus.STOPPED

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from attrs import field, frozen
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hubspot_sync.models.checkpoints import IdRange, ListedSpan
-    from hubspot_sync.models.records import Association, Record
+from hubspot_sync.models.checkpoints import IdRange, ListedSpan
+from hubspot_sync.models.records import Association, Record
 
 
 @frozen(kw_only=True)

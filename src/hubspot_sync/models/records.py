@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
 from hubspot_sync.models._checks import to_milliseconds
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from hubspot_sync.models._display import AsDict, number_of, plain
 
 Value: TypeAlias = str | bool | int | Decimal | date | datetime | tuple[str, ...] | None
 """The value of a property, by the type with which HubSpot defines the property.
@@ -33,7 +32,7 @@ values are.
 
 
 @frozen
-class AssociationType:
+class AssociationType(AsDict):
     """One reason for which two records are associated.
 
     Attributes:
@@ -48,7 +47,7 @@ class AssociationType:
 
 
 @frozen
-class Association:
+class Association(AsDict):
     """One associated record, with every reason for which it is associated.
 
     Attributes:
@@ -60,6 +59,10 @@ class Association:
     object_id: str
     primary: bool = False
     types: tuple[AssociationType, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The association as values that JSON knows, as the stores have it."""
+        return {"id": self.object_id, "primary": self.primary, "types": plain(self.types)}
 
 
 @frozen(kw_only=True)
@@ -86,6 +89,10 @@ class Record:
     modified_at: datetime
     associations: Mapping[str, tuple[Association, ...]] = field(factory=dict)
     unconverted: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        values = number_of(len(self.properties), "property", "properties")
+        return f"<Record {self.object_type} {self.object_id}, version {self.version}: {values}>"
 
     @property
     def version(self) -> int:

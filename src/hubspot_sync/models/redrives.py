@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import Any
 
 from attrs import asdict, field, frozen
 
-from hubspot_sync.models.reports import RetryCounts, StreamStatus
-
-if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.models.accounts import AccountKey, StreamKey
+from hubspot_sync.errors import HubSpotSyncError
+from hubspot_sync.models._display import AsDict, one_line, seconds
+from hubspot_sync.models.accounts import AccountKey, StreamKey
+from hubspot_sync.models.reports import ByStream, RetryCounts, StreamStatus, in_seconds
 
 
 @frozen(kw_only=True)
-class StreamRedrive:
+class StreamRedrive(AsDict):
     """What a redrive did for one stream.
 
     Attributes:
@@ -32,9 +30,23 @@ class StreamRedrive:
     counts: RetryCounts = field(factory=RetryCounts)
     error: HubSpotSyncError | None = None
 
+    def __str__(self) -> str:
+        held = asdict(self.counts)
+        said = [f"{number:,} {what}" for what, number in held.items() if number]
+        ended = "" if self.status is StreamStatus.COMPLETED else f" {self.status.words},"
+        return f"{self.stream.object_type}{ended} {', '.join(said) or 'nothing tried'}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as values that JSON knows."""
+        return {
+            "status": self.status.value,
+            **self.counts.as_dict(),
+            "error": str(self.error) if self.error else None,
+        }
+
 
 @frozen(kw_only=True)
-class RedriveReport:
+class RedriveReport(ByStream[StreamRedrive]):
     """What a redrive did for one account.
 
     Attributes:
@@ -46,6 +58,16 @@ class RedriveReport:
     account: AccountKey
     streams: tuple[StreamRedrive, ...] = ()
     duration: timedelta
+
+    def __str__(self) -> str:
+        return one_line(
+            f"{self.account}: {'completed' if self.completed else 'not completed'} in "
+            f"{in_seconds(self.duration)}",
+            *map(str, self.streams),
+        )
+
+    def __repr__(self) -> str:
+        return f"<RedriveReport {self}>"
 
     @property
     def completed(self) -> bool:
@@ -69,14 +91,6 @@ class RedriveReport:
             "domain_id": self.account.domain_id,
             "account_id": self.account.account_id,
             "completed": self.completed,
-            "streams": {
-                report.stream.object_type: {
-                    "status": report.status.value,
-                    "tried": report.counts.tried,
-                    **asdict(report.counts),
-                    "error": str(report.error) if report.error else None,
-                }
-                for report in self.streams
-            },
-            "seconds": round(self.duration.total_seconds(), 3),
+            "streams": {report.stream.object_type: report.as_dict() for report in self.streams},
+            "seconds": seconds(self.duration),
         }

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from attrs import field, frozen
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.models.accounts import AccountKey
+from hubspot_sync.errors import HubSpotSyncError
+from hubspot_sync.models._display import AsDict, number_of, one_line
+from hubspot_sync.models.accounts import AccountKey
 
 
 @frozen(kw_only=True)
-class ReencryptionReport:
+class ReencryptionReport(AsDict):
     """How re-encrypting went; what failed is as it was.
 
     Attributes:
@@ -26,6 +24,17 @@ class ReencryptionReport:
     resealed: int = 0
     failures: Mapping[AccountKey, HubSpotSyncError] = field(factory=dict)
     completed: bool = True
+
+    def __str__(self) -> str:
+        sealed = number_of(self.resealed, "account", "accounts")
+        return one_line(
+            f"{sealed} sealed under the primary key",
+            f"{len(self.failures):,} failed" if self.failures else "",
+            "" if self.completed else "stopped before the end",
+        )
+
+    def __repr__(self) -> str:
+        return f"<ReencryptionReport {self}>"
 
     def raise_for_failure(self) -> None:
         """Raise the first error, if there is any.

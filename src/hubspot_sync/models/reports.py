@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import asdict, field, frozen
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import timedelta
-
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.models.accounts import AccountKey, StreamKey
-    from hubspot_sync.models.checkpoints import Mode
+from hubspot_sync.errors import ConfigurationError, HubSpotSyncError, LeaseHeldError
+from hubspot_sync.models._display import AsDict, number_of, one_line, seconds
+from hubspot_sync.models.accounts import AccountKey, StreamKey
+from hubspot_sync.models.checkpoints import Mode
+from hubspot_sync.models.object_types import canonical_object_type
 
 
 @frozen(kw_only=True)
-class Counts:
+class Counts(AsDict):
     """Where the records that were read ended; `read` is the sum of all others.
 
     Attributes:
@@ -33,6 +33,10 @@ class Counts:
     unchanged: int = 0
     rejected: int = 0
     skipped: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return {"read": self.read, **asdict(self)}
 
     @property
     def read(self) -> int:
@@ -50,7 +54,7 @@ class Counts:
 
 
 @frozen(kw_only=True)
-class RetryCounts:
+class RetryCounts(AsDict):
     """Where failures that were tried again ended; `tried` is the sum of all others.
 
     Attributes:
@@ -64,6 +68,10 @@ class RetryCounts:
     superseded: int = 0
     rejected: int = 0
     parked: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return {"tried": self.tried, **asdict(self)}
 
     @property
     def tried(self) -> int:
@@ -79,6 +87,47 @@ class RetryCounts:
         )
 
 
+class _OfStream(Protocol):
+    @property
+    def stream(self) -> StreamKey: ...
+
+
+Stream = TypeVar("Stream", bound=_OfStream)
+
+
+class ByStream(AsDict, Generic[Stream]):
+    """A report of reports, one for each stream; `report["contacts"]` is one of them."""
+
+    __slots__ = ()
+
+    def __getitem__(self, object_type: str) -> Stream:
+        """The report of the stream of *object_type*, in any spelling.
+
+        Raises:
+            KeyError: There is no such stream in it.
+        """
+        reports = self._by_name()
+        found = reports.get(_name_of(object_type))
+        if found is None:
+            held = ", ".join(map(repr, reports)) or "none"
+            raise KeyError(f"no stream {object_type!r} in this report; it has {held}")
+        return found
+
+    def __contains__(self, object_type: object) -> bool:
+        return _name_of(object_type) in self._by_name()
+
+    def _by_name(self) -> dict[str | None, Stream]:
+        streams: tuple[Stream, ...] = self.streams  # type: ignore[attr-defined]
+        return {one.stream.object_type: one for one in streams}
+
+
+def _name_of(object_type: Any) -> str | None:
+    try:
+        return canonical_object_type(object_type)
+    except ConfigurationError:
+        return None
+
+
 class StreamStatus(Enum):
     """How a stream's run ended."""
 
@@ -88,9 +137,14 @@ class StreamStatus(Enum):
     FAILED = "failed"
     NOT_STARTED = "not_started"
 
+    @property
+    def words(self) -> str:
+        """For people: "not started"."""
+        return self.value.replace("_", " ")
+
 
 @frozen(kw_only=True)
-class StreamReport:
+class StreamReport(AsDict):
     """What a run did for one stream.
 
     Attributes:
@@ -132,17 +186,27 @@ class StreamReport:
         seconds = self.duration.total_seconds()
         return self.counts.read / seconds if seconds > 0 else 0.0
 
+    def __str__(self) -> str:
+        return one_line(
+            f"{self.stream}: {self.status.words} in {in_seconds(self.duration)}",
+            _numbers(self),
+            number_of(sum(self.api_calls.values()), "call", "calls"),
+            _told(self.error),
+        )
+
+    def __repr__(self) -> str:
+        return f"<StreamReport {self}>"
+
     def as_dict(self) -> dict[str, Any]:
         """The report as values that JSON knows."""
         return {
             "status": self.status.value,
             "mode": self.mode.value if self.mode else None,
-            "read": self.counts.read,
-            **asdict(self.counts),
+            **self.counts.as_dict(),
             "unconverted": dict(sorted(self.unconverted.items())),
             "retried": asdict(self.retried),
             "api_calls": with_total(self.api_calls),
-            "seconds": round(self.duration.total_seconds(), 3),
+            "seconds": seconds(self.duration),
             "records_per_second": round(self.records_per_second, 1),
             "gaps": list(self.gaps),
             "error": str(self.error) if self.error else None,
@@ -150,8 +214,10 @@ class StreamReport:
 
 
 @frozen(kw_only=True)
-class SyncReport:
+class SyncReport(ByStream[StreamReport]):
     """What a run did for one account.
+
+    `report["contacts"]` is the report of one stream, and `print(report)` all of it in one line.
 
     Attributes:
         account: The account.
@@ -168,6 +234,25 @@ class SyncReport:
     api_calls: Mapping[str, int] = field(factory=dict)
     duration: timedelta
     error: HubSpotSyncError | None = None
+
+    def __str__(self) -> str:
+        return one_line(
+            f"{self.account}: {self.status.words} in {in_seconds(self.duration)}",
+            *(_in_words(one) for one in self.streams),
+            number_of(sum(self.api_calls.values()), "call", "calls"),
+            _told(self.failure),
+        )
+
+    def __repr__(self) -> str:
+        return f"<SyncReport {self}>"
+
+    @property
+    def status(self) -> StreamStatus:
+        """How the run ended, all streams together."""
+        if self.failure is not None:
+            busy = isinstance(self.failure, LeaseHeldError)
+            return StreamStatus.BUSY if busy else StreamStatus.FAILED
+        return StreamStatus.COMPLETED if self.completed else StreamStatus.STOPPED
 
     @property
     def completed(self) -> bool:
@@ -203,7 +288,7 @@ class SyncReport:
             "completed": self.completed,
             "streams": {report.stream.object_type: report.as_dict() for report in self.streams},
             "api_calls": with_total(self.api_calls),
-            "seconds": round(self.duration.total_seconds(), 3),
+            "seconds": seconds(self.duration),
             "error": str(self.error) if self.error else None,
         }
 
@@ -211,3 +296,36 @@ class SyncReport:
 def with_total(api_calls: Mapping[str, int]) -> dict[str, int]:
     """Calls by endpoint class with their sum as "total"."""
     return {"total": sum(api_calls.values()), **dict(sorted(api_calls.items()))}
+
+
+def in_seconds(duration: timedelta) -> str:
+    """A duration for people: "2.1 s"."""
+    return f"{duration.total_seconds():,.1f} s"
+
+
+def _in_words(report: StreamReport) -> str:
+    """What became of one stream, in a part of a line."""
+    ended = "" if report.status is StreamStatus.COMPLETED else f" {report.status.words}"
+    numbers = _numbers(report)
+    between = "," if ended and numbers else ""
+    return f"{report.stream.object_type}{ended}{between} {numbers}".rstrip()
+
+
+def _numbers(report: StreamReport) -> str:
+    """How many records are new to the sink, and what else ought to be known of them."""
+    counts = report.counts
+    if report.mode is None and counts.read == 0:
+        return ""
+    kind = "new" if report.mode is Mode.BACKFILL else "new or changed"
+    others = {
+        "rejected": counts.rejected,
+        "skipped": counts.skipped,
+        "tried again": report.retried.tried,
+        "gaps": len(report.gaps),
+    }
+    said = [f"{number:,} {what}" for what, number in others.items() if number]
+    return ", ".join((f"{counts.delivered:,} {kind}", *said))
+
+
+def _told(error: HubSpotSyncError | None) -> str:
+    return "" if error is None else f"{type(error).__name__}: {error}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from attrs import evolve, field, frozen
 
@@ -23,9 +24,6 @@ from hubspot_sync.models._checks import (
     without_user,
 )
 from hubspot_sync.models._environment import ca_file_in, proxy_for
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 ApiVersion = Literal["2025-09", "2026-03", "2026-09", "v3"]
 

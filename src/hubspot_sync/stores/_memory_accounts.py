@@ -5,19 +5,15 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import defaultdict
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from attrs import evolve
 
 from hubspot_sync._clock import Clock, SystemClock
+from hubspot_sync.models import AccountEntry, AccountKey, AccountStatus
 from hubspot_sync.stores._refusals import entry_conflict
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from hubspot_sync.models import AccountEntry, AccountKey, AccountStatus
 
 # Kept beyond the end, for a clock that was set back meanwhile.
 _SPARE: Final = timedelta(hours=1)

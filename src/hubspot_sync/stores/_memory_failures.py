@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from attrs import evolve
 
-from hubspot_sync.models import FailureSelection
+from hubspot_sync.models import AccountKey, Failure, FailureSelection, StreamKey
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-
-    from hubspot_sync.models import AccountKey, Failure, StreamKey
-
-    Place = tuple[AccountKey, str, str]
+Place = tuple[AccountKey, str, str]
 
 
 class MemoryErrorQueue:

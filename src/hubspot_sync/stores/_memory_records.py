@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from attrs import evolve, frozen
 
 from hubspot_sync._clock import Clock, SystemClock
-from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.models import AccountKey, Action, ActionKind, Association, SinkAnswer, Value
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
-    from hubspot_sync.models import AccountKey, Action, Association, Value
-
-    Place = tuple[AccountKey, str, str]
+Place = tuple[AccountKey, str, str]
 
 
 @frozen(kw_only=True)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hubspot_sync.errors import (
     InvariantError,
     LeaseHeldError,
     LeaseLostError,
     RevisionConflictError,
 )
-
-if TYPE_CHECKING:
-    from hubspot_sync.models import AccountEntry, AccountKey, Lease, StreamKey
+from hubspot_sync.models import AccountEntry, AccountKey, Lease, StreamKey
 
 
 def lease_held(stream: StreamKey, owner: str) -> LeaseHeldError:

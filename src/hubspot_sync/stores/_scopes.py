@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from hubspot_sync.models import AccountKey
+from hubspot_sync.models import AccountKey
 
 _BEFORE_ALL: Final = ""
 # Account ids are digits, and this comes behind all of them.

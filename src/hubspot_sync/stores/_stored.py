@@ -5,14 +5,12 @@ The stores write whole documents and trust none of them: a field may be missing 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hubspot_sync.errors import InvariantError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # What an odd shape raises; a `ConfigurationError` of a model is a `ValueError`, too.
 _ODD: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from hubspot_sync.errors import ActionRejectedError, ConfigurationError
+from hubspot_sync.interfaces import ActionSink
 from hubspot_sync.interfaces._answers import SINK, guarded
 from hubspot_sync.interfaces._parts import is_sink
-from hubspot_sync.models import SinkAnswer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from hubspot_sync.interfaces import ActionSink
-    from hubspot_sync.models import Action
+from hubspot_sync.models import Action, SinkAnswer
 
 __all__ = ["FanOutSink"]
 

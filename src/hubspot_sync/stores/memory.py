@@ -6,29 +6,29 @@ They keep every promise of their interfaces but one: nothing survives the proces
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from attrs import define, evolve, field
 
 from hubspot_sync._clock import Clock, SystemClock
+from hubspot_sync.interfaces import TokenStore
 from hubspot_sync.models import (
+    AccountKey,
+    Action,
     ActionKind,
     Checkpoint,
+    Credentials,
+    Fingerprint,
     Lease,
     SinkAnswer,
     StoredCredentials,
+    StreamKey,
 )
 from hubspot_sync.stores._memory_accounts import MemoryAccountStore, MemoryNonceStore
 from hubspot_sync.stores._memory_failures import MemoryErrorQueue
 from hubspot_sync.stores._memory_records import MemoryRecordSink, MirroredRecord
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls, revision_conflict
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import timedelta
-
-    from hubspot_sync.interfaces import TokenStore
-    from hubspot_sync.models import AccountKey, Action, Credentials, Fingerprint, StreamKey
 
 __all__ = [
     "MemoryAccountStore",

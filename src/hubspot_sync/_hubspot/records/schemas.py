@@ -15,9 +15,9 @@ from attrs import frozen
 
 from hubspot_sync._hubspot.calls.client import Call
 from hubspot_sync.errors import (
-    AccessError,
     ConfigurationError,
     HubSpotUnavailableError,
+    MissingScopeError,
     RequestRefusedError,
 )
 from hubspot_sync.models.object_types import OBJECT_TYPE_IDS
@@ -166,7 +166,7 @@ class ObjectTypes:
         )
         try:
             return self._client.call(call, _custom_types).content
-        except (AccessError, RequestRefusedError) as error:
+        except (MissingScopeError, RequestRefusedError) as error:
             # Without the scope, names are taken as they were given.
             _logger.info("%s: the custom object types are not known: %s", self._account, error)
             return ()

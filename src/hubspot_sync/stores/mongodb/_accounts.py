@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from attrs import evolve
 from bson.int64 import Int64
@@ -13,20 +15,15 @@ from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_to_text
 from hubspot_sync._documents.entries import entry_from_document, entry_to_document
 from hubspot_sync.errors import InvariantError
-from hubspot_sync.models import AccountKey, AccountStatus
+from hubspot_sync.models import AccountEntry, AccountKey, AccountStatus
 from hubspot_sync.stores._refusals import entry_conflict
 from hubspot_sync.stores._scopes import id_before
 from hubspot_sync.stores._stored import instant, reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import ACCOUNTS
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+Document = dict[str, Any]
 
-    from hubspot_sync.models import AccountEntry
-
-    Document = dict[str, Any]
 
 # A document without a status is what a delete leaves behind, so that revisions go on from there.
 _PRESENT: Final = {"status": {"$gt": ""}}

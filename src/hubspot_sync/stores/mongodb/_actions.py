@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timezone
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
+from bson.raw_bson import RawBSONDocument
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
-from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.models import Action, ActionKind, SinkAnswer
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._expiry import check_expiry, ensure_expiry
 from hubspot_sync.stores.mongodb._schema import ACTIONS, CREATED_KEYS
 from hubspot_sync.stores.mongodb._unstorable import UnstorableError, encoded, reason_of
 from hubspot_sync.stores.mongodb._values import to_long
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime, timedelta
-
-    from bson.raw_bson import RawBSONDocument
-    from pymongo.collection import Collection
-
-    from hubspot_sync.models import Action
-
-    Document = dict[str, Any]
+Document = dict[str, Any]
 
 
 class MongoActionSink:

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from attrs import evolve
 from bson.int64 import Int64
 from bson.objectid import ObjectId
 from pymongo import ReturnDocument
+from pymongo.collection import Collection
 
 from hubspot_sync._clock import SLACK
 from hubspot_sync._documents import checkpoint_from_document, checkpoint_to_document
-from hubspot_sync.models import Checkpoint, Fingerprint, Lease
+from hubspot_sync.errors import HubSpotSyncError
+from hubspot_sync.models import Checkpoint, Fingerprint, Lease, StreamKey
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
 from hubspot_sync.stores._stored import binary, instant, reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._fingerprints import at_this_moment, learn
 from hubspot_sync.stores.mongodb._schema import CHECKPOINTS, FINGERPRINTS
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+Document = dict[str, Any]
 
-    from pymongo.collection import Collection
-
-    from hubspot_sync.errors import HubSpotSyncError
-    from hubspot_sync.models import StreamKey
-
-    Document = dict[str, Any]
 
 _IDS_AT_ONCE: Final = 10_000
 _MILLISECOND: Final = timedelta(milliseconds=1)

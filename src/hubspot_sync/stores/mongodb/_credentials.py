@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from bson.int64 import Int64
 from pymongo import ReturnDocument
@@ -10,17 +11,11 @@ from pymongo.errors import DuplicateKeyError
 
 from hubspot_sync._documents import credentials_from_bytes, credentials_to_bytes
 from hubspot_sync._encryption import CredentialCipher, the_cipher, unsealed
-from hubspot_sync.models import AccountKey, StoredCredentials
+from hubspot_sync.models import AccountKey, Credentials, StoredCredentials
 from hubspot_sync.stores._refusals import revision_conflict
 from hubspot_sync.stores._stored import reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import CREDENTIALS
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hubspot_sync.models import Credentials
-
 
 _NAMES: Final = {"domain_id": True, "account_id": True}
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from types import TracebackType
+from typing import Any, Final
 from urllib.parse import unquote
 
 from pymongo import MongoClient, ReadPreference
@@ -14,17 +16,12 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
+from typing_extensions import Self
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.stores.mongodb import _schema
 from hubspot_sync.stores.mongodb._errors import mapped
 from hubspot_sync.stores.mongodb._values import CODEC_OPTIONS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-
-    from typing_extensions import Self
 
 _DEFAULT_NAME: Final = "hubspot_sync"
 _LONGEST_NAME: Final = 63

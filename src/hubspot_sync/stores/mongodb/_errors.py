@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from attrs import frozen
 from bson.errors import BSONError
@@ -17,9 +18,6 @@ from hubspot_sync.errors import (
     InvariantError,
     StoreUnavailableError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 DUPLICATE_KEY: Final = 11_000
 DOCUMENT_TOO_LARGE: Final = 10_334

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from hubspot_sync.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pymongo.collection import Collection
 
 _NAME: Final = "expiry"
 _SECOND: Final = timedelta(seconds=1)

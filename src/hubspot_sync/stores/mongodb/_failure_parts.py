@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from pymongo import ReplaceOne
 
 from hubspot_sync.stores._stored import reading, text, whole
+from hubspot_sync.stores.mongodb._database import MongoDatabase
 from hubspot_sync.stores.mongodb._schema import ERROR_PARTS
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+Document = dict[str, Any]
 
-    from hubspot_sync.stores.mongodb._database import MongoDatabase
-
-    Document = dict[str, Any]
 
 # Half of what MongoDB takes, so that the other fields always fit beside it.
 _PART: Final = 8 * 1024 * 1024

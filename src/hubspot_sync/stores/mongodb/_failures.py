@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from bson.int64 import Int64
 from pymongo import DeleteOne, ReplaceOne
+from pymongo.collection import Collection
+from pymongo.cursor import Cursor
 from pymongo.errors import BulkWriteError
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
-from hubspot_sync._payloads import action_from_text, action_to_text
-from hubspot_sync.models import Failure, FailureSelection, StreamKey
+from hubspot_sync.models import AccountKey, Action, Failure, FailureSelection, StreamKey
 from hubspot_sync.stores._stored import instant, reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
 from hubspot_sync.stores.mongodb._failure_parts import FailureParts
 from hubspot_sync.stores.mongodb._schema import ERRORS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+Document = dict[str, Any]
 
-    from pymongo.collection import Collection
-    from pymongo.cursor import Cursor
-
-    from hubspot_sync.models import AccountKey
-
-    Document = dict[str, Any]
 
 _LARGEST_INTEGER: Final = 2**63 - 1
 _PAGE_BYTES: Final = 32 * 1024 * 1024
@@ -169,14 +164,14 @@ def _document(failure: Failure) -> Document:
         "last_at": failure.last_at,
         "next_at": failure.next_at,
         "dead": failure.dead,
-        "payload": action_to_text(action),
+        "payload": action.to_json(),
         "parts": 0,
     }
 
 
 def _failure(document: Document, payload: str) -> Failure:
     return Failure(
-        action=action_from_text(payload),
+        action=Action.from_json(payload),
         reason=text(document["reason"]),
         error=text(document["error"]),
         attempts=whole(document["attempts"]),

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from pymongo import UpdateOne
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 
+from hubspot_sync.models import Fingerprint
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
 from hubspot_sync.stores.mongodb._values import to_long
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pymongo.collection import Collection
-
-    from hubspot_sync.models import Fingerprint
-
-    Document = dict[str, Any]
+Document = dict[str, Any]
 
 
 def at_this_moment(collection: Collection[Document]) -> Collection[Document]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 from pymongo.errors import DuplicateKeyError
 
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import NONCES
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 class MongoNonceStore:

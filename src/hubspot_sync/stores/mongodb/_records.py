@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from bson.int64 import Int64
+from pymongo.collection import Collection
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
-from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.models import Action, ActionKind, SinkAnswer
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import RECORDS
 from hubspot_sync.stores.mongodb._upserts import Outcome, Wanted, store
 from hubspot_sync.stores.mongodb._values import EXACT, numbers_apart
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
-
-    from pymongo.collection import Collection
-
-    from hubspot_sync.models import Action
 
 # So that no tenant's question looks at another's records. Without a field that changes: one more,
 # such as the modified date, makes an update half as long again.

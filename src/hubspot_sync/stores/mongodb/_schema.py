@@ -5,20 +5,18 @@ A new database begins with the present layout; only documents that are there alr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from pymongo import ReturnDocument
+from pymongo.database import Database
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import ActionKind
 from hubspot_sync.stores._stored import reading, whole
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Step = Callable[[Database[dict[str, Any]]], object]
 
-    from pymongo.database import Database
-
-    Step = Callable[[Database[dict[str, Any]]], object]
 
 ACTIONS: Final = "actions"
 CHECKPOINTS: Final = "checkpoints"

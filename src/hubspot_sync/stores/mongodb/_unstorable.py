@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import bson
 from bson.errors import BSONError
@@ -10,9 +11,6 @@ from bson.raw_bson import RawBSONDocument
 
 from hubspot_sync.stores.mongodb._errors import DOCUMENT_TOO_LARGE, DUPLICATE_KEY
 from hubspot_sync.stores.mongodb._values import CODEC_OPTIONS, EXACT, numbers_apart
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # https://www.mongodb.com/docs/manual/reference/limits/#bson-documents
 _LARGEST: Final = 16 * 1024 * 1024

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from attrs import define, field, frozen
 from pymongo import UpdateOne
+from pymongo.client_session import ClientSession
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from hubspot_sync.models import SinkAnswer
@@ -15,14 +18,9 @@ from hubspot_sync.stores.mongodb._schema import RECORDS
 from hubspot_sync.stores.mongodb._unstorable import UNENCODABLE, reason_against, reason_of
 from hubspot_sync.stores.mongodb._values import EXACT
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+Document = dict[str, Any]
+Rank = tuple[int, int]
 
-    from pymongo.client_session import ClientSession
-    from pymongo.collection import Collection
-
-    Document = dict[str, Any]
-    Rank = tuple[int, int]
 
 # Set when a document is made, and left alone afterwards.
 _KEPT: Final = ("_id", "domain_id", "account_id", "object_type", "object_id", "first_stored_at")

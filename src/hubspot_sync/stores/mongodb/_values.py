@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import date, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bson.codec_options import CodecOptions, TypeEncoder, TypeRegistry
 from bson.decimal128 import Decimal128, create_decimal128_context
@@ -13,12 +14,7 @@ from bson.int64 import Int64
 
 from hubspot_sync._documents import decimal_to_text
 from hubspot_sync.errors import InvariantError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hubspot_sync.models import Value
-
+from hubspot_sync.models import Value
 
 _INT32: Final = 2**31
 _INT64: Final = 2**63

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from attrs import evolve
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_to_text
 from hubspot_sync._documents.entries import entry_from_text, entry_to_text
-from hubspot_sync.models import AccountKey
+from hubspot_sync.models import AccountEntry, AccountKey, AccountStatus
 from hubspot_sync.stores._refusals import entry_conflict
 from hubspot_sync.stores._scopes import id_before
 from hubspot_sync.stores._stored import reading, text, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from hubspot_sync.models import AccountEntry, AccountStatus
 
 # A row without a status is what a delete leaves behind, so that revisions go on from there.
 _LOAD: Final = """SELECT domain_id, account_id, revision, status, next_sync_at, entry FROM accounts

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 
@@ -14,17 +16,12 @@ from hubspot_sync._documents import (
     properties_to_text,
 )
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models import SinkAnswer
+from hubspot_sync.models import Action, SinkAnswer
 from hubspot_sync.stores.sqlite._batches import rows_of, write_rows
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+Row = tuple[Any, ...]
 
-    from hubspot_sync.models import Action
-
-    Row = tuple[Any, ...]
 
 _INSERT: Final = """INSERT INTO actions (id, domain_id, account_id, object_type, object_id, name,
     kind, version, occurred_at, properties, associations, stored_at)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from hubspot_sync.models import Action
 
-    from hubspot_sync.models import Action
+Row = tuple[Any, ...]
 
-    Row = tuple[Any, ...]
 
 # What cannot become a row at all: lone surrogates, versions beyond 64 bits, integers of more digits
 # than Python writes, more than SQLite takes.

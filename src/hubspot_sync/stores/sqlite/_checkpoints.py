@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from attrs import evolve
 
 from hubspot_sync._clock import SLACK, Clock, SystemClock
 from hubspot_sync._documents import checkpoint_from_text, checkpoint_to_text, instant_to_text
-from hubspot_sync.models import Checkpoint, Fingerprint, Lease
+from hubspot_sync.models import Checkpoint, Fingerprint, Lease, StreamKey
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
 from hubspot_sync.stores._stored import binary, reading, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
-
-if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime, timedelta
-
-    from hubspot_sync.models import StreamKey
 
 _GRANT: Final = """INSERT INTO checkpoints
     (domain_id, account_id, object_type, fence, owner, expires_at, leased_at)

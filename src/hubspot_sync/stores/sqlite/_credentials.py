@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from hubspot_sync._documents import credentials_from_bytes, credentials_to_bytes
 from hubspot_sync._encryption import CredentialCipher, the_cipher, unsealed
-from hubspot_sync.models import AccountKey, StoredCredentials
+from hubspot_sync.models import AccountKey, Credentials, StoredCredentials
 from hubspot_sync.stores._refusals import revision_conflict
 from hubspot_sync.stores._stored import reading, text, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hubspot_sync.models import Credentials
 
 # A row without content is what a delete leaves behind, so that revisions go on from there.
 _LOAD = """SELECT revision, sealed FROM credentials

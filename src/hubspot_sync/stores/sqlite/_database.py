@@ -6,20 +6,18 @@ import os
 import re
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from types import TracebackType
+from typing import Final
+
+from typing_extensions import Self
 
 from hubspot_sync.errors import ConfigurationError, StoreUnavailableError
 from hubspot_sync.stores.sqlite import _schema
 from hubspot_sync.stores.sqlite._errors import mapped, read_only
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-
-    from typing_extensions import Self
 
 _MEMORY: Final = ":memory:"
 # One slash, since that is what `Path` leaves of two. One letter is a drive.

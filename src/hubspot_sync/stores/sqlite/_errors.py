@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hubspot_sync.errors import (
     ConfigurationError,
@@ -12,9 +13,6 @@ from hubspot_sync.errors import (
     InvariantError,
     StoreUnavailableError,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _FOREIGN: Final = "holds tables of something else; give hubspot-sync a file of its own"
 _READ_ONLY: Final = (

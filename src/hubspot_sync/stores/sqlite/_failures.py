@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_from_text, instant_to_text
-from hubspot_sync._payloads import action_from_text, action_to_text
-from hubspot_sync.models import Failure, FailureSelection
+from hubspot_sync.models import AccountKey, Action, Failure, FailureSelection, StreamKey
 from hubspot_sync.stores._stored import reading, text, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
+Row = tuple[Any, ...]
 
-    from hubspot_sync.models import AccountKey, StreamKey
-
-    Row = tuple[Any, ...]
 
 _PUT: Final = """INSERT INTO errors (domain_id, account_id, object_type, object_id, action_id, name,
     version, reason, error, attempts, first_at, last_at, next_at, dead, payload)
@@ -158,7 +154,7 @@ def _row(failure: Failure) -> Row:
         instant_to_text(failure.last_at),
         None if failure.next_at is None else instant_to_text(failure.next_at),
         failure.dead,
-        action_to_text(action),
+        action.to_json(),
     )
 
 
@@ -178,7 +174,7 @@ def _failure(row: Row) -> Failure:
     reason, error, attempts, first_at, last_at, next_at, action_id, payload = row
     with reading(f"the row of {action_id} in the table errors"):
         return Failure(
-            action=action_from_text(payload),
+            action=Action.from_json(payload),
             reason=text(reason),
             error=text(error),
             attempts=whole(attempts),

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import instant_to_text
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
 
 _FORGET: Final = "DELETE FROM nonces WHERE expires_at <= ?"
 _SPEND: Final = """INSERT INTO nonces (nonce, expires_at) VALUES (?, ?)

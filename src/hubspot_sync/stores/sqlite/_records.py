@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import orjson
 
@@ -13,16 +14,12 @@ from hubspot_sync._documents import (
     instant_to_text,
     properties_to_text,
 )
-from hubspot_sync.models import ActionKind, SinkAnswer
+from hubspot_sync.models import Action, ActionKind, SinkAnswer
 from hubspot_sync.stores.sqlite._batches import rows_of, write_rows
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+Row = tuple[Any, ...]
 
-    from hubspot_sync.models import Action
-
-    Row = tuple[Any, ...]
 
 _UPSERT: Final = """INSERT INTO records AS held (domain_id, account_id, object_type, object_id,
     version, variant, created_at, modified_at, properties, associations, first_stored_at,

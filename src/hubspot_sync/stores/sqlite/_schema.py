@@ -6,18 +6,17 @@ A new file is made in the first layout and goes the same way as an old one, so t
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections import defaultdict
+from collections.abc import Callable
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hubspot_sync._documents import properties_from_text, properties_to_text
 from hubspot_sync.errors import ConfigurationError, InvariantError
 
-if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable
+Step = Callable[[sqlite3.Connection], object]
 
-    Step = Callable[[sqlite3.Connection], object]
 
 _FIRST_LAYOUT: Final = (
     "CREATE TABLE schema (version INTEGER NOT NULL)",
