@@ -233,7 +233,8 @@ def to_actions(
             if is_same and not redeliver:
                 repeated += 1
                 continue
-            told = before.variant if is_same else variant
+            # A clock may have gone back since; the newest variant is the highest all the same.
+            told = before.variant if is_same else max(variant, before.variant + 1)
         fingerprints.append(
             Fingerprint(object_id=record.object_id, version=version, digest=digest, variant=told)
         )
