@@ -101,7 +101,7 @@ def assert_in_step(host):
 
 def stream(report, object_type):
     """The report of one stream."""
-    return next(one for one in report.streams if one.stream.object_type == object_type)
+    return report[object_type]
 
 
 def test_the_first_run_delivers_everything(host):

@@ -18,7 +18,14 @@ from hubspot_sync.models.accounts import AccountKey
 from hubspot_sync.models.object_types import singular_name
 from hubspot_sync.models.records import Association, AssociationType, Value
 
-_UNREADABLE: Final = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
+_UNREADABLE: Final = (
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 # Python refuses to write or read integers of more digits than about 4,300 in decimal.
 _BITS_IN_DECIMAL: Final = 10_000
 
