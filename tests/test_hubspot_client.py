@@ -24,6 +24,7 @@ from hubspot_sync import (
     HubSpotSettings,
     HubSpotUnavailableError,
     MissingScopeError,
+    NotConnectedError,
     OAuthApp,
     OAuthTokens,
     RateLimitedError,
@@ -584,7 +585,7 @@ def test_there_is_one_door():
 
 def test_an_account_without_credentials_is_refused_before_any_call(host, emulator):
     """The message says how to give them."""
-    with pytest.raises(ConfigurationError, match=r"engine\.connect"):
+    with pytest.raises(NotConnectedError, match=r"engine\.connect"):
         host.source(Account(account_id="7"))
 
     assert emulator.calls.count() == 0

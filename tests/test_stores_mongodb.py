@@ -216,7 +216,12 @@ class TestDocuments:
         fingerprint = raw["fingerprints"].find_one()
         checkpoint = raw["checkpoints"].find_one()
 
-        assert fingerprint == {"_id": "acme:62515:contacts:7", "version": 1, "digest": b"\x00\x01"}
+        assert fingerprint == {
+            "_id": "acme:62515:contacts:7",
+            "version": 1,
+            "digest": b"\x00\x01",
+            "variant": 0,
+        }
         assert isinstance(fingerprint["version"], Int64)
         assert checkpoint["_id"] == "acme:62515:contacts"
         assert (checkpoint["fence"], checkpoint["owner"]) == (1, "a")

@@ -19,7 +19,7 @@ from attrs import evolve, frozen
 
 from hubspot_sync._hubspot.records.list import OrderNotKeptError
 from hubspot_sync._hubspot.records.ranges import END, Walk, WalkPool
-from hubspot_sync._hubspot.records.search import is_searchable
+from hubspot_sync._hubspot.records.search import answers, is_searchable
 from hubspot_sync._hubspot.records.tally import Tally, row_ids
 from hubspot_sync.errors import HubSpotSyncError, HubSpotUnavailableError, RequestRefusedError
 from hubspot_sync.models import IdRange, ListedSpan, Page
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from hubspot_sync._hubspot.calls.answers import SearchAnswer
     from hubspot_sync._hubspot.records.list import Listing
+    from hubspot_sync._hubspot.records.subject import Subject
     from hubspot_sync.models import Pass
 
 # At a latency of 0.3 s six reach 190 list calls in ten seconds, the others make up for slower
@@ -130,14 +131,11 @@ def _proved(listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange])
                 yield held or Page(records=())
                 return
             yield from _listed_again(listing, tally, large, hold)
-    except NotSearchableError as error:
-        gap = (
-            f"HubSpot refuses to search {subject.object_type} ({error}), so nothing counts them "
-            "and the list is not proved"
-        )
-        yield evolve(held or Page(records=()), ranges=(), gaps=(gap,))
-        return
-    except HubSpotSyncError:
+    except (NotSearchableError, HubSpotSyncError) as error:
+        gap = _gap(error, subject)
+        if gap is not None:
+            yield evolve(held or Page(records=()), ranges=(), gaps=(gap,))
+            return
         if held is not None:
             yield evolve(held, ranges=hold)
         raise
@@ -146,6 +144,23 @@ def _proved(listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange])
         f"search and list disagree about how many {subject.object_type} there are, however often "
         "they are asked; all that was listed is stored, and the next run lists the rest again"
     )
+
+
+def _gap(error: NotSearchableError | HubSpotSyncError, subject: Subject) -> str | None:
+    """What *error* leaves unproved; None where the next run can prove it."""
+    object_type = subject.object_type
+    if isinstance(error, NotSearchableError):
+        return (
+            f"HubSpot refuses to search {object_type} ({error}), so nothing counts them and the "
+            "list is not proved"
+        )
+    failed = isinstance(error, HubSpotUnavailableError) and error.status is not None
+    if failed and answers(subject):
+        return (
+            f"HubSpot's search fails for some {object_type} ({error.message}), so the list is not "
+            "proved"
+        )
+    return None
 
 
 def _listed_again(
@@ -247,13 +262,16 @@ class Proof:
         return self._search(first, end, limit=1).total
 
     def _searched(self, span: ListedSpan) -> set[int]:
-        """The ids that search knows of *span*."""
+        """The ids that search knows of *span*: as many as it counts.
+
+        Raises:
+            HubSpotUnavailableError: It shows fewer, however often it is asked.
+        """
         ids: set[int] = set()
         for _ in range(_LOOKS):
-            first, total = span.first, None
+            total, first = self._count(span.first, span.end), span.first
             while True:
                 answer = self._search(first, span.end, limit=_PAGE)
-                total = answer.total if total is None else total
                 new = {number for number in answer.ids if first <= number < span.end}
                 ids |= new
                 # A page that brings nothing new is the last one, whatever it says.
@@ -261,8 +279,11 @@ class Proof:
                     break
                 first = max(new) + 1
             if len(ids) >= total:
-                break
-        return ids
+                return ids
+        raise HubSpotUnavailableError(
+            f"HubSpot's search counts {total} {self.listing.subject.object_type} from id "
+            f"{span.first} to {span.end} and shows {len(ids)} of them"
+        )
 
     def _search(
         self, first: int, end: int, *, limit: int, order: str = "ASCENDING"
