@@ -132,9 +132,9 @@ def _proved(listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange])
                 return
             yield from _listed_again(listing, tally, large, hold)
     except (NotSearchableError, HubSpotSyncError) as error:
-        gap = _gap(error, subject)
-        if gap is not None:
-            yield evolve(held or Page(records=()), ranges=(), gaps=(gap,))
+        reason = _gap(error, subject)
+        if reason is not None:
+            yield evolve(held or Page(records=()), ranges=(), gaps=(reason,))
             return
         if held is not None:
             yield evolve(held, ranges=hold)
