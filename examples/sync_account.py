@@ -43,6 +43,7 @@ from hubspot_sync import (
     embedded_engine,
     mongodb_engine,
 )
+from hubspot_sync.models import canonical_object_type
 from hubspot_sync.stores.mongodb import MongoDatabase, MongoTokenStore
 from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteTokenStore, sqlite_path
 
@@ -137,7 +138,7 @@ def account_from(options: argparse.Namespace) -> Account:
         StreamSettings(
             object_type=name,
             properties=properties,
-            associations=ASSOCIATIONS.get(name, ()),
+            associations=ASSOCIATIONS.get(canonical_object_type(name), ()),
             # One list for several object types names what some of them do not have.
             ignore_missing=len(object_types) > 1,
         )

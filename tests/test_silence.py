@@ -279,6 +279,70 @@ class TestAssociationBatches:
         assert len(told(host)[contact].associations["companies"]) == 130
 
 
+class TestWhatCouldNotBeRead:
+    """It is owed what the pass that could not read it would have done with it."""
+
+    COMPANIES = account(StreamSettings("companies", associations=("contacts",)))
+
+    def companies(self, start, **emulator):
+        """A host whose companies have edges that have to be read in a batch; one of them bad."""
+        host = start(companies=30, **emulator)
+        ids = sorted(host.emulator.records("companies"), key=int)
+        contacts = list(host.emulator.records("contacts"))
+        for company in ids:
+            for contact in contacts[:3]:
+                host.emulator.associate("companies", company, "contacts", contact)
+        return host, ids[7], contacts[9]
+
+    def test_a_resync_delivers_it_when_it_can_be_read(self, start):
+        """As a creation: the sink was emptied."""
+        host, bad, _ = self.companies(start)
+        host.emulator.hostility = Hostility(inline_page=1)
+        sync(host, self.COMPANIES)
+        host.sink = type(host.sink)()
+        host.emulator.hostility = Hostility(inline_page=1, silent_edges={"companies": {bad}})
+        host.engine(settings=NO_COMPARISON).resync(self.COMPANIES)
+        assert stream(sync(host, self.COMPANIES), "companies").counts.skipped == 1
+        host.emulator.hostility = Hostility(inline_page=1)
+
+        report = stream(sync(host, self.COMPANIES), "companies")
+
+        assert (report.counts.delivered, report.gaps) == (1, ())
+        kinds = [one.kind.value for one in host.sink.actions if one.object_id == bad]
+        assert kinds == ["Created"]
+        assert len(told(host, "companies")) == 30
+
+    def test_a_comparison_is_made_up_for(self, start):
+        """An edge that moved no modified date is found when the record can be read."""
+        host, bad, contact = self.companies(start)
+        host.emulator.hostility = Hostility(inline_page=1)
+        sync(host, self.COMPANIES)
+        host.emulator.associate("companies", bad, "contacts", contact)
+        host.emulator.hostility = Hostility(inline_page=1, silent_edges={"companies": {bad}})
+        sync(host, self.COMPANIES, reconcile=True)
+        host.emulator.hostility = Hostility(inline_page=1)
+
+        sync(host, self.COMPANIES)
+
+        check_edges(host, "companies", "contacts", "contacts")
+
+    def test_many_of_them_do_not_block_the_stream(self, start):
+        """What changes meanwhile arrives."""
+        host, _, _ = self.companies(start)
+        bad = set(sorted(host.emulator.records("companies"), key=int)[:25])
+        lies = Hostility(inline_page=1, unanswerable_edges={"companies": bad})
+        host.emulator.hostility = lies
+        assert stream(sync(host, self.COMPANIES), "companies").counts.skipped == 25
+        changed = max(host.emulator.records("companies"), key=int)
+        host.emulator.update("companies", changed, {"city": "Athens"})
+
+        report = stream(sync(host, self.COMPANIES), "companies")
+
+        assert report.status is StreamStatus.COMPLETED
+        assert report.counts.skipped == 25
+        assert told(host, "companies")[changed].properties["city"] == "Athens"
+
+
 class TestDefinitions:
     """A5 and A6: what properties there are."""
 
@@ -449,6 +513,40 @@ class TestTheProofOfTheList:
         assert report.completed
         spent = len(host.emulator.calls) - before
         assert spent - sum(plain) <= 20 + 10  # the splitting of ranges differs from run to run
+
+    @pytest.mark.parametrize("route", ["list", "batch_read"])
+    def test_what_is_known_to_be_missing_is_not_forgotten(self, start, route):
+        """While HubSpot fails to bring it, the pass is not complete."""
+        host = start(contacts=250)
+        bad = sorted(host.emulator.records("contacts"), key=int)[133]
+        host.emulator.hostility = Hostility(hidden_from_list={"contacts": {bad}})
+        skip = 3 if route == "list" else 0
+        host.emulator.faults.add(
+            Fault(route=route, object_type="contacts", status=502, skip=skip, times=20)
+        )
+
+        assert not sync(host).completed
+        host.emulator.faults.clear()
+        assert sync(host).completed
+
+        assert bad in told(host)
+
+    def test_a_list_that_is_never_counted_is_compared_once_more_at_the_most(self, start):
+        """It may be too long for one run, each time."""
+        host = start(contacts=450)
+        host.emulator.hostility = Hostility(opaque_after=True)
+        for _ in range(4):
+            host.emulator.faults.add(
+                Fault(route="list", object_type="contacts", skip=2, status=404)
+            )
+            sync(host)
+        host.emulator.faults.clear()
+        sync(host)
+        listed = host.emulator.calls.count("list")
+
+        assert sync(host).completed
+
+        assert host.emulator.calls.count("list") == listed
 
     def test_a_type_that_cannot_be_searched_is_not_proved_and_says_so(self, start):
         """The report has it, and the pass is complete."""

@@ -351,3 +351,12 @@ def test_what_should_not_be_new_to_the_first_window():
     assert not late(first.start - moment), "of no window"
     assert not late(second.start, later, second)
     assert not late(NOON - MARGIN, Checkpoint(), Pass(mode=Mode.BACKFILL, end=NOON))
+
+
+def test_a_comparison_is_asked_for_again_when_the_last_one_is_complete():
+    """Although the pass that leads up to the present is still to come."""
+    done = Checkpoint(
+        high_water_mark=NOON, reconciled_at=NOON, reconcile_since=NOON, index_floor=NOON
+    )
+
+    assert asked(done).reconcile_since > NOON

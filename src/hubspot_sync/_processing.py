@@ -234,7 +234,8 @@ def to_actions(
                 repeated += 1
                 continue
             # A clock may have gone back since; the newest variant is the highest all the same.
-            told = before.variant if is_same else max(variant, before.variant + 1)
+            later = variant if variant >= before.variant else before.variant + 1
+            told = before.variant if is_same else later
         fingerprints.append(
             Fingerprint(object_id=record.object_id, version=version, digest=digest, variant=told)
         )

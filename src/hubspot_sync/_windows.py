@@ -160,7 +160,7 @@ def marked(checkpoint: Checkpoint, *, redeliver: bool) -> Checkpoint:
     whole in any case.
     """
     since, reading = checkpoint.reconcile_since, checkpoint.reading
-    if checkpoint == Checkpoint() or (since is not None and not redeliver):
+    if checkpoint == Checkpoint() or (_lacks(checkpoint, since) and not redeliver):
         return checkpoint
     begun = None if reading is None or reading.mode is Mode.INCREMENTAL else reading.end
     ends = [one for one in (since, checkpoint.reconciled_at, begun) if one is not None]

@@ -34,9 +34,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from typing_extensions import Self
-
 E = TypeVar("E", bound="HubSpotSyncError")
+
+
+_E = TypeVar("_E", bound="HubSpotSyncError")
 
 
 class HubSpotSyncError(Exception):
@@ -65,7 +66,9 @@ class HubSpotSyncError(Exception):
         self.status = status
         self.correlation_id = correlation_id
 
-    def locate(self, *, account: str | None = None, stream: str | None = None) -> Self:
+    def locate(  # noqa: PYI019 - Python has `Self` from 3.11 on
+        self: _E, *, account: str | None = None, stream: str | None = None
+    ) -> _E:
         """Fill in where it happened, on the way up; what is known already stays."""
         self.account = self.account or account
         self.stream = self.stream or stream

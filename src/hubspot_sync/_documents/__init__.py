@@ -152,6 +152,7 @@ def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
         "reconcile_since": _optional_text(checkpoint.reconcile_since),
         "redeliver": checkpoint.redeliver,
         "unread": list(checkpoint.unread),
+        "undelivered": list(checkpoint.undelivered),
         "properties": _properties_to_document(checkpoint.properties),
         "fell_from": _optional_text(checkpoint.fell_from),
     }
@@ -199,6 +200,7 @@ def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
         reconcile_since=_optional_instant(document.get("reconcile_since")),
         redeliver=bool(document.get("redeliver")),
         unread=tuple(document.get("unread") or ()),
+        undelivered=tuple(document.get("undelivered") or ()),
         properties=_properties_from_document(document.get("properties")),
         fell_from=_optional_instant(document.get("fell_from")),
     )

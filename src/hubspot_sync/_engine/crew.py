@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-    from typing_extensions import Self
-
     from hubspot_sync._engine.turn_taking import TurnTaking
     from hubspot_sync._engine.turns import Ticket
     from hubspot_sync.models import AccountKey, SyncReport
@@ -44,7 +42,7 @@ class Crew:
         self._failure: BaseException | None = None
         self._threads = [new_thread(self._work, f"worker {number}") for number in range(workers)]
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Crew:  # noqa: PYI034 - Python has `Self` from 3.11 on
         for thread in self._threads:
             thread.start()
         return self

@@ -8,8 +8,6 @@ from datetime import timedelta
 from itertools import islice
 from types import TracebackType
 
-from typing_extensions import Self
-
 from hubspot_sync._clock import Clock, StopSignal
 from hubspot_sync._engine.arguments import (
     checked_accounts,
@@ -519,7 +517,7 @@ class SyncEngine:
         self.stop()
         self._operations.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> SyncEngine:  # noqa: PYI034 - Python has `Self` from 3.11 on
         return self
 
     def __exit__(

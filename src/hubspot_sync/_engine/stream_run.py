@@ -24,7 +24,6 @@ from hubspot_sync._processing import (
 )
 from hubspot_sync._queue import QueueClosedError
 from hubspot_sync._windows import advance, is_late, look_deeper
-from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import Counts, Mode, SkippedRow, to_milliseconds
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
     )
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
-# More than this are no single records; the checkpoint names each of them.
+# The checkpoint names each of them.
 _MOST_UNREAD: Final = 1_000
 
 
@@ -96,6 +95,7 @@ class StreamRun:
         self._refusals = refusals
         self._oddities = Oddities(self._stream, parts.notify)
         self.began_too_late = False
+        self._forgotten = 0
         self._delivery = Delivery(
             parts=parts,
             lease=lease,
@@ -190,9 +190,12 @@ class StreamRun:
         skipped = [row for page in pages for row in page.skipped]
         records, doubled = newest_versions(record for page in pages for record in page.records)
         known, on_their_way = self._known(records, queue)
-        reconciling = self._reading.mode is Mode.RECONCILE
-        reconciling = reconciling or self._reading.compares
-        compared = known.keys() - on_their_way.keys() if reconciling else ()
+        lost = set(self._checkpoint.undelivered)
+        known = {one: before for one, before in known.items() if one not in lost} if lost else known
+        comparing = self._reading.mode is Mode.RECONCILE or self._reading.compares
+        # What could not be read may have been to be compared when it could not.
+        compared = known.keys() if comparing else known.keys() & set(self._checkpoint.unread)
+        compared -= on_their_way.keys()
         redelivers = self._reading.redelivers
         # What was delivered before is no reason to leave it out then.
         fresh, repeated = without_repeats(records, on_their_way if redelivers else known, compared)
@@ -211,10 +214,10 @@ class StreamRun:
             fresh,
             doubted(known, queued),
             label=self._label,
-            backfill=self._reading.mode is Mode.BACKFILL,
+            backfill=self._reading.mode is Mode.BACKFILL or redelivers,
             deliver_unchanged=self._parts.settings.deliver_unchanged or self._doubtful,
             redeliver=redelivers,
-            variant=to_milliseconds(self._reading.end) if reconciling else 0,
+            variant=to_milliseconds(self._reading.end),
         )
         before, self._checkpoint = self._checkpoint, self._reached(pages, skipped)
         return Batch(
@@ -235,7 +238,13 @@ class StreamRun:
     def _reached(self, pages: Sequence[Page], skipped: Sequence[SkippedRow]) -> Checkpoint:
         """The checkpoint once *pages* are in the sink."""
         last = pages[-1]
-        before = evolve(self._checkpoint, unread=self._still_unread(pages, skipped))
+        unread = self._still_unread(pages, skipped)
+        lost = unread if self._reading.redelivers else self._checkpoint.undelivered
+        before = evolve(
+            self._checkpoint,
+            unread=unread,
+            undelivered=tuple(one for one in unread if one in lost),
+        )
         if self.began_too_late and not last.ranges:
             return look_deeper(before)
         reached = advance(
@@ -248,6 +257,10 @@ class StreamRun:
         if last.ranges:
             return reached
         self.gaps = last.gaps
+        if self._forgotten:
+            self.gaps += (
+                f"{self._forgotten} more could not be read, and no run asks for them by their ids",
+            )
         if last.compare_again:
             return evolve(
                 reached,
@@ -265,11 +278,7 @@ class StreamRun:
     def _still_unread(
         self, pages: Sequence[Page], skipped: Sequence[SkippedRow]
     ) -> tuple[str, ...]:
-        """Ids of records that HubSpot did not answer for, in *pages* or before.
-
-        Raises:
-            HubSpotUnavailableError: They are too many to be single records.
-        """
+        """Ids of records that could not be read, in *pages* or before, as many as are kept."""
         again = {row.object_id: None for row in skipped if row.again and row.object_id}
         if not again and not self._checkpoint.unread:
             return ()
@@ -277,11 +286,8 @@ class StreamRun:
         settled = read.union(one for page in pages for one in page.absent) - again.keys()
         unread = [one for one in self._checkpoint.unread if one not in settled]
         unread.extend(one for one in again if one not in unread)
-        if len(unread) > _MOST_UNREAD:
-            raise HubSpotUnavailableError(
-                f"HubSpot does not answer for {len(unread)} records of this stream; run again"
-            )
-        return tuple(unread)
+        self._forgotten += len(unread[_MOST_UNREAD:])
+        return tuple(unread[:_MOST_UNREAD])
 
     def _known(
         self, records: Sequence[Record], queue: ActionQueue

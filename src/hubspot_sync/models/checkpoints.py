@@ -137,6 +137,10 @@ class Checkpoint:
             once such a pass is complete and the stream was brought up to the present after it.
         redeliver: Whether the next pass over all records delivers them again, because somebody
             asked for that. False again once it is complete.
+        unread: Ids of records that could not be read; each run asks for them again.
+        undelivered: Those of them that the sink may have lost: they are delivered as if they were
+            new.
+        properties: Which properties the last pass read; None until that is known.
         fell_from: The mark that was there and was taken back, because a wrong clock had put it
             into HubSpot's future. None again once all records are compared.
     """
@@ -149,6 +153,7 @@ class Checkpoint:
     reconcile_since: datetime | None = field(default=None, validator=is_aware)
     redeliver: bool = False
     unread: tuple[str, ...] = ()
+    undelivered: tuple[str, ...] = ()
     properties: PropertySet | None = None
     fell_from: datetime | None = field(default=None, validator=is_aware)
 

@@ -97,7 +97,8 @@ class Batches:
             quiet = 0 if said.done or said.more else quiet + 1
             if quiet and pending:
                 self.client.pause(min(quiet, _LONGEST_PAUSE))
-        if len(self._unanswered) > _MOST_UNANSWERED and not self._answered:
+        none_of_many = len(self._unanswered) > _MOST_UNANSWERED and not self._answered
+        if none_of_many and not self._is_well():
             reason = next(iter(self._unanswered.values()))
             raise HubSpotUnavailableError(
                 f"HubSpot answers for none of {len(self._unanswered)} records that were asked for "
@@ -146,6 +147,8 @@ class Batches:
         pieces, failed = deque(_halves(batch)), 0
         well = False
         while pieces:
+            if self.client.stop.is_set():
+                raise StopRequested
             piece = pieces.popleft()
             try:
                 said = self.ask(piece, max_tries=_TRIES_IN_PIECES)

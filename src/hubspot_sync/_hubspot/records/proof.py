@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
+from hubspot_sync._clock import StopRequested
 from hubspot_sync._hubspot.records.list import OrderNotKeptError
 from hubspot_sync._hubspot.records.ranges import END, Walk, WalkPool
 from hubspot_sync._hubspot.records.search import answers, is_searchable
 from hubspot_sync._hubspot.records.tally import Tally, row_ids
 from hubspot_sync.errors import HubSpotSyncError, HubSpotUnavailableError, RequestRefusedError
-from hubspot_sync.models import IdRange, ListedSpan, Page
+from hubspot_sync.models import IdRange, ListedSpan, Mode, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hubspot_sync._hubspot.calls.answers import SearchAnswer
     from hubspot_sync._hubspot.records.list import Listing
-    from hubspot_sync._hubspot.records.subject import Subject
     from hubspot_sync.models import Pass
 
 # At a latency of 0.3 s six reach 190 list calls in ten seconds, the others make up for slower
@@ -46,6 +46,8 @@ _PAGES_FOR_A_CALL: Final = 50
 _PAGE: Final = 200
 # How often the ids are asked for that a total counts and that do not come.
 _LOOKS: Final = 3
+# What differs by more than this is listed again, by all threads.
+_MOST_SETTLED: Final = 2_000
 
 
 def read_whole(listing: Listing, reading: Pass) -> Iterator[Page]:
@@ -67,7 +69,8 @@ def read_whole(listing: Listing, reading: Pass) -> Iterator[Page]:
         else:
             last = page
     if last is not None:
-        yield from _proved(listing, tally, last, kept)
+        is_first = reading.mode is Mode.BACKFILL
+        yield from _proved(listing, tally, last, kept, is_first=is_first)
 
 
 def read_list(
@@ -101,7 +104,9 @@ def read_list(
     )
 
 
-def _proved(listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange]) -> Iterator[Page]:
+def _proved(  # noqa: C901 - one story, told in its order
+    listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange], *, is_first: bool
+) -> Iterator[Page]:
     """*last*, and what the list left out before it.
 
     Args:
@@ -109,15 +114,18 @@ def _proved(listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange])
         tally: How many records were.
         last: The last page, with no ranges left.
         kept: What was left before the last page, for a list that cannot be gone on with by id.
+        is_first: Whether it is the first pass over all records.
     """
     subject, proof = listing.subject, Proof(listing=listing, tally=tally)
     if not tally.known:
         gap = f"{subject.object_type} came in no order over several runs, so the list is not proved"
-        yield evolve(last, gaps=(gap,), compare_again=True)
+        # Once: a comparison that is cut off as well would ask for the next one without end.
+        yield evolve(last, gaps=(gap,), compare_again=is_first)
         return
     # A run that is cut off here goes on behind the last record and proves the whole once more.
     hold = tuple(kept) if tally.by_id else (IdRange(after=str(tally.end)),)
     held: Page | None = last
+    large: list[ListedSpan] = []
     try:
         for _ in range(_ROUNDS):
             small, large = proof.differences()
@@ -131,11 +139,14 @@ def _proved(listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange])
                 yield held or Page(records=())
                 return
             yield from _listed_again(listing, tally, large, hold)
-    except (NotSearchableError, HubSpotSyncError) as error:
-        reason = _gap(error, subject)
-        if reason is not None:
-            yield evolve(held or Page(records=()), ranges=(), gaps=(reason,))
-            return
+    except NotSearchableError as error:
+        unproved = f"{error}, so nothing counts them and the list is not proved"
+        if large:  # what is to be listed again is not complete
+            yield Page(records=(), ranges=tuple(map(again, large)), listed=tally.listed)
+            raise HubSpotUnavailableError(unproved) from error
+        yield evolve(held or Page(records=()), ranges=(), gaps=(unproved,))
+        return
+    except HubSpotSyncError:
         if held is not None:
             yield evolve(held, ranges=hold)
         raise
@@ -144,23 +155,6 @@ def _proved(listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange])
         f"search and list disagree about how many {subject.object_type} there are, however often "
         "they are asked; all that was listed is stored, and the next run lists the rest again"
     )
-
-
-def _gap(error: NotSearchableError | HubSpotSyncError, subject: Subject) -> str | None:
-    """What *error* leaves unproved; None where the next run can prove it."""
-    object_type = subject.object_type
-    if isinstance(error, NotSearchableError):
-        return (
-            f"HubSpot refuses to search {object_type} ({error}), so nothing counts them and the "
-            "list is not proved"
-        )
-    failed = isinstance(error, HubSpotUnavailableError) and error.status is not None
-    if failed and answers(subject):
-        return (
-            f"HubSpot's search fails for some {object_type} ({error.message}), so the list is not "
-            "proved"
-        )
-    return None
 
 
 def _listed_again(
@@ -216,8 +210,10 @@ class Proof:
             some, total = waiting.pop()
             if total == sum(rows for _, rows in some):
                 continue
-            if len(some) == 1:
+            if len(some) == 1 and abs(total - some[0][1]) <= _MOST_SETTLED:
                 small.append(some[0][0])
+            elif len(some) == 1:
+                large.append(some[0][0])
             elif left <= 0:
                 large.extend(span for span, _ in some)
             else:
@@ -297,12 +293,24 @@ class Proof:
             "properties": [],
             "limit": limit,
         }
+        subject = self.listing.subject
+        if subject.client.stop.is_set():
+            raise StopRequested
         try:
-            return self.listing.subject.search(body).content
+            return subject.search(body).content
         except RequestRefusedError as error:
-            if is_searchable(self.listing.subject, error):
+            if is_searchable(subject, error):
                 raise
-            raise NotSearchableError(error.message) from error
+            raise NotSearchableError(
+                f"HubSpot refuses to search {subject.object_type} ({error.message})"
+            ) from error
+        except HubSpotUnavailableError as error:
+            if error.status is None or not answers(subject):
+                raise
+            # HubSpot is well, so it is something in these ids that it cannot search.
+            raise NotSearchableError(
+                f"HubSpot's search fails for some {subject.object_type} ({error.message})"
+            ) from error
 
 
 def again(span: ListedSpan) -> IdRange:

@@ -16,7 +16,6 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
-from typing_extensions import Self
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.stores.mongodb import _schema
@@ -67,7 +66,7 @@ class MongoDatabase:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> MongoDatabase:  # noqa: PYI034 - Python has `Self` from 3.11 on
         return self
 
     def __exit__(

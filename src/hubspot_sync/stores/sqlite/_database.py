@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from typing_extensions import Self
-
 from hubspot_sync.errors import ConfigurationError, StoreUnavailableError
 from hubspot_sync.stores.sqlite import _schema
 from hubspot_sync.stores.sqlite._errors import mapped, read_only
@@ -63,7 +61,7 @@ class SqliteDatabase:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._path!r})"
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> SqliteDatabase:  # noqa: PYI034 - Python has `Self` from 3.11 on
         return self
 
     def __exit__(
