@@ -182,8 +182,8 @@ def engine_for(
     if path is not None:
         return partial(embedded_engine, path, cipher=cipher, oauth_app=app, hubspot=hubspot)
     raise ConfigurationError(
-        "--store names no file that stays; give sqlite:///crm.db for a file in the current folder, "
-        "or sqlite:////var/lib/crm.db, with four slashes, for an absolute path"
+        "--store names no file that stays, or more than a file; give sqlite:///crm.db for one in "
+        "the current folder, or sqlite:////var/lib/crm.db, with four slashes, for an absolute path"
         if options.store.lower().startswith("sqlite:")
         else f"--store begins {options.store[:9]!r}..., but has to be mongodb://host/database or "
         "sqlite:///path/file.db"

@@ -637,6 +637,8 @@ class TestUrls:
             "sqlite:///:memory:",
             "sqlite:///./:memory:",
             "sqlite:///%3Amemory%3A",
+            "sqlite:///crm.db?mode=ro",
+            "sqlite:///crm.db#main",
         ],
     )
     def test_no_file(self, url):

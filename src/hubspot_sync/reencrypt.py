@@ -89,7 +89,7 @@ def _opening(store: str, keys: EncryptionKeys) -> Callable[[], SyncEngine]:
     if store:
         what = "--store is none that is known"
     if store.lower().startswith("sqlite:"):
-        what = "--store names no file that stays"
+        what = "--store names no file that stays, or more than a file"
     raise ConfigurationError(f"{what}; give --store sqlite:///FILE or mongodb://...")
 
 

@@ -18,7 +18,7 @@ def sqlite_path(url: str) -> Path | None:
     where its folder exists (the root folder apart); otherwise, and where it begins with a dot for a
     folder, it is relative to the current one: `sqlite:///crm.db`, `sqlite:///../crm.db`. Signs
     that a URL does not take are percent-encoded. `:memory:` means none, because all that a command
-    did would be gone at its end.
+    did would be gone at its end, and so does what has a query or fragment, which nobody would obey.
 
     Args:
         url: What was given; not necessarily a URL at all.
@@ -27,7 +27,8 @@ def sqlite_path(url: str) -> Path | None:
         parts = urlsplit(url)
     except ValueError:  # as of http://[
         return None
-    if parts.scheme != "sqlite" or parts.netloc or not re.match("/.", parts.path):
+    more = parts.netloc or parts.query or parts.fragment
+    if parts.scheme != "sqlite" or more or not re.match("/.", parts.path):
         return None
     path = Path(unquote(parts.path))
     folder = path.parent
