@@ -1,10 +1,12 @@
 """Reading HubSpot's answers: rows, instants, associations, and bodies that are no JSON."""
 
 from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import pytest
 
 from hubspot_sync import HubSpotUnavailableError
+from hubspot_sync._clock import StopSignal
 from hubspot_sync._hubspot.calls.answers import (
     batch_answer,
     list_answer,
@@ -14,6 +16,7 @@ from hubspot_sync._hubspot.calls.answers import (
 )
 from hubspot_sync._hubspot.calls.bodies import loads
 from hubspot_sync._hubspot.records.associations import InlineKeys, read_inline
+from hubspot_sync._hubspot.records.batch import read_batch
 from hubspot_sync._hubspot.records.subject import to_records
 from hubspot_sync._hubspot.records.values import conversion_for, to_instant
 from hubspot_sync.models import Association, AssociationType, PropertyDefinition
@@ -273,3 +276,31 @@ def test_the_last_page_has_no_paging():
     """HubSpot leaves the key out there."""
     assert next_after({"results": []}) is None
     assert next_after({"paging": {"next": {"after": 7}}}) == "7"
+
+
+class Merged:
+    """Answers for each record with the one that it was merged into."""
+
+    def __init__(self, winners):
+        self.winners = winners
+        self.stop = StopSignal()
+        self.calls = 0
+
+    def call(self, call, read):
+        self.calls += 1
+        winners = dict.fromkeys(self.winners[one["id"]] for one in call.body["inputs"])
+        body = {"results": [ROW | {"id": winner} for winner in winners]}
+        return SimpleNamespace(content=read(body), size=0)
+
+
+def test_what_was_merged_is_absent():
+    """Several at once, into the same record or others, also into one that is asked for."""
+    winners = {"1": "7", "2": "7", "3": "8", "4": "4", "5": "4", "6": "6"}
+    client = Merged(winners)
+
+    found = read_batch(client, "/", "contacts", ["email"], list(winners))
+
+    assert found.rows.keys() == {"4", "6"}
+    assert found.absent == {"1", "2", "3", "5"}
+    assert found.unanswered == {}
+    assert client.calls == 5

@@ -227,14 +227,20 @@ def read_batch(
         size += reply.size
         answer = reply.content
         found = {str(row.get("id")): row for row in answer.results}
-        if len(ids) == 1 and found.keys().isdisjoint(ids) and found:
-            # Another record comes back for one that was merged into it (HubSpot 8).
-            absent.update(ids)
-            return Round(done=frozenset(ids))
         rows.update((one, found[one]) for one in ids if one in found)
         gone = {one for error in answer.errors if error.absent for one in error.ids} - found.keys()
         absent.update(gone.intersection(ids))
-        return Round(done=frozenset(found) | gone, errors=answer.errors)
+        done = found.keys() | gone
+        if found.keys() - set(ids):
+            # Another record comes back for one that was merged into it (HubSpot 8); for which one
+            # shows only where it is asked for alone.
+            merged = [one for one in ids if one not in done]
+            if len(ids) == 1:
+                absent.update(merged)
+                done.update(merged)
+            else:
+                done.update(*(ask([one], max_tries=max_tries).done for one in merged))
+        return Round(done=frozenset(done), errors=answer.errors)
 
     unanswered = Batches(client=client, ask=ask, size=READ_SIZE).run(object_ids)
     return FoundById(rows=rows, absent=frozenset(absent), unanswered=unanswered, size=size)
