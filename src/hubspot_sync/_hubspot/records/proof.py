@@ -23,7 +23,7 @@ from hubspot_sync._hubspot.records.ranges import END, Walk, WalkPool
 from hubspot_sync._hubspot.records.search import answers, is_searchable
 from hubspot_sync._hubspot.records.tally import Tally, row_ids
 from hubspot_sync.errors import HubSpotSyncError, HubSpotUnavailableError, RequestRefusedError
-from hubspot_sync.models import IdRange, ListedSpan, Mode, Page
+from hubspot_sync.models import IdRange, ListedSpan, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,8 +69,7 @@ def read_whole(listing: Listing, reading: Pass) -> Iterator[Page]:
         else:
             last = page
     if last is not None:
-        is_first = reading.mode is Mode.BACKFILL
-        yield from _proved(listing, tally, last, kept, is_first=is_first)
+        yield from _proved(listing, tally, last, kept)
 
 
 def read_list(
@@ -105,7 +104,7 @@ def read_list(
 
 
 def _proved(  # noqa: C901 - one story, told in its order
-    listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange], *, is_first: bool
+    listing: Listing, tally: Tally, last: Page, kept: Sequence[IdRange]
 ) -> Iterator[Page]:
     """*last*, and what the list left out before it.
 
@@ -114,13 +113,12 @@ def _proved(  # noqa: C901 - one story, told in its order
         tally: How many records were.
         last: The last page, with no ranges left.
         kept: What was left before the last page, for a list that cannot be gone on with by id.
-        is_first: Whether it is the first pass over all records.
     """
     subject, proof = listing.subject, Proof(listing=listing, tally=tally)
     if not tally.known:
         gap = f"{subject.object_type} came in no order over several runs, so the list is not proved"
-        # Once: a comparison that is cut off as well would ask for the next one without end.
-        yield evolve(last, gaps=(gap,), compare_again=is_first)
+        # The next pass compares, until one is not cut off: what is missing would be so for ever.
+        yield evolve(last, gaps=(gap,), compare_again=True)
         return
     # A run that is cut off here goes on behind the last record and proves the whole once more.
     hold = tuple(kept) if tally.by_id else (IdRange(after=str(tally.end)),)
