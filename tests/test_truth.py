@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import timedelta
 
 from attrs import evolve
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hubspot_sync import (
@@ -142,6 +142,31 @@ def about(emulator, bad):
         st.tuples(st.sampled_from(["list", "search", "associations"]), st.integers(0, 12)),
         max_size=3,
     ),
+)
+# A backfill of a list without order that is cut off, and so is the comparison that it asks for.
+@example(
+    seed=791040,
+    contacts=40,
+    companies=150,
+    hostility=Hostility(
+        seed=133,
+        index_lag=(0, 167),
+        short_pages=0.3,
+        list_stragglers=0.05,
+        list_repeats=0.05,
+        opaque_after=True,
+        inline_page=1,
+        empty_definitions=0.05,
+        missing_definitions=0.5,
+        list_gaps=0.1,
+        search_body_limit=3_000,
+        meddling=Meddling(edits_per_call=0.5, creates_per_call=0.3, recalculations_per_call=2.0),
+    ),
+    bad={"hidden_from_list": {303, 679}},
+    pauses=[(1_706, True), (429, True), (147, False), (196, True)],
+    reconcile_every=None,
+    batch_size=50,
+    cuts=[("list", 10), ("search", 2), ("search", 12)],
 )
 def test_the_sink_ends_equal_to_the_truth(
     seed, contacts, companies, hostility, bad, pauses, reconcile_every, batch_size, cuts
