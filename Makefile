@@ -50,7 +50,7 @@ lint: $(VENV)/dev ## Ruff: rules and format
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 
-format: $(VENV)/dev ## Let ruff mend what it can
+format: $(VENV)/dev ## Let ruff fix what it can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 

@@ -64,7 +64,7 @@ def engine(base_url: str, mongodb_uri: str) -> int:
 def bare(base_url: str, mongodb_uri: str) -> int:
     """The least that anybody could do: raw transport, one decode, `insert_many`.
 
-    It checks nothing, remembers nothing, and starts anew after any fault.
+    It checks nothing, remembers nothing, and starts again after any fault.
     """
     import orjson
     import pymongo

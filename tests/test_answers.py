@@ -158,7 +158,7 @@ def test_an_error_queue(method, odd):
 
 @pytest.mark.parametrize(("method", "odd"), cases(TOKENS))
 def test_a_token_store(method, odd):
-    """Connecting, syncing and sealing anew."""
+    """Connecting, syncing and sealing again."""
     setting = Setting([[record("1")]])
     engine = setting.engine(tokens=Odd(MemoryTokenStore(), method, odd))
     calls = {

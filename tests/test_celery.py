@@ -275,14 +275,14 @@ def test_a_task_that_is_called_directly_does_its_work_here(tasks, host):
 
 def test_refused_actions_are_redriven(app, host):
     """All, or those that fit."""
-    mended = []
+    fixed = []
     queue = MemoryErrorQueue()
     engine = host.engine(
-        error_queue=queue, validators=[lambda action: None if mended else "not now"]
+        error_queue=queue, validators=[lambda action: None if fixed else "not now"]
     )
     tasks = HubSpotTasks(app, open_engine=lambda: engine, clock=host.clock)
     tasks.sync_account.apply(("acme", "1001"))
-    mended.append(True)
+    fixed.append(True)
 
     report = tasks.redrive.delay("acme", "1001", object_type="contacts").get()
 

@@ -177,7 +177,7 @@ class TestConnectingByOAuth:
         assert (entry.status, entry.reason) == (AccountStatus.PAUSED, "unpaid")
 
     def test_what_was_disconnected_is_active_again(self, tenants):
-        """A person consented anew."""
+        """A person consented again."""
         tenants.connected()
         tenants.domain().disconnect("62515")
 
@@ -494,7 +494,7 @@ class TestOtherCredentials:
 
     def test_oauth_tokens_that_open_nothing(self, tenants):
         """Are refused, with nothing stored."""
-        with pytest.raises(AuthorizationRevokedError, match="connected anew"):
+        with pytest.raises(AuthorizationRevokedError, match="connected again"):
             tenants.domain().connect(OAuthTokens(refresh_token="canary-unknown"))
 
         assert tenants.kept() == (None, None)

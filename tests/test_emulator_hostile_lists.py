@@ -144,7 +144,7 @@ def test_stale_after_some_calls(caller: Caller, opaque):
 
 
 def test_stale_at_once(caller: Caller):
-    """A share of the values is refused as often as they are used, until given out anew."""
+    """A share of the values is refused as often as they are used, until given out again."""
     caller.emulator.hostility = Hostility(stale_after=0.5)
     answers = []
     for _ in range(20):

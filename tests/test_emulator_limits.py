@@ -69,7 +69,7 @@ def test_headers_of_an_oauth_app(clock):
 
 
 def test_daily_pot_counts_everything_until_midnight(caller: Caller, clock):
-    """HubSpot 1.7 and 3.1: searches and association batches too; anew at the account's midnight."""
+    """HubSpot 1.7, 3.1: searches and association batches too; again at the account's midnight."""
     assert limits(caller.post(SEARCH, {})) == {}
     batch = caller.post(ASSOCIATIONS, {"inputs": [{"id": "1"}]})
     assert limits(batch) == {"-Daily": "6", "-Daily-Remaining": "4"}

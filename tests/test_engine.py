@@ -229,7 +229,7 @@ def test_values_that_do_not_fit_their_type_are_delivered_as_text(host, emulator)
 
 
 def test_a_value_written_in_another_way_is_no_change(host, emulator):
-    """HubSpot formats anew what nobody has edited; text is compared as it is."""
+    """HubSpot formats again what nobody has edited; text is compared as it is."""
     before = {"total_revenue": "12.50", "closedate": "1772447701123", "zip": "12.50"}
     contact = emulator.create("contacts", before)
     host.engine().sync(ACCOUNT)
@@ -533,7 +533,7 @@ def test_a_store_that_stays_away_ends_the_run(host):
 
 
 def test_a_refused_action_stops_its_stream_before_the_commit(host):
-    """It is not skipped: once the cause is mended, everything arrives."""
+    """It is not skipped: once the cause is fixed, everything arrives."""
 
     class Picky:
         def write(self, actions):
@@ -852,9 +852,7 @@ def test_a_sink_that_gives_no_answer(host, answer):
     report = host.engine(sink=Buggy(answer)).sync(ACCOUNT)
 
     assert isinstance(report.error, InvariantError)
-    expected = (
-        f"Buggy.write gave a {type(answer).__name__}; mend it so that it returns a SinkAnswer"
-    )
+    expected = f"Buggy.write gave a {type(answer).__name__}; fix it so that it returns a SinkAnswer"
     assert expected in str(report.error)
     assert host.engine().sync(ACCOUNT).counts.delivered == 570
 

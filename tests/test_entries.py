@@ -195,7 +195,7 @@ def test_a_damaged_entry_is_an_error(change):
     """It names the account, what to do, and no value."""
     document = {**entry_to_document(ENTRIES["rich"]), **change}
 
-    with pytest.raises(InvariantError, match="connect the account anew") as caught:
+    with pytest.raises(InvariantError, match="connect the account again") as caught:
         read(document)
 
     assert caught.value.account == "acme/62515"

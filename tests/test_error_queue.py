@@ -634,8 +634,8 @@ def test_too_many_refusals_stop_the_stream_loudly():
     assert "it is bad" in str(report.error)
     assert counted(report) == (34, 0, 0, 66, 0)
     assert len(setting.queued) == 66
-    mended = setting.sync(settings=settings)
-    assert counted(mended) == (200, 0, 0, 0, 0)
+    fixed = setting.sync(settings=settings)
+    assert counted(fixed) == (200, 0, 0, 0, 0)
     setting.engine().redrive(ACCOUNT)
     assert sorted(one[0] for one in setting.told) == sorted(str(n) for n in range(300))
 

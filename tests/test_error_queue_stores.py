@@ -149,7 +149,7 @@ PRESETS = {
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_five_percent_are_refused_and_redriven(preset, request, hubspot_emulator):
-    """A rule of the host's keeps back some; once it is mended, the sink equals the truth."""
+    """A rule of the host's keeps back some; once it is fixed, the sink equals the truth."""
     emulator = hubspot_emulator(contacts=2_000, companies=0)
     account = Account(account_id=emulator.account_id, streams=ACCOUNT.streams)
     place, open_engine = PRESETS[preset]

@@ -402,7 +402,7 @@ def test_stored_tokens_that_are_refused_give_way(account, store):
     """A new refresh token in the environment is all that it takes."""
     revoked = account.oauth | {"HUBSPOT_REFRESH_TOKEN": "na1-revoked"}
     for _ in range(2):
-        assert "connected anew" in one_failure(account.run(store, environment=revoked))
+        assert "connected again" in one_failure(account.run(store, environment=revoked))
     # The same token twice is no reason to try twice.
     assert account.emulator.calls.count("oauth") == 2
 
@@ -525,13 +525,13 @@ def test_a_wrong_token(account, tmp_path):
 
 
 def test_a_wrong_refresh_token(account, tmp_path):
-    """The account has to be connected anew, and the line says so."""
+    """The account has to be connected again, and the line says so."""
     done = account.run(
         f"sqlite:///{tmp_path}/crm.db",
         environment=account.oauth | {"HUBSPOT_REFRESH_TOKEN": "na1-wrong"},
     )
 
-    assert "connected anew" in one_failure(done)
+    assert "connected again" in one_failure(done)
     assert "na1-wrong" not in done.stderr + done.stdout
 
 

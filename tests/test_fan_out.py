@@ -221,7 +221,7 @@ class TestAnswers:
         assert not answer.already_created
 
     def test_a_refused_creation_that_is_tried_again(self):
-        """Once the cause is mended, each sink ends with one creation and every version."""
+        """Once the cause is fixed, each sink ends with one creation and every version."""
         memory, refusing, mirror = MemoryActionSink(), Refusing("1"), MemoryRecordSink()
         memory.write([creation("1")])
         sink = FanOutSink([memory, refusing, mirror])
@@ -346,7 +346,7 @@ def test_an_engine_that_dies_between_two_sinks(when, place, changes):
 
 
 def test_what_one_sink_refuses_is_in_the_error_queue():
-    """It has the name of the sink; after the cause is mended the object is in both."""
+    """It has the name of the sink; after the cause is fixed the object is in both."""
     with HubSpotEmulator(contacts=5, companies=0) as emulator:
         host = Host(emulator)
         log, queue = MemoryActionSink(), MemoryErrorQueue()

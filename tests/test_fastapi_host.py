@@ -309,7 +309,7 @@ class TestAccounts:
         assert "Connect it again" in last["problem"]["detail"]
 
     def test_errors_are_listed_and_tried_again(self, settings, emulator):
-        """What a rule of the host's refuses waits with its reason until the rule is mended."""
+        """What a rule of the host's refuses waits with its reason until the rule is fixed."""
         strict = threading.Event()
         strict.set()
 

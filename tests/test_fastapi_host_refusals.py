@@ -220,7 +220,7 @@ class TestRefusals:
         assert "db-7" in caplog.text
 
     def test_the_report_of_a_sync(self):
-        """Has what the client can mend, and fixed words for the rest."""
+        """Has what the client can fix, and fixed words for the rest."""
         key = AccountKey("acme", ACME)
         away = StoreUnavailableError("MongoDB at db-7.internal:27017 could not be reached")
         shut = MissingScopeError("HubSpot wants crm.objects.contacts.read; grant it")

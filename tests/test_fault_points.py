@@ -283,7 +283,7 @@ def back_end(request):
 def test_nothing_is_lost_or_repeated_wherever_the_plug_is_pulled(
     back_end, emulator, clock, arrow, times, answered
 ):
-    """At the first calls of each kind, in the long form at all; one more run mends everything."""
+    """At the first calls of each kind, in the long form at all; one more run fixes everything."""
     lives = 0
     alive = False
     while not alive and lives != times:
@@ -313,7 +313,7 @@ def test_nothing_is_lost_or_repeated_wherever_the_plug_is_pulled(
 def test_what_moved_no_date_is_found_wherever_the_plug_is_pulled(
     back_end, emulator, clock, arrow, times, answered
 ):
-    """One more run, and the next reconcile pass, mend everything; then nothing is left to tell."""
+    """One more run, and the next reconcile pass, fix everything; then nothing is left to tell."""
     lives = 0
     alive = False
     while not alive and lives != times:

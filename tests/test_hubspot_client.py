@@ -108,7 +108,7 @@ def test_a_hanging_connection_times_out_and_is_retried(emulator):
 class Drip(BaseHTTPRequestHandler):
     """A server whose answers come in byte by byte and never end; the first *whole* bytes at once.
 
-    The time-out of the socket starts anew with each of them.
+    The time-out of the socket starts again with each of them.
     """
 
     whole = 0
@@ -243,7 +243,7 @@ def test_an_access_token_that_is_not_whole_is_told_from_an_expired_one(host, emu
 
 @pytest.mark.parametrize("status", [501, 522, 525, 526, 530])
 def test_what_hubspot_asks_to_report_is_tried_a_few_times_only(host, emulator, status):
-    """More tries would not mend it."""
+    """More tries would not fix it."""
     source = host.source()
     source.identify()
     emulator.faults.add(Fault(kind="html", status=status, times=None))

@@ -142,7 +142,7 @@ class TestExchange:
             provider(emulator).exchange(code)
 
     def test_wrong_app_credentials_are_the_hosts_mistake(self, emulator):
-        """Nobody needs to consent anew for that."""
+        """Nobody needs to consent again for that."""
         with pytest.raises(ConfigurationError, match="client secret"):
             provider(emulator, client_secret="wrong").exchange(emulator.issue_code(REDIRECT))
 
@@ -193,7 +193,7 @@ class TestInspectAndRevoke:
         oauth.revoke(tokens)
         oauth.revoke(OAuthTokens(refresh_token="unknown"))
 
-        with pytest.raises(AuthorizationRevokedError, match="connected anew"):
+        with pytest.raises(AuthorizationRevokedError, match="connected again"):
             oauth.inspect(tokens)
         assert emulator.calls.count("revoke") == 3
 

@@ -201,7 +201,7 @@ def test_values_that_differ_are_a_change(place, value):
     ],
 )
 def test_another_way_to_write_a_value_is_no_change(value, same):
-    """HubSpot may format a number or a date anew without anybody having changed it."""
+    """HubSpot may format a number or a date again without anybody having changed it."""
     assert digest(value) == digest(same)
 
 

@@ -271,7 +271,7 @@ class TestLedger:
         assert [ledger.take(50.0) for _ in range(101)].count(0.0) == 100
 
     def test_calls_of_another_process_are_counted_once(self):
-        """Each answer tells of them anew."""
+        """Each answer tells of them again."""
         ledger = Ledger(100, 10.0, learns=True)
         for moment, remaining in ((0.0, 96), (0.2, 95), (0.4, 94)):
             ledger.take(moment)

@@ -283,7 +283,7 @@ def seeded(emulator, object_type, kind):
 @pytest.mark.parametrize("object_type", ["companies", "contacts"])
 @pytest.mark.parametrize("mode", ["backfill", "window"])
 def test_values_of_every_kind_are_read_exactly(hubspot_emulator, clock, object_type, mode):
-    """Truths, ids beyond a float, amounts, dates, instants in both forms, and choices."""
+    """Booleans, ids beyond a float, amounts, dates, instants in both forms, and choices."""
     emulator = hubspot_emulator(contacts=250, companies=120, clock=clock, extra_properties=20)
     host = Host(emulator, clock)
     start = clock.now()

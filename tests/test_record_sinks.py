@@ -338,7 +338,7 @@ class TestMongoDB:
         )
 
     def test_a_record_that_the_host_deletes_meanwhile(self, mongodb, raw, monkeypatch):
-        """It is made anew, whole."""
+        """It is made again, whole."""
         sink = MongoRecordSink(mongodb)
         sink.write([creation()])
         together = _upserts._change_together

@@ -140,7 +140,7 @@ def test_a_store_that_goes_away_ends_it(hubspot_emulator):
 def test_rotating_while_syncs_run_loses_nothing(open_engine, hubspot_emulator):
     """Refresh tokens that change with every refresh, of accounts that are refreshed all the time.
 
-    Some workers know the new key already and seal with the old one still; one seals all anew.
+    Some workers know the new key already and seal with the old one still; one seals all again.
     """
     emulator = hubspot_emulator(
         contacts=3, companies=3, access_token_lifetime=1.0, rotate_refresh_tokens=True
@@ -289,7 +289,7 @@ class TestCommand:
         )
 
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("accounts sealed anew: 1, not: 0; keys: EncryptionKeys(")
+        assert done.stdout.startswith("accounts sealed again: 1, not: 0; keys: EncryptionKeys(")
         assert NEW not in done.stdout
         assert OLD not in done.stdout
         again = self.run(HUBSPOT_SYNC_STORE=f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW)
@@ -299,7 +299,7 @@ class TestCommand:
         """Where the folder is there, as `sync_account` has it."""
         done = self.run("--store", f"sqlite://{path}", HUBSPOT_SYNC_KEY=OLD)
 
-        assert done.stdout.startswith("accounts sealed anew: 1, not: 0")
+        assert done.stdout.startswith("accounts sealed again: 1, not: 0")
 
     def test_mongodb_too(self, mongodb_uri):
         """By its connection string."""
@@ -310,7 +310,7 @@ class TestCommand:
             HUBSPOT_SYNC_STORE=mongodb_uri, HUBSPOT_SYNC_KEY=NEW, HUBSPOT_SYNC_OLD_KEYS=OLD
         )
 
-        assert done.stdout.startswith("accounts sealed anew: 1, not: 0")
+        assert done.stdout.startswith("accounts sealed again: 1, not: 0")
 
     def test_a_wrong_key_is_told(self, path):
         """With what is needed, and exit status 1."""
@@ -318,7 +318,7 @@ class TestCommand:
 
         assert done.returncode == 1
         assert "acme/62515: the stored credentials need the encryption key" in done.stderr
-        assert done.stdout.startswith("accounts sealed anew: 0, not: 1")
+        assert done.stdout.startswith("accounts sealed again: 0, not: 1")
 
     @pytest.mark.parametrize(
         ("arguments", "environment", "said"),

@@ -181,7 +181,7 @@ class Host:
             assert self.go_on.wait(60)
 
     def leases(self):
-        """Whether the stream can be had at once, by somebody else, in a database opened anew."""
+        """Whether the stream can be had at once, by somebody else, in a database opened again."""
         with SqliteDatabase(self.path) as database:
             checkpointer = SqliteCheckpointer(database)
             lease = checkpointer.acquire(CONTACTS, "somebody else", timedelta(seconds=1))

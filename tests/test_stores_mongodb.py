@@ -303,7 +303,7 @@ class TestDocuments:
             MongoTokenStore(database, KEYS).load(ACCOUNT)
 
     def test_a_corrupt_checkpoint_is_an_error(self, database, raw):
-        """A checkpoint that cannot be read stops the stream instead of starting it anew."""
+        """A checkpoint that cannot be read stops the stream instead of starting it again."""
         store = MongoCheckpointer(database)
         store.commit(store.acquire(STREAM, "a", HOUR), progress())
         raw["checkpoints"].update_one({}, {"$set": {"checkpoint.reading": 7}})
@@ -491,7 +491,9 @@ class TestOpening:
     def test_stores_take_a_database(self, raw, store):
         """A client, a connection string or a database of the driver's says what to give."""
         for other in (raw, raw.client, "mongodb://127.0.0.1/crm", None):
-            with pytest.raises(ConfigurationError, match="takes a MongoDatabase"):
+            with pytest.raises(
+                ConfigurationError, match=r"database is an? .+; give a MongoDatabase"
+            ):
                 store(other)
 
     def test_a_server_that_is_away(self, dead):

@@ -225,7 +225,7 @@ class TestRows:
             SqliteTokenStore(database, KEYS).load(ACCOUNT)
 
     def test_a_corrupt_checkpoint_is_an_error(self, database):
-        """A checkpoint that cannot be read stops the stream instead of starting it anew."""
+        """A checkpoint that cannot be read stops the stream instead of starting it again."""
         store = SqliteCheckpointer(database)
         lease = store.acquire(STREAM, "a", timedelta(hours=1))
         store.commit(lease, progress())
@@ -408,7 +408,7 @@ class TestOpening:
         """A path or a connection says what to give."""
         connection = sqlite3.connect(path)
         for given in (str(path), path, connection, None):
-            with pytest.raises(ConfigurationError, match="takes an SqliteDatabase"):
+            with pytest.raises(ConfigurationError, match=r"database is an? .+; give a Sqlite"):
                 store(given)
         connection.close()
 

@@ -99,7 +99,7 @@ class EncryptionKeys:
     """AES-256-GCM with a primary key that seals, and older ones that still open.
 
     To change keys, put the new one first, keep the old one behind it, and leave it out when
-    `SyncEngine.reencrypt` has sealed everything anew. A key provider changes its primary key.
+    `SyncEngine.reencrypt` has sealed everything again. A key provider changes its primary key.
 
     Args:
         primary: A key as `generate_key` gives it, 32 bytes in URL-safe base64; or a provider.

@@ -17,11 +17,11 @@ HubSpotSyncError
 │  └─ WrongAccountError                 the credentials open another HubSpot account
 ├─ RequestRefusedError                  HubSpot refused a request as wrong: repeating is no use
 ├─ ActionRejectedError                  this action cannot be stored as it is
-│  └─ TooManyRejectedError              too many cannot: mend the cause, then redrive
+│  └─ TooManyRejectedError              too many cannot: fix the cause, then redrive
 ├─ SupersededError                      somebody else is ahead of us: nothing was written
 │  ├─ LeaseHeldError                    another worker syncs this stream
 │  ├─ LeaseLostError                    another worker took this stream over
-│  └─ RevisionConflictError             the document moved on: load it again and decide anew
+│  └─ RevisionConflictError             the document moved on: load it again, then decide
 └─ InvariantError                       our bug or corrupt content: stop loudly
 ```
 

@@ -1,11 +1,11 @@
 """`python -m hubspot_sync.reencrypt --store sqlite:///crm.db`: change the encryption key.
 
-All stored credentials are sealed anew under the key in HUBSPOT_SYNC_KEY; those before it, which
+All stored credentials are sealed again under the key in HUBSPOT_SYNC_KEY; those before it, which
 still open what they sealed, are in HUBSPOT_SYNC_OLD_KEYS, with spaces between. Keys come from the
 environment, because arguments show in the list of processes; the store may, in HUBSPOT_SYNC_STORE.
 Syncs may run meanwhile.
 
-Exit status: 0 when all is sealed anew, 1 when some is not or when the store cannot be used, 2 when
+Exit status: 0 when all is sealed again, 1 when some is not or when the store cannot be used, 2 when
 the command line or the environment is wrong by itself.
 """
 
@@ -36,7 +36,7 @@ _MONGODB: Final = ("mongodb://", "mongodb+srv://")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Seal everything anew and give the exit status."""
+    """Seal everything again and give the exit status."""
     options = _parser().parse_args(arguments)
     try:
         keys = _keys(os.environ)
@@ -60,7 +60,7 @@ def _complain(error: HubSpotSyncError, *, status: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hubspot_sync.reencrypt",
-        description="Seal all stored credentials anew under the key in HUBSPOT_SYNC_KEY.",
+        description="Seal all stored credentials again under the key in HUBSPOT_SYNC_KEY.",
         epilog="The keys that they were sealed under go into HUBSPOT_SYNC_OLD_KEYS, with spaces "
         "between. Syncs may run meanwhile.",
     )
@@ -106,7 +106,7 @@ def _tell(report: ReencryptionReport, keys: EncryptionKeys) -> int:
     for account, error in report.failures.items():
         sys.stderr.write(f"reencrypt: {account}: {error.message}\n")
     sys.stdout.write(
-        f"accounts sealed anew: {report.resealed}, not: {len(report.failures)}; keys: {keys}\n"
+        f"accounts sealed again: {report.resealed}, not: {len(report.failures)}; keys: {keys}\n"
     )
     if not report.completed:
         sys.stderr.write("reencrypt: stopped before the end; start it again\n")

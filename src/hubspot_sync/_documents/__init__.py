@@ -313,7 +313,7 @@ def credentials_from_bytes(account: AccountKey, content: bytes) -> Credentials:
         pass
     # Outside the handler, because the error above quotes what it could not read.
     raise InvariantError(
-        "the stored credentials cannot be read; save them anew", account=str(account)
+        "the stored credentials cannot be read; save them again", account=str(account)
     )
 
 

@@ -122,7 +122,7 @@ def entry_from_text(
 
 def _unreadable(account: AccountKey) -> InvariantError:
     return InvariantError(
-        "the stored account cannot be read; restore it, or delete it and connect the account anew",
+        "the stored account cannot be read; restore it, or delete it and connect the account again",
         account=str(account),
     )
 

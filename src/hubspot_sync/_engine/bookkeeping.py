@@ -179,7 +179,7 @@ def _asked_for(
     finished_at: datetime,
     claimed_until: datetime | None,
 ) -> bool:
-    """Whether somebody wanted another run while this one went on, as after connecting anew."""
+    """Whether somebody wanted another run while this one went on, as after connecting again."""
     due = entry.next_sync_at
     if due is None or is_same(due, claimed_until):
         return False

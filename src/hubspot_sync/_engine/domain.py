@@ -140,7 +140,7 @@ class Domain(AccountAccess):
 
     @counted
     def postpone(self, account_id: str, by: timedelta) -> AccountEntry:
-        """Let an active account be due not before *by* has passed; its next sync decides anew.
+        """Let an active account be due not before *by* has passed; its next sync decides again.
 
         For hosts that have a sync of it in hand, so that nobody begins another one meanwhile.
         """
@@ -158,7 +158,7 @@ class Domain(AccountAccess):
         """Bring the sink up to date with one account; see `SyncEngine.sync`.
 
         A paused account is synced too: pausing is about syncs that nobody asks for. So is one that
-        needs to be authorised anew, and if HubSpot lets it in, it is active again.
+        needs to be authorised again, and if HubSpot lets it in, it is active again.
 
         Raises:
             ConfigurationError: The account is disabled.

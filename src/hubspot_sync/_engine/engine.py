@@ -448,7 +448,7 @@ class SyncEngine:
             return self._runner.redrive(selection, self._stop)
 
     def reencrypt(self) -> ReencryptionReport:
-        """Seal the stored credentials of all accounts anew under the primary encryption key.
+        """Seal the stored credentials of all accounts again under the primary encryption key.
 
         Syncs may run meanwhile, in this and in other processes: each account's credentials are
         replaced only by themselves, and again if somebody refreshed them in between. Twice: they

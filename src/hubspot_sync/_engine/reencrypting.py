@@ -1,4 +1,4 @@
-"""Seals all stored credentials anew under the primary key, beside syncs that use them."""
+"""Seals all stored credentials again under the primary key, beside syncs that use them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _accounts(safe: Safe) -> Iterator[AccountKey]:
     if not hasattr(safe.store, "accounts"):
         raise ConfigurationError(
             f"{safe.store.__class__.__name__} cannot say which accounts it has; give it the method "
-            "of TokenStoreAdmin, or save the credentials of each account anew"
+            "of TokenStoreAdmin, or save the credentials of each account again"
         )
     after: AccountKey | None = None
     while page := safe.accounts(limit=_PAGE, after=after):

@@ -134,7 +134,7 @@ class Refusals:
             f"{self._rejected} of {self._handed_over} actions of this run were refused, more than "
             f"the share of {self._parts.settings.max_rejected_share:g} that "
             f"SyncSettings.max_rejected_share allows, the last for {self._last_reason!r}; they are "
-            "in the error queue: mend the cause, call SyncEngine.redrive, and run again"
+            "in the error queue: fix the cause, call SyncEngine.redrive, and run again"
         )
 
     def _failure(self, refusal: Refusal, before: Failure | None, now: datetime) -> Failure:
@@ -164,6 +164,6 @@ def _no_queue(refusals: Sequence[Refusal]) -> ActionRejectedError:
     first = refusals[0]
     return ActionRejectedError(
         f"{len(refusals)} actions of a batch were refused, first {first.action.name!r} of object "
-        f"{first.action.object_id}: {first.reason}; mend the cause and run again, the stream goes "
+        f"{first.action.object_id}: {first.reason}; fix the cause and run again, the stream goes "
         "on from there, or give the engine an error queue"
     )

@@ -117,7 +117,7 @@ class SinkWriter:
         if strange:
             name = self._parts.sink.__class__.__qualname__
             raise InvariantError(
-                f"{name}.write answered about {len(strange)} actions that it was not given; mend "
+                f"{name}.write answered about {len(strange)} actions that it was not given; fix "
                 "it so that its SinkAnswer has ids of the batch only, and run again"
             )
 

@@ -28,7 +28,7 @@ class AnotherTurn:
     """Sends an account again where that makes sense, at once, soon, or when it is due.
 
     Attributes:
-        claim_for: How long a message may wait in the queue before the account is sent anew.
+        claim_for: How long a message may wait in the queue before the account is sent again.
         max_retries: How often one that failed in passing, or was busy, is tried again.
         busy_wait: How long to wait at first for a worker that has the account; it doubles.
         clock: Time and chance.

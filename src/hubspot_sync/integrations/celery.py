@@ -62,7 +62,7 @@ class HubSpotTasks:
         open_engine: Opens an engine that has an account store; called in worker processes.
         queue: The queue that the tasks go to; the app's default where it is None.
         prefix: What the names of the tasks begin with, for an app with several engines.
-        claim_for: How long a message may wait in the queue before the account is sent anew and
+        claim_for: How long a message may wait in the queue before the account is sent again and
             the message dropped.
         turn: How long an account is synced at a time; then it queues up again behind the others.
             At most half of *claim_for*.

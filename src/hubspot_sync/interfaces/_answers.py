@@ -52,7 +52,7 @@ def unforeseen(error: Exception, where: object, part: str) -> InvariantError:
     _logger.error("%s: %s failed unexpectedly", where, part, exc_info=error)
     ours = InvariantError(
         f"{part} failed with {type(error).__name__} ({place_of(error)}), which no part of a sync "
-        "may raise; the log has the traceback: mend it, and run again"
+        "may raise; the log has the traceback: fix it, and run again"
     )
     ours.__cause__ = error
     return ours
@@ -130,7 +130,7 @@ def _asked(name: str, call: partial[Any], wanted: Answer) -> Any:
         raise unforeseen(error, _place_in(call.args), name) from error
     if not fits:
         raise InvariantError(
-            f"{name} gave a {type(answer).__name__}; mend it so that it returns {wanted.wanted}, "
+            f"{name} gave a {type(answer).__name__}; fix it so that it returns {wanted.wanted}, "
             "and run again"
         )
     return answer
@@ -261,7 +261,7 @@ def guarded_source(source: Source, factory: object) -> Source:
             name = getattr(factory, "__qualname__", type(factory).__qualname__)
             kind = type(source).__name__
             raise InvariantError(
-                f"{name} gave a {kind} without a method `{method}`; mend it so that it returns a "
+                f"{name} gave a {kind} without a method `{method}`; fix it so that it returns a "
                 "Source, see hubspot_sync.interfaces, and run again"
             )
     return guarded(source, SOURCE)

@@ -143,7 +143,7 @@ class NonceStore(Protocol):
         - Racing: exactly one caller gets True.
 
         Raises:
-            StoreUnavailableError: It may be used up all the same: begin anew with another nonce.
+            StoreUnavailableError: It may be used up all the same: begin again with another nonce.
         """
 
 

@@ -224,7 +224,7 @@ def is_credential(instance: Any, attribute: Attribute[Any], value: object) -> No
     name = f"{type(instance).__name__}.{attribute.name}"
     if not can_be_sent(value):
         raise ConfigurationError(
-            f"{name} is empty, is no text, or has characters that cannot be sent; copy it anew "
+            f"{name} is empty, is no text, or has characters that cannot be sent; copy it again "
             "from HubSpot"
         )
     if value.lower().split(maxsplit=1)[0] == "bearer":
@@ -236,7 +236,7 @@ def is_access_token(instance: Any, attribute: Attribute[Any], value: object) -> 
     is_credential(instance, attribute, value)
     if " " in str(value):
         raise ConfigurationError(
-            f"{type(instance).__name__}.{attribute.name} has a space in it; copy it anew from "
+            f"{type(instance).__name__}.{attribute.name} has a space in it; copy it again from "
             "HubSpot"
         )
 

@@ -195,7 +195,7 @@ def _integer(value: int) -> Any:
     return value if value.bit_length() <= _BITS_IN_DECIMAL else {"hexadecimal": hex(value)}
 
 
-# By the exact type: a truth is an integer to Python, and an instant a date.
+# By the exact type: a boolean is an integer to Python, and an instant a date.
 _WRITERS: Final[dict[type, Callable[[Any], Any]]] = {
     int: _integer,
     Decimal: lambda value: {"decimal": str(value)},

@@ -1,4 +1,4 @@
-"""What became of stored credentials when they were encrypted anew."""
+"""What became of stored credentials when they were encrypted again."""
 
 from __future__ import annotations
 

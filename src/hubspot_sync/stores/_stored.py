@@ -5,12 +5,14 @@ The stores write whole documents and trust none of them: a field may be missing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from hubspot_sync.errors import InvariantError
+
+T = TypeVar("T")
 
 # What an odd shape raises; a `ConfigurationError` of a model is a `ValueError`, too.
 _ODD: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -46,26 +48,19 @@ def whole(value: object) -> int:
     return int(value)
 
 
-def text(value: object) -> str:
-    """*value*, which is text.
+def _only(kind: type[T]) -> Callable[[object], T]:
+    """What gives back a value of *kind*, and raises a `TypeError` for any other."""
 
-    Raises:
-        TypeError: It is not.
-    """
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+    def the_value(value: object) -> T:
+        if not isinstance(value, kind):
+            raise TypeError
+        return value
+
+    return the_value
 
 
-def binary(value: object) -> bytes:
-    """*value*, which is binary.
-
-    Raises:
-        TypeError: It is not.
-    """
-    if not isinstance(value, bytes):
-        raise TypeError
-    return value
+text = _only(str)
+binary = _only(bytes)
 
 
 def instant(value: object) -> datetime:

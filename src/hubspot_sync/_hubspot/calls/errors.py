@@ -153,11 +153,11 @@ def _token_error(answer: Answer, error: HubSpotSyncError) -> HubSpotSyncError:
         "status": answer.status,
         "correlation_id": error.correlation_id,
     }
-    # Only these two mean that the customer has to connect anew; all else is the app's set-up.
+    # Only these two mean that the customer has to connect again; all else is the app's set-up.
     if reason in ("BAD_REFRESH_TOKEN", "BAD_HUB"):
         return AuthorizationRevokedError(
             f"HubSpot no longer accepts the refresh token ({reason}); the account has to be "
-            "connected anew",
+            "connected again",
             **context,
         )
     if reason in ("BAD_AUTH_CODE", "EXPIRED_AUTH_CODE"):
@@ -188,7 +188,7 @@ def _unauthorized(
         )
     return AuthorizationRevokedError(
         f"HubSpot does not accept the access token while {doing}: {message}; check that it was "
-        "copied whole and was not revoked, or connect the account anew",
+        "copied whole and was not revoked, or connect the account again",
         **context,
     )
 

@@ -127,7 +127,7 @@ class HubSpotOAuth:
             told = endpoint.introspect(tokens)
         if told is None:
             raise AuthorizationRevokedError(
-                "HubSpot no longer accepts the refresh token; the account has to be connected anew"
+                "HubSpot no longer accepts the refresh token; the account has to be connected again"
             )
         return _grant(told, None)
 

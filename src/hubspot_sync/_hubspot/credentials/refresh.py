@@ -179,7 +179,7 @@ class Refresher:
         if answer.account_id not in (None, self._account.account_id):
             raise WrongAccountError(
                 f"the stored tokens open HubSpot account {answer.account_id}, not "
-                f"{self._account.account_id}; connect the account anew",
+                f"{self._account.account_id}; connect the account again",
                 account=str(self._account),
             )
         return answer.tokens

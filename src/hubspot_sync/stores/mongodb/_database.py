@@ -18,6 +18,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.models._checks import is_kind
 from hubspot_sync.stores.mongodb import _schema
 from hubspot_sync.stores.mongodb._errors import mapped
 from hubspot_sync.stores.mongodb._values import CODEC_OPTIONS
@@ -131,11 +132,9 @@ def the_database(given: MongoDatabase) -> MongoDatabase:
     Raises:
         ConfigurationError: It is something else.
     """
-    if not isinstance(given, MongoDatabase):
-        raise ConfigurationError(
-            f"a store in MongoDB takes a MongoDatabase, not a {type(given).__name__}; give "
-            "MongoDatabase(...) of a connection string or a MongoClient"
-        )
+    is_kind(MongoDatabase, such_as="MongoDatabase(...) of a connection string or a MongoClient").of(
+        "database", given
+    )
     return given
 
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final
 
 from hubspot_sync.errors import ConfigurationError, StoreUnavailableError
+from hubspot_sync.models._checks import is_kind
 from hubspot_sync.stores.sqlite import _schema
 from hubspot_sync.stores.sqlite._errors import mapped, read_only
 
@@ -133,11 +134,7 @@ def the_database(given: SqliteDatabase) -> SqliteDatabase:
     Raises:
         ConfigurationError: It is something else.
     """
-    if not isinstance(given, SqliteDatabase):
-        raise ConfigurationError(
-            f"a store in SQLite takes an SqliteDatabase, not a {type(given).__name__}; give "
-            "SqliteDatabase(path)"
-        )
+    is_kind(SqliteDatabase, such_as="SqliteDatabase(path)").of("database", given)
     return given
 
 

@@ -79,7 +79,7 @@ class ActionSinkContract(NewestCases, OnceCases):
     def test_values_of_every_kind_keep_all_that_they_say(
         self, store: ActionSink, stored: Stored, as_kept: Callable[[Value], object]
     ) -> None:
-        """Numbers of any size, exact amounts, dates, instants, lists and truths, or `as_kept`."""
+        """Numbers of any size, exact amounts, dates, instants, lists and booleans, or `as_kept`."""
         assert SinkAnswer() == store.write([action(properties=dict(ALL_KINDS))])
 
         (kept,) = stored()

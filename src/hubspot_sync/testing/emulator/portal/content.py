@@ -162,7 +162,7 @@ class Content:
         """Give one property of each record a new value, all in the same millisecond.
 
         Returns:
-            The ids, ascending: *object_ids*, or *count* that are chosen anew each time.
+            The ids, ascending: *object_ids*, or *count* that are chosen again each time.
 
         Raises:
             ValueError: Not exactly one of *count* and *object_ids*, or fewer records than *count*.

@@ -34,7 +34,7 @@ class Portal:
 
     Attributes:
         account_id: The portal's number, as text.
-        time_zone: At whose midnight the daily limit starts anew.
+        time_zone: At whose midnight the daily limit starts again.
         types: The object types there are.
         links: The association types there are.
         edges: The associations.

@@ -46,7 +46,7 @@ class Series(random.Random):  # noqa: TID251 - reproducible seeding
 
 
 class Dice:
-    """Decides which answers go wrong, each anew; thread-safe.
+    """Decides which answers go wrong, each by itself; thread-safe.
 
     What comes out depends on the seed, on what the decision is about and on how often this was
     decided before, not on what other threads ask meanwhile: parallel runs can be repeated.
