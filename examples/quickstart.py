@@ -1,5 +1,6 @@
 """Watch a HubSpot account being synchronised into an SQLite file; no account is needed.
 
+    pip install 'hubspot-sync[examples]'    # or, in a clone: pip install '.[examples]'
     python examples/quickstart.py [--keep crm.db]
 
 An emulator on this machine plays HubSpot. The account is synchronised, some of its records
