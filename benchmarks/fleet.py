@@ -61,21 +61,16 @@ def emulate(options):
 
 def work(options):
     """Sync, and tell what it took."""
-    from hubspot_sync import (
-        Account,
-        HubSpotSettings,
-        StaticAccessToken,
-        SyncSettings,
-        mongodb_engine,
-    )
+    from hubspot_sync import Account, HubSpotSettings, StaticAccessToken, SyncEngine, SyncSettings
+    from hubspot_sync.stores.mongodb import MongoStores
 
     names = {
         "fleet": [str(1_000 + number) for number in range(options.accounts)],
         "one": ["1"],
         "turns": ["10", "11"],
     }[options.work]
-    engine = mongodb_engine(
-        options.mongodb,
+    engine = SyncEngine(
+        MongoStores(options.mongodb),
         hubspot=HubSpotSettings(base_url=options.emulator, burst_limit=None, search_limit=None),
         settings=SyncSettings(turn=timedelta(seconds=options.turn)),
         observers=[],
@@ -83,9 +78,9 @@ def work(options):
     with engine:
         for number, name in enumerate(names):
             domain = f"domain-{number % DOMAINS}"
-            engine.for_domain(domain).add(name)
+            engine.domain(domain).add(name)
             access_token = "pat-na1-emulator" if name == "1" else f"pat-na1-emulator-{name}"
-            engine.connect(
+            engine.store_credentials(
                 Account(account_id=name, domain_id=domain),
                 StaticAccessToken(access_token),
             )

@@ -12,13 +12,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from hubspot_sync import (
-    Account,
-    HubSpotSettings,
-    StaticAccessToken,
-    StreamSettings,
-    embedded_engine,
-)
+from hubspot_sync import Account, HubSpotSettings, StaticAccessToken, StreamSettings, SyncEngine
+from hubspot_sync.stores.sqlite import SqliteStores
 from hubspot_sync.testing import HubSpotEmulator
 from hubspot_sync.testing.emulator import Hostility
 
@@ -49,11 +44,12 @@ def calls_of_a_backfill(emulator, contacts):
         streams=[StreamSettings("contacts")],
     )
     with tempfile.TemporaryDirectory() as folder:
-        engine = embedded_engine(
-            Path(folder, "crm.db"), hubspot=HubSpotSettings(base_url=emulator.base_url)
+        engine = SyncEngine(
+            SqliteStores(Path(folder, "crm.db")),
+            hubspot=HubSpotSettings(base_url=emulator.base_url),
         )
         with engine:
-            engine.connect(account, StaticAccessToken(access_token=emulator.access_token))
+            engine.store_credentials(account, StaticAccessToken(access_token=emulator.access_token))
             report = engine.sync(account)
     assert report["contacts"].counts.delivered == contacts, report
     return dict(report.api_calls)

@@ -17,12 +17,8 @@ from pathlib import Path
 
 from throughput import emulator
 
-from hubspot_sync import (
-    Account,
-    HubSpotSettings,
-    StaticAccessToken,
-    embedded_engine,
-)
+from hubspot_sync import Account, HubSpotSettings, StaticAccessToken, SyncEngine
+from hubspot_sync.stores.sqlite import SqliteStores
 
 PAGE = 100
 
@@ -63,9 +59,9 @@ def sync(base_url, options):
     account = Account(account_id="62515")
     with (
         tempfile.TemporaryDirectory() as folder,
-        embedded_engine(Path(folder) / "crm.db", hubspot=hubspot) as engine,
+        SyncEngine(SqliteStores(Path(folder) / "crm.db"), hubspot=hubspot) as engine,
     ):
-        engine.connect(account, StaticAccessToken("pat-na1-emulator"))
+        engine.store_credentials(account, StaticAccessToken("pat-na1-emulator"))
         report = engine.sync(account)
     report.raise_for_failure()
     return report

@@ -25,14 +25,14 @@ from hubspot_sync import Account, ActionRejectedError, StreamSettings, SyncEngin
 from hubspot_sync._clock import SystemClock
 from hubspot_sync.models import (
     AccountDetails,
-    FailureSelection,
     IdRange,
     Page,
     PropertySet,
     Record,
+    RejectedSelection,
     from_milliseconds,
 )
-from hubspot_sync.stores.memory import MemoryTokenStore
+from hubspot_sync.stores.memory import MemoryStores
 from mongod import Mongod
 
 ACCOUNT = Account(account_id="62515", streams=(StreamSettings("contacts"),))
@@ -150,21 +150,21 @@ def measure(stores, how, number):
     sink, checkpointer, queue = stores
     parts = {
         "open_source": Records(number),
-        "tokens": MemoryTokenStore(),
+        "observers": [],
         "checkpointer": checkpointer,
         "error_queue": queue,
     }
     before = sink if how == "none" else Refusing(sink, how)
     started = time.perf_counter()
-    counts = SyncEngine(sink=before, **parts).sync(ACCOUNT).counts
+    counts = SyncEngine(MemoryStores(), sink=before, **parts).sync(ACCOUNT).counts
     seconds = time.perf_counter() - started
-    waiting = sum(queue.count(FailureSelection(account=ACCOUNT.key)).values())
+    waiting = sum(queue.count(RejectedSelection(account=ACCOUNT.key)).values())
     assert counts.read == number == counts.delivered + counts.rejected
     assert waiting == counts.rejected == (0 if how == "none" else number // 20)
     started = time.perf_counter()
-    redriven = SyncEngine(sink=sink, **parts).redrive(ACCOUNT).counts
+    redriven = SyncEngine(MemoryStores(), sink=sink, **parts).redrive(ACCOUNT).counts
     assert redriven.delivered == waiting
-    assert queue.count(FailureSelection(account=ACCOUNT.key)) == {}
+    assert queue.count(RejectedSelection(account=ACCOUNT.key)) == {}
     return seconds, time.perf_counter() - started
 
 

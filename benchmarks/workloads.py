@@ -41,20 +41,15 @@ PROPERTIES = (
 
 def engine(base_url: str, mongodb_uri: str) -> int:
     """The whole pipeline into MongoDB: contacts with their companies' ids."""
-    from hubspot_sync import (
-        Account,
-        HubSpotSettings,
-        StaticAccessToken,
-        StreamSettings,
-        mongodb_engine,
-    )
+    from hubspot_sync import Account, HubSpotSettings, StaticAccessToken, StreamSettings, SyncEngine
+    from hubspot_sync.stores.mongodb import MongoStores
 
     contacts = StreamSettings(
         object_type="contacts", properties=PROPERTIES, associations=("companies",)
     )
     account = Account(account_id=ACCOUNT_ID, streams=(contacts,))
     hubspot = HubSpotSettings(base_url=base_url, burst_limit=None, search_limit=None)
-    with mongodb_engine(mongodb_uri, hubspot=hubspot) as sync_engine:
+    with SyncEngine(MongoStores(mongodb_uri), hubspot=hubspot) as sync_engine:
         sync_engine.connect(account, StaticAccessToken(ACCESS_TOKEN))
         report = sync_engine.sync(account)
     report.raise_for_failure()

@@ -24,8 +24,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from hubspot_sync import Account, HubSpotSettings, StaticAccessToken, embedded_engine
+from hubspot_sync import Account, HubSpotSettings, StaticAccessToken, SyncEngine
 from hubspot_sync.models import BatchStored, StreamFinished, StreamStarted
+from hubspot_sync.stores.sqlite import SqliteStores
 from hubspot_sync.testing import HubSpotEmulator
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
-    from hubspot_sync import SyncEngine, SyncReport
+    from hubspot_sync import SyncReport
     from hubspot_sync.models import Event
 
 # A pipe has no width of its own, and rich would take 80 columns for it.
@@ -70,7 +71,7 @@ def sync_three_times(hubspot: HubSpotEmulator, path: Path) -> Mapping[str, SyncR
     with progress_bars() as progress:
         observer = ProgressObserver(progress, expected)
         with open_engine(hubspot, path, observer) as engine:
-            engine.connect(account, StaticAccessToken(hubspot.access_token))
+            engine.store_credentials(account, StaticAccessToken(hubspot.access_token))
             first = run(engine, account, observer, "first run")
             progress.console.print(change_some_records(hubspot))
             second = run(engine, account, observer, "second run")
@@ -80,8 +81,8 @@ def sync_three_times(hubspot: HubSpotEmulator, path: Path) -> Mapping[str, SyncR
 
 def open_engine(hubspot: HubSpotEmulator, path: Path, observer: ProgressObserver) -> SyncEngine:
     """An engine on the SQLite file at *path*, as a host application makes it."""
-    return embedded_engine(
-        path,
+    return SyncEngine(
+        SqliteStores(path),
         # An emulator has no quota to respect; a real account keeps the defaults.
         hubspot=HubSpotSettings(base_url=hubspot.base_url, burst_limit=None, search_limit=None),
         observers=[observer],

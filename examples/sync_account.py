@@ -24,37 +24,32 @@ import logging
 import os
 import signal
 import sys
-from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync import (
     Account,
     AuthorizationRevokedError,
     ConfigurationError,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotSettings,
     HubSpotSyncError,
     OAuthApp,
     OAuthTokens,
     StaticAccessToken,
     StreamSettings,
+    SyncEngine,
     WrongAccountError,
-    embedded_engine,
-    mongodb_engine,
 )
 from hubspot_sync.models import canonical_object_type
-from hubspot_sync.stores.mongodb import MongoDatabase, MongoTokenStore
-from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteTokenStore, sqlite_path
+from hubspot_sync.stores import check_store_url, open_stores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from hubspot_sync import SyncEngine, SyncReport
+    from hubspot_sync import SyncReport
     from hubspot_sync.interfaces import TokenStore
 
 BAD_ARGUMENTS: Final = 2
-MONGODB: Final = ("mongodb://", "mongodb+srv://")
 # Contacts come with the companies that they are associated with.
 ASSOCIATIONS: Final = {"contacts": ("companies",)}
 OAUTH_VARIABLES: Final = ("HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_REFRESH_TOKEN")
@@ -69,14 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         account = account_from(options)
         credentials, app = credentials_from(os.environ)
-        open_engine = engine_for(options, app, os.environ)
+        hubspot = hubspot_settings(options, os.environ)
+        cipher = cipher_from(os.environ) if app is not None else None
+        check_store_url(options.store)
     except ConfigurationError as error:
         return complain(error, status=BAD_ARGUMENTS)
     try:
-        with open_engine() as engine:
+        stores = open_stores(options.store, cipher=cipher)
+        with SyncEngine(stores, oauth_app=app, hubspot=hubspot) as engine:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: engine.stop())
-            report = synced(engine, account, credentials, options)
+            report = synced(engine, stores.tokens, account, credentials, options)
     except HubSpotSyncError as error:
         return complain(error, status=1)
     return tell(report, as_json=options.json)
@@ -170,28 +168,9 @@ def credentials_from(
     return OAuthTokens(refresh_token=refresh_token), app
 
 
-def engine_for(
-    options: argparse.Namespace, app: OAuthApp | None, environment: Mapping[str, str]
-) -> Callable[[], SyncEngine]:
-    """What opens the engine for the store that the command line names."""
-    hubspot = hubspot_settings(options, environment)
-    cipher = cipher_from(environment) if app is not None else None
-    if options.store.startswith(MONGODB):
-        return partial(mongodb_engine, options.store, cipher=cipher, oauth_app=app, hubspot=hubspot)
-    path = sqlite_path(options.store)
-    if path is not None:
-        return partial(embedded_engine, path, cipher=cipher, oauth_app=app, hubspot=hubspot)
-    raise ConfigurationError(
-        "--store names no file that stays, or more than a file; give sqlite:///crm.db for one in "
-        "the current folder, or sqlite:////var/lib/crm.db, with four slashes, for an absolute path"
-        if options.store.lower().startswith("sqlite:")
-        else f"--store begins {options.store[:9]!r}..., but has to be mongodb://host/database or "
-        "sqlite:///path/file.db"
-    )
-
-
 def synced(
     engine: SyncEngine,
+    tokens: TokenStore,
     account: Account,
     credentials: StaticAccessToken | OAuthTokens,
     options: argparse.Namespace,
@@ -202,46 +181,33 @@ def synced(
     if options.resync:
         engine.resync(account)
     if isinstance(credentials, OAuthTokens):
-        stored = stored_tokens(account, options.store, cipher_from(os.environ))
+        stored = stored_tokens(account, tokens)
         if stored is not None:
             report = engine.sync(account)
             refused = isinstance(report.error, (AuthorizationRevokedError, WrongAccountError))
             if not refused or stored.refresh_token == credentials.refresh_token:
                 return report
             log.info("%s: taking the environment's tokens, not the stored ones", account.key)
-    engine.connect(account, credentials)
+    engine.store_credentials(account, credentials)
     return engine.sync(account)
 
 
-def stored_tokens(account: Account, store: str, cipher: EncryptionKeys) -> OAuthTokens | None:
-    """The OAuth tokens of *account* in *store*, or None."""
-    with token_store(store, cipher) as tokens:
-        found = tokens.load(account.key)
+def stored_tokens(account: Account, tokens: TokenStore) -> OAuthTokens | None:
+    """The OAuth tokens of *account* in *tokens*, or None."""
+    found = tokens.load(account.key)
     return found.credentials if found and isinstance(found.credentials, OAuthTokens) else None
 
 
-@contextmanager
-def token_store(store: str, cipher: EncryptionKeys) -> Iterator[TokenStore]:
-    """Where the engine for *store* keeps credentials."""
-    path = sqlite_path(store)
-    if path is None:
-        with MongoDatabase(store) as mongodb:
-            yield MongoTokenStore(mongodb, cipher)
-    else:
-        with SqliteDatabase(path) as sqlite:
-            yield SqliteTokenStore(sqlite, cipher)
-
-
-def cipher_from(environment: Mapping[str, str]) -> EncryptionKeys:
+def cipher_from(environment: Mapping[str, str]) -> CredentialKeys:
     """The key in *environment* that encrypts the OAuth tokens in the store."""
     key = environment.get("HUBSPOT_SYNC_KEY")
     if not key:
         raise ConfigurationError(
             "the store will keep OAuth tokens, so it needs an encryption key: set "
             "HUBSPOT_SYNC_KEY, made once with python -c "
-            "'from hubspot_sync import EncryptionKeys; print(EncryptionKeys.generate_key())'"
+            "'from hubspot_sync import CredentialKeys; print(CredentialKeys.generate_key())'"
         )
-    return EncryptionKeys(key)
+    return CredentialKeys(key)
 
 
 def hubspot_settings(

@@ -20,14 +20,14 @@ from faults.account import OBJECT_TYPES, EmulatedAccount, wait_until
 from faults.found import actions_in, compare, count_in
 from hubspot_sync import (
     Account,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotSettings,
     StaticAccessToken,
     SyncEngine,
     SyncSettings,
-    mongodb_engine,
 )
 from hubspot_sync.integrations.celery import HubSpotTasks
+from hubspot_sync.stores.mongodb import MongoStores
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -48,9 +48,8 @@ def host_of(given: dict[str, Any]) -> tuple[Celery, HubSpotTasks]:
     """
 
     def open_engine() -> SyncEngine:
-        return mongodb_engine(
-            given["store"],
-            cipher=EncryptionKeys(given["key"]),
+        return SyncEngine(
+            MongoStores(given["store"], cipher=CredentialKeys(given["key"])),
             hubspot=HubSpotSettings(
                 base_url=given["base_url"], burst_limit=None, search_limit=None, max_tries=2
             ),
@@ -105,7 +104,7 @@ class CeleryFleet:
         redis.client.flushall()
         options = {"contacts": 20, "companies": 5, **(emulator or {}), "accounts": accounts}
         self.emulator = EmulatedAccount(**options)
-        self.key = EncryptionKeys.generate_key()
+        self.key = CredentialKeys.generate_key()
         self.given = {
             "broker": redis.url,
             "store": store,
@@ -124,11 +123,11 @@ class CeleryFleet:
         ]
         with self.engine() as engine:
             for domain_id, account_id, access_token in self.accounts:
-                engine.connect(
+                engine.store_credentials(
                     Account(account_id=account_id, domain_id=domain_id),
                     StaticAccessToken(access_token=access_token),
                 )
-                engine.for_domain(domain_id).add(account_id)
+                engine.domain(domain_id).add(account_id)
 
     def __enter__(self) -> Self:
         return self
@@ -156,7 +155,7 @@ class CeleryFleet:
 
     def engine(self) -> Any:
         """An engine of the test's own on the host's store."""
-        return mongodb_engine(self.store, cipher=EncryptionKeys(self.key))
+        return SyncEngine(MongoStores(self.store, cipher=CredentialKeys(self.key)))
 
     def worker(self, name: str, *options: str, ready: bool = True) -> subprocess.Popen[bytes]:
         """Start a worker with a process group of its own, and wait until it listens."""

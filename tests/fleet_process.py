@@ -12,8 +12,9 @@ import signal
 import sys
 from datetime import timedelta
 
-from hubspot_sync import EncryptionKeys, HubSpotSettings, mongodb_engine
+from hubspot_sync import CredentialKeys, HubSpotSettings, SyncEngine
 from hubspot_sync.models import AccountFinished, FleetReport, RunStarted
+from hubspot_sync.stores.mongodb import MongoStores
 
 
 class Teller:
@@ -36,9 +37,8 @@ def say(line):
 
 def main():
     uri, base_url, key = sys.argv[1:]
-    engine = mongodb_engine(
-        uri,
-        cipher=EncryptionKeys(key),
+    engine = SyncEngine(
+        MongoStores(uri, cipher=CredentialKeys(key)),
         hubspot=HubSpotSettings(base_url=base_url),
         observers=[Teller()],
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from hubspot_sync import (
     Account,
     ActionKind,
@@ -13,9 +15,9 @@ from hubspot_sync import (
     StaticAccessToken,
     SyncEngine,
     SyncSettings,
-    hubspot_source_factory,
 )
 from hubspot_sync._clock import SystemClock
+from hubspot_sync._hubspot.connector import HubSpotConnector
 from hubspot_sync.models import (
     AccountDetails,
     AccountKey,
@@ -25,13 +27,8 @@ from hubspot_sync.models import (
     Record,
     from_milliseconds,
 )
-from hubspot_sync.stores.memory import (
-    MemoryAccountStore,
-    MemoryActionSink,
-    MemoryCheckpointer,
-    MemoryTokenStore,
-)
-from support import Recorder
+from hubspot_sync.stores.memory import MemoryStores
+from support import Recorder, engine_on
 
 if TYPE_CHECKING:
     import threading
@@ -48,10 +45,12 @@ class FleetHost:
     def __init__(self, emulator: HubSpotEmulator, clock: Any = None) -> None:
         self.emulator = emulator
         self.clock = clock or SystemClock()
-        self.accounts = MemoryAccountStore()
-        self.tokens = MemoryTokenStore()
-        self.sink = MemoryActionSink()
-        self.checkpointer = MemoryCheckpointer(clock=self.clock)
+        # A stream ends before the first action that is refused, unless a test brings a queue.
+        self.stores = evolve(MemoryStores(clock=self.clock), error_queue=None)
+        self.accounts = self.stores.accounts
+        self.tokens = self.stores.tokens
+        self.sink = self.stores.sink
+        self.checkpointer = self.stores.checkpointer
         self.recorder = Recorder()
         self.oauth_app = None
         self.hubspot = HubSpotSettings(
@@ -69,29 +68,31 @@ class FleetHost:
             else StaticAccessToken(access_token=emulated.access_token),
             expected_revision=None,
         )
-        self.engine().for_domain(domain_id).add(account_id, **entry)
+        self.engine().domain(domain_id).add(account_id, **entry)
         return emulated
 
     def engine(self, **parts: Any) -> SyncEngine:
         """An engine on the host's stores; *parts* replace some of them."""
-        return SyncEngine(
+        return engine_on(
+            self.stores,
             **{
-                "open_source": self.source_factory(),
                 "accounts": self.accounts,
                 "tokens": self.tokens,
                 "sink": self.sink,
                 "checkpointer": self.checkpointer,
+                "hubspot": self.hubspot,
+                "oauth_app": self.oauth_app,
                 "observers": [self.recorder],
                 "settings": SyncSettings(batch_size=100, store_tries=2),
                 "clock": self.clock,
                 **parts,
-            }
+            },
         )
 
     def source_factory(self) -> Any:
         """Opens accounts on the emulator."""
-        return hubspot_source_factory(
-            self.tokens, oauth_app=self.oauth_app, hubspot=self.hubspot, clock=self.clock
+        return HubSpotConnector(
+            settings=self.hubspot, tokens=self.tokens, app=self.oauth_app, clock=self.clock
         )
 
     def entry(self, key: AccountKey) -> Any:

@@ -21,10 +21,10 @@ from attrs import evolve, frozen
 
 from fastapi_host import Settings, create_app
 from fastapi_host.security import ApiKey, new_api_key
-from hubspot_sync import EncryptionKeys, HubSpotSettings
+from hubspot_sync import CredentialKeys, HubSpotSettings
 
 ROOT = Path(__file__).parent.parent
-KEY = EncryptionKeys.generate_key()
+KEY = CredentialKeys.generate_key()
 TENANTS = {name: new_api_key() for name in ("acme", "globex")}
 ACME, GLOBEX = "62515", "62516"
 # All that the host offers to clients.
@@ -59,7 +59,7 @@ def settings_for(emulator, folder):
         client_id=emulator.client_id,
         client_secret=emulator.client_secret,
         encryption_keys=(KEY,),
-        store=str(folder / "host.db"),
+        store=f"sqlite:///{folder / 'host.db'}",
         sync_due=False,
         poll_every=timedelta(milliseconds=50),
         hubspot=HubSpotSettings(
@@ -131,7 +131,7 @@ def process_of(emulator, store, port, *command):
         "HUBSPOT_CLIENT_SECRET": emulator.client_secret,
         "HUBSPOT_BASE_URL": emulator.base_url,
         "HUBSPOT_CONSENT_URL": f"{emulator.base_url}/oauth/authorize",
-        "HOST_STORE": str(store),
+        "HOST_STORE": f"sqlite:///{store}",
         "HOST_PUBLIC_URL": url,
         "HOST_SYNC_DUE": "no",
     }

@@ -12,10 +12,9 @@ from hubspot_sync import (
     Account,
     ActionKind,
     ActionRejectedError,
-    FailureSelection,
+    RejectedSelection,
     SinkAnswer,
     StreamSettings,
-    SyncEngine,
     SyncSettings,
 )
 from hubspot_sync.models import (
@@ -29,15 +28,10 @@ from hubspot_sync.models import (
     from_milliseconds,
     to_milliseconds,
 )
-from hubspot_sync.stores.memory import (
-    MemoryActionSink,
-    MemoryCheckpointer,
-    MemoryErrorQueue,
-    MemoryTokenStore,
-)
+from hubspot_sync.stores.memory import MemoryStores
 from hubspot_sync.testing import ManualClock
 from hubspot_sync.testing.contracts._operating import walk
-from support import Recorder
+from support import Recorder, engine_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,7 +40,7 @@ ACCOUNT = Account(
     account_id="62515", domain_id="acme", streams=(StreamSettings(object_type="contacts"),)
 )
 CONTACTS = StreamKey(ACCOUNT.key, "contacts")
-ALL = FailureSelection(account=ACCOUNT.key)
+ALL = RejectedSelection(account=ACCOUNT.key)
 SETTINGS = SyncSettings(batch_size=2, max_rejected_share=1.0)
 CREATED = 1_772_447_701_123
 
@@ -184,10 +178,11 @@ class Setting:
 
     def __init__(self, *passes, before_page=lambda number: None):
         self.clock = ManualClock()
-        self.sink = MemoryActionSink()
-        self.checkpointer = MemoryCheckpointer(clock=self.clock)
+        self.stores = evolve(MemoryStores(clock=self.clock), accounts=None)
+        self.sink = self.stores.sink
+        self.checkpointer = self.stores.checkpointer
         self.source = ScriptedSource(passes, self.clock, self.mark, before_page)
-        self.queue = MemoryErrorQueue()
+        self.queue = self.stores.error_queue
         self.recorder = Recorder()
 
     def mark(self):
@@ -196,18 +191,18 @@ class Setting:
 
     def engine(self, **parts):
         """An engine; *parts* replace some of its parts."""
-        return SyncEngine(
+        return engine_on(
+            self.stores,
             **{
-                "open_source": self.source,
-                "tokens": MemoryTokenStore(),
                 "sink": self.sink,
                 "checkpointer": self.checkpointer,
                 "error_queue": self.queue,
+                "open_source": self.source,
                 "observers": [self.recorder],
                 "settings": SETTINGS,
                 "clock": self.clock,
                 **parts,
-            }
+            },
         )
 
     def sync(self, **parts):

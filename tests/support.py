@@ -7,15 +7,18 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+from attrs import evolve, fields
+
 from hubspot_sync import (
     Account,
     HubSpotSettings,
     StaticAccessToken,
+    Stores,
     SyncEngine,
     SyncSettings,
-    hubspot_source_factory,
 )
-from hubspot_sync.stores.memory import MemoryActionSink, MemoryCheckpointer, MemoryTokenStore
+from hubspot_sync._hubspot.connector import HubSpotConnector
+from hubspot_sync.stores.memory import MemoryStores
 from hubspot_sync.testing import HubSpotEmulator, ManualClock
 
 ACCOUNT = Account(account_id="62515", domain_id="acme")
@@ -94,6 +97,14 @@ class Recorder:
         return [event for event in self.events if isinstance(event, kind)]
 
 
+def engine_on(stores: Stores, **given: Any) -> SyncEngine:
+    """An engine on *stores* with some of them replaced, or left out where None is given."""
+    names = {field.name for field in fields(Stores)}
+    replaced = {name: part for name, part in given.items() if name in names}
+    rest = {name: part for name, part in given.items() if name not in names}
+    return SyncEngine(evolve(stores, **replaced), **rest)
+
+
 class Host:
     """A host with memory stores, which can start engines on one emulator again and again."""
 
@@ -109,9 +120,13 @@ class Host:
                 **hubspot,
             }
         )
-        self.tokens = MemoryTokenStore()
-        self.sink = MemoryActionSink()
-        self.checkpointer = MemoryCheckpointer(clock=self.clock)
+        # Without an error queue, as without accounts, unless a test brings its own.
+        self.stores = evolve(
+            MemoryStores(clock=self.clock), accounts=None, nonces=None, error_queue=None
+        )
+        self.tokens = self.stores.tokens
+        self.sink = self.stores.sink
+        self.checkpointer = self.stores.checkpointer
         self.recorder = Recorder()
         self.oauth_app = None
         token = StaticAccessToken(access_token=emulator.access_token)
@@ -119,8 +134,8 @@ class Host:
 
     def source_factory(self) -> Any:
         """Opens accounts on the emulator."""
-        return hubspot_source_factory(
-            self.tokens, oauth_app=self.oauth_app, hubspot=self.hubspot, clock=self.clock
+        return HubSpotConnector(
+            settings=self.hubspot, tokens=self.tokens, app=self.oauth_app, clock=self.clock
         )
 
     def source(self, account: Account = ACCOUNT) -> Any:
@@ -130,15 +145,17 @@ class Host:
     def engine(self, **parts: Any) -> SyncEngine:
         """An engine on the host's stores; *parts* replace some of them."""
         settings = parts.pop("settings", None) or SyncSettings(batch_size=100)
-        return SyncEngine(
+        return engine_on(
+            self.stores,
             **{
-                "open_source": self.source_factory(),
                 "tokens": self.tokens,
                 "sink": self.sink,
                 "checkpointer": self.checkpointer,
+                "hubspot": self.hubspot,
+                "oauth_app": self.oauth_app,
                 "observers": [self.recorder],
                 "settings": settings,
                 "clock": self.clock,
                 **parts,
-            }
+            },
         )

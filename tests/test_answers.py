@@ -12,14 +12,13 @@ from hubspot_sync import (
     AccountEntry,
     AccountKey,
     ConfigurationError,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotSyncError,
     InvariantError,
     OAuthApp,
     SinkAnswer,
     StaticAccessToken,
     StoreUnavailableError,
-    hubspot_connecting,
 )
 from hubspot_sync.models import Checkpoint, Fingerprint, Lease, StreamKey
 from hubspot_sync.stores.fan_out import FanOutSink
@@ -163,8 +162,8 @@ def test_a_token_store(method, odd):
     engine = setting.engine(tokens=Odd(MemoryTokenStore(), method, odd))
     calls = {
         "accounts": engine.reencrypt,
-        "load": lambda: engine._safe.find(ACCOUNT.key),
-        "save": lambda: engine.connect(ACCOUNT, TOKEN),
+        "load": lambda: engine._operations.safe.find(ACCOUNT.key),
+        "save": lambda: engine.store_credentials(ACCOUNT, TOKEN),
     }
     with pytest.raises(InvariantError) as caught:
         calls[method]()
@@ -176,14 +175,14 @@ def test_an_account_store(method, odd):
     """From a domain and from the engine."""
     setting = Setting([[record("1")]])
     accounts = MemoryAccountStore()
-    setting.engine(accounts=accounts).for_domain("acme").add("62515")
+    setting.engine(accounts=accounts).domain("acme").add("62515")
     engine = setting.engine(accounts=Odd(accounts, method, odd))
-    domain = engine.for_domain("acme")
+    domain = engine.domain("acme")
     calls = {
         "load": lambda: domain.account("62515"),
         "save": lambda: domain.pause("62515"),
         "browse": lambda: list(domain.accounts()),
-        "due": lambda: engine.sync_all(due_only=True),
+        "due": engine.sync_due,
         "domains": engine.sync_all,
     }
     with pytest.raises(InvariantError) as caught:
@@ -196,11 +195,11 @@ def test_a_page_that_comes_again_and_again_ends(pages):
     """As from a store that does not look at *after*."""
     accounts = MemoryAccountStore()
     engine = Setting().engine(accounts=accounts)
-    entry = engine.for_domain("acme").add("62515")
+    entry = engine.domain("acme").add("62515")
     page = [entry] if pages == "browse" else ["acme"]
     engine = Setting().engine(accounts=Odd(accounts, pages, lambda: page))
     with pytest.raises(InvariantError, match=f"Odd.{pages} gave a list; .* goes on after the page"):
-        list(engine.for_domain("acme").accounts()) if pages == "browse" else engine.sync_all()
+        list(engine.domain("acme").accounts()) if pages == "browse" else engine.sync_all()
 
 
 @pytest.mark.parametrize(("method", "odd"), cases(CLOCK))
@@ -221,11 +220,10 @@ def test_a_nonce_store(method, odd):
     engine = Setting().engine(
         accounts=MemoryAccountStore(),
         clock=clock,
-        connecting=hubspot_connecting(
-            Odd(MemoryNonceStore(), method, odd), oauth_app=app, clock=clock
-        ),
+        nonces=Odd(MemoryNonceStore(), method, odd),
+        oauth_app=app,
     )
-    domain = engine.for_domain("acme")
+    domain = engine.domain("acme")
     state = domain.authorization_url().partition("state=")[2]
     with pytest.raises(InvariantError) as caught:
         domain.finish_authorization(state=state, code="c")
@@ -236,7 +234,7 @@ class Keys:
     """A provider with one key."""
 
     def __init__(self):
-        self._key = EncryptionKeys.generate_key()
+        self._key = CredentialKeys.generate_key()
 
     def primary(self):
         return "main"
@@ -250,7 +248,7 @@ class Keys:
 )
 def test_a_key_provider(method, odd):
     """No key is sealed under a name that is none."""
-    keys = EncryptionKeys(Odd(Keys(), method, odd))
+    keys = CredentialKeys(Odd(Keys(), method, odd))
     with pytest.raises(HubSpotSyncError) as caught:
         keys.seal(ACCOUNT.key, b"tokens")
     if isinstance(caught.value, ConfigurationError):
@@ -314,11 +312,11 @@ def test_a_part_is_what_it_was():
     sink, queue = MemoryActionSink(), MemoryErrorQueue()
     engine = Setting().engine(sink=sink, error_queue=queue)
 
-    assert isinstance(engine._runner.sink, MemoryActionSink)
-    assert engine._runner.sink.actions == sink.actions == ()
-    assert engine._runner.sink.write([]) == SinkAnswer()
+    assert isinstance(engine._operations.runner.sink, MemoryActionSink)
+    assert engine._operations.runner.sink.actions == sink.actions == ()
+    assert engine._operations.runner.sink.write([]) == SinkAnswer()
     away = Odd(MemoryCheckpointer(), "load", StoreUnavailableError)
     with pytest.raises(StoreUnavailableError):
-        Setting().engine(checkpointer=away)._runner.checkpointer.load(CONTACTS)
+        Setting().engine(checkpointer=away)._operations.runner.checkpointer.load(CONTACTS)
     assert evolve(Checkpoint(), reading=None) == Checkpoint()
     assert AccountKey("acme", "62515") == ACCOUNT.key

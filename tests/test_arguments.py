@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from hubspot_sync import (
     Account,
     ConfigurationError,
+    CredentialKeys,
     HubSpotSettings,
     LoggingObserver,
     StaticAccessToken,
     StreamSettings,
     SyncEngine,
     SyncSettings,
-    embedded_engine,
-    hubspot_connecting,
-    hubspot_source_factory,
-    mongodb_engine,
 )
 from hubspot_sync.stores.fan_out import FanOutSink
 from hubspot_sync.stores.memory import (
     MemoryActionSink,
-    MemoryCheckpointer,
     MemoryNonceStore,
-    MemoryTokenStore,
+    MemoryStores,
 )
+from hubspot_sync.stores.mongodb import MongoStores
+from hubspot_sync.stores.sqlite import SqliteStores
 
 WRONG_PARTS = [
     ({"sink": print}, "sink is a builtin_function_or_method; give an object with .* `write`"),
@@ -46,56 +45,74 @@ WRONG_SETTINGS = [
 A_STREAM = StreamSettings(object_type="contacts")
 
 
-@pytest.mark.parametrize(("wrong", "message"), [*WRONG_PARTS, *WRONG_SETTINGS])
-def test_a_preset_refuses_it_before_it_opens_anything(tmp_path, wrong, message):
-    """No file is made, no server asked."""
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        *WRONG_PARTS,
+        *WRONG_SETTINGS,
+        ({"tokens": print}, "tokens is a builtin.*; give an object with methods `load`"),
+        ({"checkpointer": {}}, "checkpointer is a dict"),
+        ({"nonces": MemoryNonceStore}, "nonces is the class MemoryNonceStore itself; give"),
+        ({"open_source": 5}, "open_source is an int; give a function"),
+    ],
+)
+def test_an_engine_refuses_it_and_closes_the_stores(wrong, message):
+    """Nobody else has them, so nobody else would close what they opened."""
+    closed = []
+    stores = evolve(MemoryStores(), close=lambda: closed.append(1))
     with pytest.raises(ConfigurationError, match=message) as caught:
-        embedded_engine(tmp_path / "crm.db", **wrong)
-    with pytest.raises(ConfigurationError, match=message):
-        mongodb_engine("mongodb://127.0.0.1:1/never", **wrong)
-
+        SyncEngine(stores, **wrong)
     assert "geheim" not in str(caught.value)
-    assert not list(tmp_path.iterdir())
+    assert closed == [1]
+
+
+@pytest.mark.parametrize("stores", [None, "sqlite:///crm.db", MemoryStores, MemoryActionSink()])
+def test_an_engine_needs_stores(stores):
+    """The error shows how to make some."""
+    with pytest.raises(ConfigurationError, match=r'stores is .*; give .*SqliteStores\("crm.db"\)'):
+        SyncEngine(stores)
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        *WRONG_PARTS,
-        ({"tokens": None}, "tokens is a NoneType"),
-        ({"sink": None}, "sink is a NoneType"),
-        ({"checkpointer": {}}, "is a dict"),
+        ({"cipher": "geheim"}, r"cipher is a str; give CredentialKeys\(key\)"),
+        ({"cipher": CredentialKeys}, r"cipher is the class CredentialKeys itself"),
+        ({"clock": 5}, "clock is an int; give an object with methods `now`"),
     ],
 )
-def test_an_engine_refuses_it(wrong, message):
-    """The same for hosts that put theirs together themselves."""
-    tokens = MemoryTokenStore()
-    parts = {
-        "open_source": hubspot_source_factory(tokens),
-        "tokens": tokens,
-        "sink": MemoryActionSink(),
-        "checkpointer": MemoryCheckpointer(),
-    }
+def test_stores_refuse_it_before_they_open_anything(tmp_path, wrong, message):
+    """No file is made, no server asked."""
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        SqliteStores(tmp_path / "crm.db", **wrong)
     with pytest.raises(ConfigurationError, match=message):
-        SyncEngine(**parts | wrong)
+        MongoStores("mongodb://127.0.0.1:1/never", **wrong)
+    assert "geheim" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("wrong", "message"), WRONG_SETTINGS)
-def test_what_an_engine_is_made_of_refuses_it(wrong, message):
-    """Also where no preset did."""
+@pytest.mark.parametrize(
+    ("part", "wrong", "message"),
+    [
+        ("sink", MemoryActionSink, "sink is the class MemoryActionSink itself; give"),
+        ("tokens", None, "tokens is a NoneType; give"),
+        ("accounts", {}, "accounts is a dict; give an object with a method `due`"),
+        ("close", 5, "close is an int; give a function"),
+    ],
+)
+def test_stores_of_a_host_refuse_it(part, wrong, message):
+    """Where they are put together, and where one is replaced."""
     with pytest.raises(ConfigurationError, match=message):
-        hubspot_source_factory(MemoryTokenStore(), **wrong)
-    with pytest.raises(ConfigurationError, match=message):
-        hubspot_connecting(MemoryNonceStore(), **wrong)
+        evolve(MemoryStores(), **{part: wrong})
 
 
 @pytest.mark.parametrize("database", [None, 5, {"host": "127.0.0.1"}])
-def test_a_preset_needs_a_database(database):
+def test_stores_need_a_database(database):
     """Each says what it takes."""
     with pytest.raises(ConfigurationError, match="not a path"):
-        embedded_engine(database)
+        SqliteStores(database)
     with pytest.raises(ConfigurationError, match="give a connection string or a MongoClient"):
-        mongodb_engine(database)
+        MongoStores(database)
 
 
 def test_a_sink_of_no_length_is_a_sink(tmp_path):
@@ -108,11 +125,14 @@ def test_a_sink_of_no_length_is_a_sink(tmp_path):
     class Empty(list):
         due = put = list.append
 
-    with embedded_engine(
-        tmp_path / "crm.db", sink=Counting(), accounts=Empty(), error_queue=Empty()
+    with SyncEngine(
+        SqliteStores(tmp_path / "crm.db"),
+        sink=Counting(),
+        accounts=Empty(),
+        error_queue=Empty(),
     ) as engine:
-        assert isinstance(engine._runner.sink, Counting)
-        assert isinstance(engine._runner.error_queue, Empty)
+        assert isinstance(engine._operations.runner.sink, Counting)
+        assert isinstance(engine._operations.runner.error_queue, Empty)
 
 
 @pytest.mark.parametrize(
@@ -142,11 +162,11 @@ def test_names(field, names):
 @pytest.mark.parametrize("account", ["62515", None, Account(account_id="62515").key])
 def test_an_account(tmp_path, account):
     """Its id alone does not say what to read."""
-    with embedded_engine(tmp_path / "crm.db") as engine:
+    with SyncEngine(SqliteStores(tmp_path / "crm.db")) as engine:
         for call in (
             engine.sync,
             engine.redrive,
-            lambda account: engine.connect(account, StaticAccessToken(access_token="a")),
+            lambda account: engine.store_credentials(account, StaticAccessToken(access_token="a")),
             lambda account: engine.sync_all(accounts=[account]),
         ):
             with pytest.raises(ConfigurationError, match="give an Account"):

@@ -14,19 +14,20 @@ import pytest
 from canaries import Canaries
 from hubspot_sync import (
     ActionRejectedError,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotSettings,
     HubSpotSyncError,
     LoggingObserver,
+    NoEncryption,
     OAuthApp,
     OAuthTokens,
-    PlainText,
     StaticAccessToken,
     StreamSettings,
-    embedded_engine,
-    mongodb_engine,
+    SyncEngine,
 )
 from hubspot_sync.stores.memory import MemoryActionSink
+from hubspot_sync.stores.mongodb import MongoStores
+from hubspot_sync.stores.sqlite import SqliteStores
 from hubspot_sync.testing import Fault, HubSpotEmulator, ManualClock
 from support import Recorder
 
@@ -107,7 +108,7 @@ class Everything:
 
     def happen(self):
         with self.engine() as engine:
-            acme = engine.for_domain("acme")
+            acme = engine.domain("acme")
             answer = self.consent(acme)
             self.trying(lambda: acme.finish_authorization(**answer))
             self.trying(lambda: acme.finish_authorization(**answer))
@@ -116,7 +117,9 @@ class Everything:
             self.outages(acme)
             self.static(acme)
             self.trying(engine.reencrypt)
-            self.shown += map(repr, [engine, acme, *acme.accounts(), *acme.failures("62515")])
+            self.shown += map(
+                repr, [engine, acme, *acme.accounts(), *acme.rejected_actions("62515")]
+            )
         self.mistakes()
         self.shown += map(repr, self.recorder.events)
         self.note_tokens()
@@ -198,16 +201,16 @@ class Everything:
 
     def mistakes(self):
         with self.engine(secret_of_app=self.known("client-secret-wrong")) as engine:
-            acme = engine.for_domain("acme")
+            acme = engine.domain("acme")
             answer = self.consent(acme)
             self.trying(lambda: acme.finish_authorization(**answer))
-        wrong_key = EncryptionKeys.generate_key()
+        wrong_key = CredentialKeys.generate_key()
         self.canaries.add("wrong-key", wrong_key)
-        with self.engine(cipher=EncryptionKeys(wrong_key)) as engine:
-            self.trying(lambda: engine.for_domain("acme").sync("62515"))
+        with self.engine(cipher=CredentialKeys(wrong_key)) as engine:
+            self.trying(lambda: engine.domain("acme").sync("62515"))
             report = self.trying(engine.reencrypt)
             self.errors += report.failures.values()
-        self.trying(lambda: EncryptionKeys(self.known("key-broken")))
+        self.trying(lambda: CredentialKeys(self.known("key-broken")))
 
     def known(self, name):
         made = secret(name)
@@ -217,7 +220,7 @@ class Everything:
 
 @pytest.fixture
 def key():
-    return EncryptionKeys.generate_key()
+    return CredentialKeys.generate_key()
 
 
 @pytest.fixture
@@ -257,8 +260,8 @@ class SqliteFile:
     def __init__(self, folder):
         self._folder = folder
 
-    def open(self, **parts):
-        return embedded_engine(self._folder / "crm.db", **parts)
+    def open(self, *, cipher=None, **parts):
+        return SyncEngine(SqliteStores(self._folder / "crm.db", cipher=cipher), **parts)
 
     def scan(self, canaries):
         assert (self._folder / "crm.db").stat().st_size > 10_000
@@ -270,8 +273,8 @@ class MongoServer:
         self._uri = request.getfixturevalue("mongodb_uri")
         self._client = request.getfixturevalue("mongodb_client")
 
-    def open(self, **parts):
-        return mongodb_engine(self._uri, **parts)
+    def open(self, *, cipher=None, **parts):
+        return SyncEngine(MongoStores(self._uri, cipher=cipher), **parts)
 
     def scan(self, canaries):
         name = urlsplit(self._uri).path.strip("/")
@@ -289,7 +292,7 @@ def test_nothing_is_found(database, emulator, canaries, key, caplog, capfd):
     caplog.set_level(logging.DEBUG)
 
     def open_engine(cipher, **parts):
-        return database.open(cipher=cipher or EncryptionKeys(key), **parts)
+        return database.open(cipher=cipher or CredentialKeys(key), **parts)
 
     host = Everything(emulator, open_engine, canaries)
     host.happen()
@@ -320,11 +323,15 @@ class TestTheScanItself:
 
     def test_it_finds_what_is_stored_in_clear(self, database, emulator, canaries):
         """In either back end, also what was overwritten meanwhile in the log of operations."""
-        with database.open(cipher=PlainText(), clock=ManualClock()) as engine:
-            engine.for_domain("acme").add("62515")
-            entry = engine.for_domain("acme").account("62515")
-            engine.connect(entry.account, StaticAccessToken(access_token=emulator.access_token))
-            engine.connect(entry.account, OAuthTokens(refresh_token=emulator.refresh_token))
+        with database.open(cipher=NoEncryption(), clock=ManualClock()) as engine:
+            engine.domain("acme").add("62515")
+            entry = engine.domain("acme").account("62515")
+            engine.store_credentials(
+                entry.account, StaticAccessToken(access_token=emulator.access_token)
+            )
+            engine.store_credentials(
+                entry.account, OAuthTokens(refresh_token=emulator.refresh_token)
+            )
 
         assert "refresh" in database.scan(canaries)
 

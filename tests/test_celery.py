@@ -97,7 +97,7 @@ def test_an_account_is_synced_and_the_report_returned(tasks, host):
 @pytest.mark.parametrize("deed", ["pause", "disable"])
 def test_an_account_that_is_not_active_is_left_alone(tasks, host, deed):
     """With a word of why."""
-    getattr(host.engine().for_domain("acme"), deed)("1001", reason="trial over")
+    getattr(host.engine().domain("acme"), deed)("1001", reason="trial over")
 
     report = tasks.sync_account.delay("acme", "1001").get()
 
@@ -218,7 +218,7 @@ def test_a_turn_that_came_to_nothing_takes_a_breath(app, host, sent_again):
     stopped, good = host.engine(), host.engine()
     stopped.stop()
     engines = [stopped, good]
-    engine = SimpleNamespace(for_domain=lambda name: engines.pop(0).for_domain(name))
+    engine = SimpleNamespace(domain=lambda name: engines.pop(0).domain(name))
     tasks = HubSpotTasks(app, open_engine=lambda: engine, clock=host.clock)
 
     report = tasks.sync_account.delay("acme", "1001").get()
@@ -250,7 +250,7 @@ def test_a_database_that_is_away_is_waited_for(app, host, sent_again):
 def test_the_claim_of_an_account_lasts_as_long_as_its_message(tasks, host):
     """Claimed when sent, and again when begun, so that nobody sends it meanwhile."""
     entered = []
-    host.engine().for_domain("acme").postpone("1001", timedelta(0))
+    host.engine().domain("acme").postpone("1001", timedelta(0))
     host.sink.write, write = (
         lambda actions: (entered.append(host.entry(KEY).next_sync_at), write(actions))[1],
         host.sink.write,
@@ -437,7 +437,7 @@ def test_failures_reach_whoever_asked_and_tell_no_secret(new_fleet, redis):
     fleet = new_fleet()
     domain_id, account_id, _ = fleet.accounts[0]
     with fleet.engine() as engine:
-        engine.connect(
+        engine.store_credentials(
             Account(account_id=account_id, domain_id=domain_id),
             StaticAccessToken(access_token=canary),
         )

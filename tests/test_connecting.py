@@ -16,7 +16,7 @@ from hubspot_sync import (
     AuthorizationRevokedError,
     ConfigurationError,
     ConsentError,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotUnavailableError,
     NotConnectedError,
     OAuthApp,
@@ -26,7 +26,6 @@ from hubspot_sync import (
     StreamSettings,
     UnknownAccountError,
     WrongAccountError,
-    hubspot_connecting,
 )
 from hubspot_sync.models import DEFAULT_SCOPES, AccountKey
 from hubspot_sync.stores.memory import MemoryAccountStore, MemoryNonceStore
@@ -54,13 +53,10 @@ class Tenants(Host):
         )
 
     def engine(self, **parts):
-        connecting = hubspot_connecting(
-            self.nonces, oauth_app=self.oauth_app, hubspot=self.hubspot, clock=self.clock
-        )
-        return super().engine(**{"accounts": self.accounts, "connecting": connecting, **parts})
+        return super().engine(**{"accounts": self.accounts, "nonces": self.nonces, **parts})
 
     def domain(self, name="acme", **parts):
-        return self.engine(**parts).for_domain(name)
+        return self.engine(**parts).domain(name)
 
     def answer(self, url, account_id=None, *, allow=True):
         """What a person brings back from HubSpot."""
@@ -77,7 +73,7 @@ class Tenants(Host):
     def lose_key(self):
         """All that is stored was sealed under another key than the one at hand."""
         database = self._database = SqliteDatabase(":memory:")
-        lost, present = (EncryptionKeys(EncryptionKeys.generate_key()) for _ in range(2))
+        lost, present = (CredentialKeys(CredentialKeys.generate_key()) for _ in range(2))
         credentials = self.tokens.load(ACME).credentials
         SqliteTokenStore(database, lost).save(ACME, credentials, expected_revision=None)
         self.tokens = SqliteTokenStore(database, present)
@@ -220,12 +216,11 @@ class TestConnectingByOAuth:
 
     def test_without_an_app_nobody_is_sent(self, tenants):
         """The error says what to give."""
+        with pytest.raises(ConfigurationError, match="nonces="):
+            tenants.domain(nonces=None).authorization_url()
         tenants.oauth_app = None
-
         with pytest.raises(ConfigurationError, match="oauth_app="):
             tenants.domain().authorization_url()
-        with pytest.raises(ConfigurationError, match="connecting="):
-            tenants.domain(connecting=None).authorization_url()
 
     def test_wrong_wishes_are_refused_before_anything_is_kept(self, tenants):
         """They are the host's mistake."""
@@ -483,7 +478,10 @@ class TestOtherCredentials:
     @pytest.mark.parametrize("wrong", ["canary-pat-na1", None, {"access_token": "canary-pat-na1"}])
     def test_what_are_no_credentials(self, tenants, wrong):
         """Are refused at once, by a domain and by the engine, and not shown."""
-        for connect in (tenants.domain().connect, partial(tenants.engine().connect, ACCOUNT)):
+        for connect in (
+            tenants.domain().connect,
+            partial(tenants.engine().store_credentials, ACCOUNT),
+        ):
             with pytest.raises(
                 ConfigurationError, match=r"StaticAccessToken\(.*OAuthTokens\("
             ) as told:

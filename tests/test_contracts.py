@@ -224,9 +224,9 @@ STORES_WITH_A_FAULT = {
     "wakes the dead": (
         "MemoryErrorQueue",
         """def due(self, stream, now, *, limit):
-        from hubspot_sync.models import FailureSelection
+        from hubspot_sync.models import RejectedSelection
         return self.browse(
-            FailureSelection(account=stream.account, object_type=stream.object_type), limit=limit
+            RejectedSelection(account=stream.account, object_type=stream.object_type), limit=limit
         )""",
     ),
     "walks in circles": (
@@ -237,8 +237,8 @@ STORES_WITH_A_FAULT = {
     "drops everything": (
         "MemoryErrorQueue",
         """def drop(self, selection):
-        from hubspot_sync.models import FailureSelection
-        return super().drop(FailureSelection(account=selection.account))""",
+        from hubspot_sync.models import RejectedSelection
+        return super().drop(RejectedSelection(account=selection.account))""",
     ),
     "lets the last saver win": (
         "MemoryAccountStore",

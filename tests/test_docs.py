@@ -19,15 +19,16 @@ from attrs import asdict, frozen
 import hubspot_sync
 from hubspot_sync import (
     Account,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotSettings,
     StaticAccessToken,
+    SyncEngine,
     SyncSettings,
-    embedded_engine,
     errors,
-    mongodb_engine,
 )
 from hubspot_sync.models import DEFAULT_SCOPES
+from hubspot_sync.stores.mongodb import MongoStores
+from hubspot_sync.stores.sqlite import SqliteStores
 from hubspot_sync.testing import HubSpotEmulator
 from hubspot_sync.testing.emulator import __main__ as emulator_command
 
@@ -113,7 +114,7 @@ def place(request, emulator, tmp_path, monkeypatch):
         "HUBSPOT_CLIENT_ID": emulator.client_id,
         "HUBSPOT_CLIENT_SECRET": emulator.client_secret,
         "HUBSPOT_REFRESH_TOKEN": emulator.refresh_token,
-        "HUBSPOT_SYNC_KEY": EncryptionKeys.generate_key(),
+        "HUBSPOT_SYNC_KEY": CredentialKeys.generate_key(),
     }
     page = request.getfixturevalue("page").read_text("utf-8")
     if "MONGODB_URI" in page or SHOWN_MONGODB in page:
@@ -328,14 +329,13 @@ def test_the_documents_in_mongodb_are_those_on_the_page(emulator, mongodb_uri, m
 
     account = Account(account_id=emulator.account_id)
     settings = HubSpotSettings(base_url=emulator.base_url, burst_limit=None, search_limit=None)
-    keys = EncryptionKeys(EncryptionKeys.generate_key())
-    with mongodb_engine(
-        mongodb_uri,
-        cipher=keys,
+    keys = CredentialKeys(CredentialKeys.generate_key())
+    with SyncEngine(
+        MongoStores(mongodb_uri, cipher=keys),
         hubspot=settings,
         validators=[lambda action: "no companies" if action.object_type == "companies" else None],
     ) as engine:
-        engine.connect(account, StaticAccessToken(access_token=emulator.access_token))
+        engine.store_credentials(account, StaticAccessToken(access_token=emulator.access_token))
         engine.sync(account).raise_for_failure()
     with MongoDatabase(mongodb_uri) as stored:
         MongoAccountStore(stored).save(entry(account.key))
@@ -355,8 +355,8 @@ def test_the_fields_of_the_report_are_those_on_the_page(emulator, tmp_path):
     """The storage page has a row for each key of a report and of a stream's part of it."""
     account = Account(account_id=emulator.account_id)
     settings = HubSpotSettings(base_url=emulator.base_url, burst_limit=None, search_limit=None)
-    with embedded_engine(tmp_path / "crm.db", hubspot=settings) as engine:
-        engine.connect(account, StaticAccessToken(access_token=emulator.access_token))
+    with SyncEngine(SqliteStores(tmp_path / "crm.db"), hubspot=settings) as engine:
+        engine.store_credentials(account, StaticAccessToken(access_token=emulator.access_token))
         report = engine.sync(account).as_dict()
         fleet = engine.sync_all(accounts=[account]).as_dict()
 

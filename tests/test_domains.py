@@ -49,7 +49,7 @@ def engine(host, store):
 
 @pytest.fixture
 def acme(engine):
-    domain = engine.for_domain("acme")
+    domain = engine.domain("acme")
     domain.add("62515", name="acme.com")
     return domain
 
@@ -104,7 +104,7 @@ def test_a_sync_of_an_account_without_an_entry_leaves_none(engine, store):
 
 def test_an_account_that_hubspot_shuts_out_waits_for_its_owner(acme, host, engine):
     """It is shown with the reason, and a sync that HubSpot lets in again makes it active."""
-    engine.connect(ACCOUNT, StaticAccessToken(access_token="pat-na1-revoked"))
+    engine.store_credentials(ACCOUNT, StaticAccessToken(access_token="pat-na1-revoked"))
 
     report = acme.sync("62515")
 
@@ -113,7 +113,7 @@ def test_an_account_that_hubspot_shuts_out_waits_for_its_owner(acme, host, engin
     assert entry.reason == str(report.error)
     assert [one.key for one in acme.accounts(AccountStatus.NEEDS_REAUTHORIZATION)] == [entry.key]
     assert list(acme.accounts(AccountStatus.ACTIVE)) == []
-    engine.connect(ACCOUNT, StaticAccessToken(access_token=host.emulator.access_token))
+    engine.store_credentials(ACCOUNT, StaticAccessToken(access_token=host.emulator.access_token))
     assert acme.sync("62515").completed
     assert acme.account("62515").status is AccountStatus.ACTIVE
 
@@ -148,12 +148,12 @@ def test_a_sync_that_may_take_so_long_goes_on_in_the_next_one(acme, host):
         settings=SyncSettings(batch_size=1),
         clock=SystemClock(),
     )
-    domain = engine.for_domain("acme")
+    domain = engine.domain("acme")
     domain.add("62515", streams=CONTACTS_ONLY)
 
-    first = domain.sync("62515", at_most=timedelta(milliseconds=100))
+    first = domain.sync("62515", time_limit=timedelta(milliseconds=100))
     entry = domain.account("62515")
-    second = domain.sync("62515", at_most=HOUR)
+    second = domain.sync("62515", time_limit=HOUR)
 
     assert [one.status for one in first.streams] == [StreamStatus.STOPPED]
     assert entry.next_sync_at == entry.last_sync.finished_at
@@ -229,33 +229,33 @@ def test_refused_actions_are_seen_and_tried_again(host, store):
         error_queue=MemoryErrorQueue(),
         validators=[lambda action: "not now" if not refused else None],
     )
-    acme = engine.for_domain("acme")
+    acme = engine.domain("acme")
     acme.add("62515", streams=CONTACTS_ONLY)
     acme.sync("62515")
 
-    failures = list(acme.failures("62515"))
+    failures = list(acme.rejected_actions("62515"))
 
     assert len(failures) == 30
-    assert acme.failure_counts("62515") == {"contacts": 30}
-    assert list(acme.failures("62515", reason="another")) == []
-    assert list(acme.failures("62515", object_type="companies")) == []
-    assert list(acme.failures("62515", dead=True)) == []
+    assert acme.rejected_counts("62515") == {"contacts": 30}
+    assert list(acme.rejected_actions("62515", reason="another")) == []
+    assert list(acme.rejected_actions("62515", object_type="companies")) == []
+    assert list(acme.rejected_actions("62515", parked=True)) == []
     some = [failure.action.object_id for failure in failures[:2]]
-    assert [one.action.object_id for one in acme.failures("62515", object_ids=some)] == some
+    assert [one.action.object_id for one in acme.rejected_actions("62515", object_ids=some)] == some
     refused.append("no more")
     assert acme.redrive("62515").counts.delivered == 30
-    assert acme.failure_counts("62515") == {}
+    assert acme.rejected_counts("62515") == {}
 
 
 def test_without_an_error_queue_there_is_none_to_look_into(host, store):
     """The error says what to give."""
-    acme = host.engine(accounts=store).for_domain("acme")
+    acme = host.engine(accounts=store).domain("acme")
     acme.add("62515")
 
     with pytest.raises(ConfigurationError, match="error_queue="):
-        list(acme.failures("62515"))
+        list(acme.rejected_actions("62515"))
     with pytest.raises(ConfigurationError, match="error_queue="):
-        acme.failure_counts("62515")
+        acme.rejected_counts("62515")
 
 
 def test_a_removed_account_is_forgotten_with_its_credentials(acme, host, store):
@@ -274,8 +274,8 @@ def test_a_removed_account_is_forgotten_with_its_credentials(acme, host, store):
 
 def test_an_engine_without_an_account_store_has_no_domains(host):
     """The error says what to give."""
-    with pytest.raises(ConfigurationError, match="accounts="):
-        host.engine().for_domain("acme")
+    with pytest.raises(ConfigurationError, match="no account store"):
+        host.engine(accounts=None).domain("acme")
 
 
 # Tenants do not meet.
@@ -299,15 +299,15 @@ def methods(domain, account_id):
         "reconcile": lambda: domain.reconcile(account_id),
         "resync": lambda: domain.resync(account_id),
         "redrive": lambda: domain.redrive(account_id),
-        "failures": lambda: list(domain.failures(account_id)),
-        "failure_counts": lambda: domain.failure_counts(account_id),
+        "rejected_actions": lambda: list(domain.rejected_actions(account_id)),
+        "rejected_counts": lambda: domain.rejected_counts(account_id),
         "remove": lambda: domain.remove(account_id),
     }
 
 
 def test_every_method_is_tried(engine):
     """One that is new has to be added here."""
-    public = {name for name in dir(engine.for_domain("acme")) if not name.startswith("_")}
+    public = {name for name in dir(engine.domain("acme")) if not name.startswith("_")}
 
     assert public - set(methods(None, None)) == {
         "accounts",
@@ -316,6 +316,7 @@ def test_every_method_is_tried(engine):
         "domain_id",
         "finish_authorization",
         "sync_all",
+        "sync_due",
     }
 
 
@@ -323,7 +324,7 @@ def test_every_method_is_tried(engine):
 def test_the_accounts_of_another_domain_do_not_exist(engine, acme, store, host, method):
     """Nothing is found of them, nothing told of them, and nothing done to them."""
     before = (store.load(ACCOUNT.key), host.tokens.load(ACCOUNT.key))
-    globex = engine.for_domain("globex")
+    globex = engine.domain("globex")
 
     with pytest.raises(UnknownAccountError, match="domain 'globex' has no account 62515"):
         methods(globex, "62515")[method]()
@@ -357,7 +358,7 @@ def test_the_accounts_of_another_domain_do_not_exist(engine, acme, store, host, 
 )
 def test_an_account_is_named_by_its_id_alone(engine, acme, store, method, account_id):
     """Whatever else is given is refused before anything is looked up."""
-    globex = engine.for_domain("globex")
+    globex = engine.domain("globex")
     calls = {**methods(globex, account_id), "add": lambda: globex.add(account_id)}
 
     with pytest.raises(ConfigurationError, match="give a HubSpot id as text"):
@@ -371,20 +372,20 @@ def test_an_id_may_be_a_number(engine, acme):
     assert acme.account(62515) == acme.account("62515")
     assert Account(account_id=62515).key == Account(account_id="62515").key
     assert acme.pause(62515).status is AccountStatus.PAUSED
-    assert engine.for_domain("globex").add(62515).key == AccountKey("globex", "62515")
+    assert engine.domain("globex").add(62515).key == AccountKey("globex", "62515")
 
 
 @pytest.mark.parametrize("domain_id", ["", "a" * 201, "ac\0me", "\ud800", None, 7, {"$gt": ""}])
 def test_a_domain_is_named_by_storable_text(engine, domain_id):
     """None is no way to see all."""
     with pytest.raises(ConfigurationError, match=r"Domain\.domain_id"):
-        engine.for_domain(domain_id)
+        engine.domain(domain_id)
 
 
 @pytest.mark.parametrize("domain_id", ["acme/", "/acme", "ACME", "acm", "acme\t", "a*", "%", "."])
 def test_domains_that_look_alike_are_not(engine, acme, domain_id):
     """Names are compared whole."""
-    other = engine.for_domain(domain_id)
+    other = engine.domain(domain_id)
 
     assert list(other.accounts()) == []
     with pytest.raises(UnknownAccountError):
@@ -396,23 +397,25 @@ def test_domains_that_look_alike_are_not(engine, acme, domain_id):
 
 def test_credentials_alone_are_not_an_account(engine, host, caplog):
     """Whoever only gave these learns it: once, and not when there are accounts."""
-    engine.connect(ACCOUNT, StaticAccessToken(access_token=host.emulator.access_token))
-    domain = engine.for_domain("acme")
+    engine.store_credentials(ACCOUNT, StaticAccessToken(access_token=host.emulator.access_token))
+    domain = engine.domain("acme")
 
-    assert engine.sync_all().accounts == engine.sync_all(due_only=True).accounts == ()
+    assert engine.sync_all().accounts == engine.sync_due().accounts == ()
 
     assert caplog.text.count("the account store has no accounts") == 1
-    with pytest.raises(UnknownAccountError, match=r"for_domain\(...\).connect .* \.add"):
+    with pytest.raises(UnknownAccountError, match=r"domain\(...\).connect .* \.add"):
         domain.sync("62515")
     domain.add("62515")
     caplog.clear()
-    assert host.engine(accounts=engine._books().directory.store).sync_all().completed
+    assert (
+        host.engine(accounts=engine._operations.bookkeeping().directory.store).sync_all().completed
+    )
     assert "no accounts" not in caplog.text
 
 
 def test_one_account_of_two_domains_is_two_accounts(engine, acme, host):
     """Each has its own entry, credentials and content."""
-    globex = engine.for_domain("globex")
+    globex = engine.domain("globex")
     globex.add("62515", streams=CONTACTS_ONLY)
 
     with pytest.raises(NotConnectedError, match="no credentials for account globex/62515"):
@@ -459,13 +462,13 @@ class AwayStore(MemoryAccountStore):
 @pytest.fixture
 def away(host):
     store = AwayStore()
-    host.engine(accounts=store).for_domain("acme").add("62515")
+    host.engine(accounts=store).domain("acme").add("62515")
     return store
 
 
 def test_a_store_that_is_away_for_a_moment_is_waited_for(host, away):
     """And observers are told."""
-    acme = host.engine(accounts=away).for_domain("acme")
+    acme = host.engine(accounts=away).domain("acme")
     away.failures = 3
 
     assert [entry.key for entry in acme.accounts()] == [ACCOUNT.key]
@@ -487,7 +490,7 @@ def test_a_store_that_stays_away_does_not_spoil_a_sync(host, away):
     (event,) = host.recorder.of(BookkeepingFailed)
     assert event == BookkeepingFailed(account=ACCOUNT.key, reason="the database is away")
     with pytest.raises(StoreUnavailableError):
-        engine.for_domain("acme").account("62515")
+        engine.domain("acme").account("62515")
 
 
 def test_stopping_ends_the_wait_for_the_store(host, away):
@@ -497,14 +500,14 @@ def test_stopping_ends_the_wait_for_the_store(host, away):
     away.failures = 1_000
 
     with pytest.raises(StoreUnavailableError, match="stopped while the account store was away"):
-        engine.for_domain("acme").account("62515")
+        engine.domain("acme").account("62515")
     assert engine.sync(ACCOUNT).streams[0].status is StreamStatus.STOPPED
 
 
 def test_what_others_change_meanwhile_is_kept(host, store):
     """A change is applied again to what is stored then."""
     engine = host.engine(accounts=store)
-    acme = engine.for_domain("acme")
+    acme = engine.domain("acme")
     acme.add("62515")
     names = [f"name {number}" for number in range(8)]
     every = [timedelta(minutes=number) for number in range(1, 9)]
@@ -541,7 +544,7 @@ def test_a_save_that_went_through_although_it_seemed_not_to(host):
             return stored
 
     store = Stammering()
-    acme = host.engine(accounts=store).for_domain("acme")
+    acme = host.engine(accounts=store).domain("acme")
     acme.add("62515")
     store.lost = True
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync._encryption import EncryptionKeys, NoCipher, PlainText, the_cipher, unsealed
+from hubspot_sync._encryption import CredentialKeys, NoCipher, NoEncryption, the_cipher, unsealed
 from hubspot_sync.errors import ConfigurationError, InvariantError
 from hubspot_sync.models import AccountKey
 
 ACCOUNT = AccountKey("acme", "62515")
-FIRST, SECOND = EncryptionKeys.generate_key(), EncryptionKeys.generate_key()
-KEYS = EncryptionKeys(FIRST)
+FIRST, SECOND = CredentialKeys.generate_key(), CredentialKeys.generate_key()
+KEYS = CredentialKeys(FIRST)
 
 
 @given(st.binary())
@@ -34,7 +34,7 @@ def test_the_plaintext_is_not_in_what_is_sealed():
 
 def test_a_generated_key_is_new_and_long_enough():
     """Each generated key has 32 random bytes."""
-    keys = {EncryptionKeys.generate_key() for _ in range(100)}
+    keys = {CredentialKeys.generate_key() for _ in range(100)}
 
     assert len(keys) == 100
     assert {32} == {len(base64.urlsafe_b64decode(key)) for key in keys}
@@ -42,21 +42,21 @@ def test_a_generated_key_is_new_and_long_enough():
 
 def test_older_keys_still_open():
     """After a change of keys the new one seals, and both open."""
-    sealed = EncryptionKeys(FIRST).seal(ACCOUNT, b"secret")
-    changed = EncryptionKeys(SECOND, FIRST)
+    sealed = CredentialKeys(FIRST).seal(ACCOUNT, b"secret")
+    changed = CredentialKeys(SECOND, FIRST)
 
     assert changed.open(ACCOUNT, sealed) == b"secret"
-    assert EncryptionKeys(SECOND).open(ACCOUNT, changed.seal(ACCOUNT, b"secret")) == b"secret"
+    assert CredentialKeys(SECOND).open(ACCOUNT, changed.seal(ACCOUNT, b"secret")) == b"secret"
 
 
 def test_a_missing_key_is_named():
     """The error says which key is needed and which is at hand, by name and not by value."""
-    sealed = EncryptionKeys(FIRST).seal(ACCOUNT, b"secret")
-    needed = repr(EncryptionKeys(FIRST)).partition("(")[2].rstrip(")")
-    at_hand = repr(EncryptionKeys(SECOND)).partition("(")[2].rstrip(")")
+    sealed = CredentialKeys(FIRST).seal(ACCOUNT, b"secret")
+    needed = repr(CredentialKeys(FIRST)).partition("(")[2].rstrip(")")
+    at_hand = repr(CredentialKeys(SECOND)).partition("(")[2].rstrip(")")
 
     with pytest.raises(ConfigurationError) as caught:
-        EncryptionKeys(SECOND).open(ACCOUNT, sealed)
+        CredentialKeys(SECOND).open(ACCOUNT, sealed)
 
     assert f"need the encryption key {needed}, at hand is {at_hand}" in str(caught.value)
     assert caught.value.account == "acme/62515"
@@ -95,7 +95,7 @@ def test_a_changed_ciphertext_does_not_open():
 def test_what_is_no_key_is_refused(key):
     """A wrong key is a configuration error that shows nothing of it."""
     with pytest.raises(ConfigurationError, match="generate_key") as caught:
-        EncryptionKeys(key)
+        CredentialKeys(key)
 
     assert FIRST[:8] not in "".join(traceback.format_exception_only(caught.value))
     assert caught.value.__context__ is None
@@ -103,40 +103,40 @@ def test_what_is_no_key_is_refused(key):
 
 def test_a_key_may_have_blanks_around_it():
     """A line end from a file or a shell does no harm."""
-    sealed = EncryptionKeys(f" {FIRST}\n").seal(ACCOUNT, b"secret")
+    sealed = CredentialKeys(f" {FIRST}\n").seal(ACCOUNT, b"secret")
 
     assert KEYS.open(ACCOUNT, sealed) == b"secret"
 
 
 def test_keys_are_in_no_repr():
     """Neither repr nor str shows a key, only its name."""
-    keys = EncryptionKeys(FIRST, SECOND)
+    keys = CredentialKeys(FIRST, SECOND)
 
     assert FIRST not in repr(keys) + str(keys)
     assert SECOND not in repr(keys) + str(keys)
-    assert repr(keys).startswith("EncryptionKeys(")
+    assert repr(keys).startswith("CredentialKeys(")
 
 
 def test_plain_text_is_itself():
-    """`PlainText` stores in clear, and gives back what it stored."""
-    stored = PlainText().seal(ACCOUNT, b"secret")
+    """`NoEncryption` stores in clear, and gives back what it stored."""
+    stored = NoEncryption().seal(ACCOUNT, b"secret")
 
     assert b"secret" in stored
-    assert PlainText().open(ACCOUNT, stored) == b"secret"
+    assert NoEncryption().open(ACCOUNT, stored) == b"secret"
 
 
 def test_the_two_ciphers_know_each_other():
     """Each says that the other one is needed, instead of giving out nonsense."""
-    with pytest.raises(ConfigurationError, match="not encrypted by EncryptionKeys"):
-        KEYS.open(ACCOUNT, PlainText().seal(ACCOUNT, b"secret"))
-    with pytest.raises(ConfigurationError, match="give EncryptionKeys instead"):
-        PlainText().open(ACCOUNT, KEYS.seal(ACCOUNT, b"secret"))
+    with pytest.raises(ConfigurationError, match="not encrypted by CredentialKeys"):
+        KEYS.open(ACCOUNT, NoEncryption().seal(ACCOUNT, b"secret"))
+    with pytest.raises(ConfigurationError, match="give CredentialKeys instead"):
+        NoEncryption().open(ACCOUNT, KEYS.seal(ACCOUNT, b"secret"))
 
 
 @pytest.mark.parametrize("sealed", [None, "", "text", 7, b"", [b"x"], {"a": 1}])
 def test_what_is_no_ciphertext(sealed):
     """A stored value that somebody edited is an error of ours, whatever the cipher."""
-    for cipher in (KEYS, PlainText(), NoCipher()):
+    for cipher in (KEYS, NoEncryption(), NoCipher()):
         with pytest.raises(InvariantError, match="were damaged") as caught:
             unsealed(cipher, ACCOUNT, sealed)
         assert caught.value.account == "acme/62515"
@@ -144,17 +144,17 @@ def test_what_is_no_ciphertext(sealed):
 
 def test_what_was_cut_off_is_damaged():
     """It is not taken for the work of another key or another cipher."""
-    for keys in (KEYS, EncryptionKeys(Provider())):
+    for keys in (KEYS, CredentialKeys(Provider())):
         sealed = keys.seal(ACCOUNT, b"secret")
         for length in range(1, len(sealed)):
             with pytest.raises(InvariantError, match="were damaged"):
                 keys.open(ACCOUNT, sealed[:length])
 
 
-@pytest.mark.parametrize("given", ["key", b"key", None, 7, EncryptionKeys, object()])
+@pytest.mark.parametrize("given", ["key", b"key", None, 7, CredentialKeys, object()])
 def test_what_is_no_cipher(given):
     """It is refused by what it is, and never shown, as it may be a key."""
-    with pytest.raises(ConfigurationError, match="is no cipher; give EncryptionKeys") as caught:
+    with pytest.raises(ConfigurationError, match=r"cipher is .*; give CredentialKeys\(") as caught:
         the_cipher(given)
 
     assert "key'" not in str(caught.value)

@@ -31,7 +31,6 @@ from hubspot_sync import (
     StoreUnavailableError,
     StreamSettings,
     StreamStatus,
-    SyncEngine,
     SyncSettings,
     WrongAccountError,
 )
@@ -697,7 +696,7 @@ def test_an_unknown_object_type_stops_its_stream_only(host):
 def test_refused_credentials_end_the_run(host):
     """Every stream would fail alike."""
     engine = host.engine()
-    engine.connect(ACCOUNT, StaticAccessToken(access_token="wrong"))
+    engine.store_credentials(ACCOUNT, StaticAccessToken(access_token="wrong"))
 
     report = engine.sync(ACCOUNT)
 
@@ -780,7 +779,7 @@ def test_credentials_of_another_account_are_found_out_before_anything_is_stored(
     """A customer who connected the wrong portal may not pour it into the right one's data."""
     other = Account(account_id="777", domain_id="acme")
     engine = host.engine()
-    engine.connect(other, StaticAccessToken(access_token=host.emulator.access_token))
+    engine.store_credentials(other, StaticAccessToken(access_token=host.emulator.access_token))
 
     report = engine.sync(other)
 
@@ -806,7 +805,7 @@ def test_two_domains_with_the_same_account_do_not_meet(host):
     """Each gets everything, under its own name."""
     other = evolve(ACCOUNT, domain_id="other")
     engine = host.engine()
-    engine.connect(other, StaticAccessToken(access_token=host.emulator.access_token))
+    engine.store_credentials(other, StaticAccessToken(access_token=host.emulator.access_token))
 
     first, second = engine.sync(ACCOUNT), engine.sync(other)
 
@@ -938,13 +937,7 @@ def test_a_run_tells_its_observers_what_happens(host):
 def test_the_engine_closes_what_was_opened_for_it_once(host):
     """And nothing else."""
     closed = []
-    with SyncEngine(
-        open_source=host.source_factory(),
-        tokens=host.tokens,
-        sink=host.sink,
-        checkpointer=host.checkpointer,
-        on_close=lambda: closed.append(1),
-    ) as engine:
+    with host.engine(close=lambda: closed.append(1)) as engine:
         pass
     engine.close()
 
@@ -954,7 +947,7 @@ def test_the_engine_closes_what_was_opened_for_it_once(host):
 @pytest.mark.parametrize(
     "work",
     [
-        lambda engine: engine.connect(ACCOUNT, StaticAccessToken(access_token="another")),
+        lambda engine: engine.store_credentials(ACCOUNT, StaticAccessToken(access_token="another")),
         lambda engine: engine.sync(ACCOUNT),
         lambda engine: engine.sync_all(accounts=[ACCOUNT]),
         lambda engine: engine.run(),
@@ -979,7 +972,7 @@ def test_connect_replaces_credentials(host):
     """The second time as the first."""
     engine = host.engine()
     for name in ("first", "second"):
-        engine.connect(ACCOUNT, StaticAccessToken(access_token=name))
+        engine.store_credentials(ACCOUNT, StaticAccessToken(access_token=name))
 
     assert host.tokens.load(ACCOUNT.key).credentials == StaticAccessToken(access_token="second")
 

@@ -53,7 +53,7 @@ def test_a_refused_action_waits_and_the_rest_arrives(whole_batches):
     failure = setting.queued["2"]
     assert failure.reason == ("some are bad" if whole_batches else "it is bad")
     assert failure.error == "ActionRejectedError"
-    assert (failure.attempts, failure.dead) == (1, False)
+    assert (failure.attempts, failure.parked) == (1, False)
     assert failure.first_at == failure.last_at < failure.next_at
     assert dict(failure.action.properties) == dict(record("2").properties)
     (event,) = setting.recorder.of(ActionsRejected)
@@ -167,8 +167,8 @@ def test_after_the_last_attempt_it_is_a_dead_letter():
     assert report.retried == RetryCounts(parked=1)
     assert setting.recorder.of(ActionsRejected)[-1].parked == 1
     assert later.retried.tried == 0
-    assert setting.queued["1"].dead
-    redriven = setting.engine().redrive(ACCOUNT, dead=True)
+    assert setting.queued["1"].parked
+    redriven = setting.engine().redrive(ACCOUNT, parked=True)
     assert redriven.counts == RetryCounts(delivered=1)
     assert setting.queued == {}
 
@@ -201,7 +201,7 @@ def test_a_newer_version_that_is_taken_makes_the_older_one_obsolete():
 
 
 def test_a_newer_version_that_is_refused_takes_the_place_of_the_older_one():
-    """As a failure of its own, with attempts of its own, also that of a dead letter."""
+    """As a failure of its own, with attempts of its own, also that of a parked action."""
     setting = Setting([THREE], [[record("2", 5)]])
     sink = setting.refusing("2")
     setting.sync(sink=sink, settings=evolve(SETTINGS, max_attempts=1))
@@ -210,7 +210,7 @@ def test_a_newer_version_that_is_refused_takes_the_place_of_the_older_one():
 
     assert counted(report) == (0, 0, 0, 1, 0)
     failure = setting.queued["2"]
-    assert (version_of(failure.action), failure.attempts, failure.dead) == (5, 1, False)
+    assert (version_of(failure.action), failure.attempts, failure.parked) == (5, 1, False)
     setting.engine().redrive(ACCOUNT)
     assert setting.told[2:] == [("2", "Created", 5)]
 
@@ -321,12 +321,12 @@ def test_a_redriven_object_is_known_afterwards():
         ({"object_type": "companies"}, []),
         ({"object_ids": ["1", "3"]}, ["1", "3"]),
         ({"reason": "it is odd"}, ["1", "3"]),
-        ({"dead": True}, []),
-        ({"dead": False, "object_ids": "2"}, ["2"]),
+        ({"parked": True}, []),
+        ({"parked": False, "object_ids": "2"}, ["2"]),
     ],
 )
 def test_a_redrive_tries_what_was_asked_for(wanted, expected):
-    """By account, type, reason, id, dead or not."""
+    """By account, type, reason, id, parked or not."""
     setting = Setting([THREE])
     setting.sync(
         validators=[lambda action: "it is odd" if int(action.object_id) % 2 else "it is even"]

@@ -15,22 +15,23 @@ from hubspot_sync import (
     StaticAccessToken,
     StreamSettings,
     StreamStatus,
+    SyncEngine,
     SyncSettings,
-    embedded_engine,
-    mongodb_engine,
 )
-from hubspot_sync.models import FailureSelection
+from hubspot_sync.models import RejectedSelection
 from hubspot_sync.stores.mongodb import (
     MongoActionSink,
     MongoCheckpointer,
     MongoDatabase,
     MongoErrorQueue,
+    MongoStores,
 )
 from hubspot_sync.stores.sqlite import (
     SqliteActionSink,
     SqliteCheckpointer,
     SqliteDatabase,
     SqliteErrorQueue,
+    SqliteStores,
 )
 from scripted import ACCOUNT, ALL, SETTINGS, Picky, Setting, counted, record
 from support import Host
@@ -141,18 +142,18 @@ class Tap:
         self.actions += actions
 
 
-PRESETS = {
-    "sqlite": (lambda request: request.getfixturevalue("tmp_path") / "crm.db", embedded_engine),
-    "mongodb": (lambda request: request.getfixturevalue("mongodb_uri"), mongodb_engine),
+BUNDLES = {
+    "sqlite": (lambda request: request.getfixturevalue("tmp_path") / "crm.db", SqliteStores),
+    "mongodb": (lambda request: request.getfixturevalue("mongodb_uri"), MongoStores),
 }
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_five_percent_are_refused_and_redriven(preset, request, hubspot_emulator):
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_five_percent_are_refused_and_redriven(bundle, request, hubspot_emulator):
     """A rule of the host's keeps back some; once it is fixed, the sink equals the truth."""
     emulator = hubspot_emulator(contacts=2_000, companies=0)
     account = Account(account_id=emulator.account_id, streams=ACCOUNT.streams)
-    place, open_engine = PRESETS[preset]
+    place, open_stores = BUNDLES[bundle]
     hubspot = HubSpotSettings(base_url=emulator.base_url, burst_limit=None, search_limit=None)
     where = place(request)
 
@@ -160,15 +161,15 @@ def test_five_percent_are_refused_and_redriven(preset, request, hubspot_emulator
         return "it is one of twenty" if int(action.object_id) % 20 == 0 else None
 
     expected = [one for one in emulator.records("contacts") if int(one) % 20 == 0]
-    with open_engine(where, hubspot=hubspot, validators=[odd_ones]) as engine:
-        engine.connect(account, StaticAccessToken(access_token=emulator.access_token))
+    with SyncEngine(open_stores(where), hubspot=hubspot, validators=[odd_ones]) as engine:
+        engine.store_credentials(account, StaticAccessToken(access_token=emulator.access_token))
         report = engine.sync(account)
     report.raise_for_failure()
     assert report.counts.rejected == len(expected) > 50
     assert report.counts.delivered == 2_000 - len(expected)
 
-    with open_engine(where, hubspot=hubspot) as engine:
-        engine.connect(account, StaticAccessToken(access_token=emulator.access_token))
+    with SyncEngine(open_stores(where), hubspot=hubspot) as engine:
+        engine.store_credentials(account, StaticAccessToken(access_token=emulator.access_token))
         redriven = engine.redrive(account, reason="it is one of twenty")
         again = engine.redrive(account)
 
@@ -203,7 +204,7 @@ def test_a_sink_of_the_hosts_that_refuses_whole_batches(hubspot_emulator):
 
     assert report.counts.rejected == len(bad) == 20
     assert report.counts.delivered == 580
-    selection = FailureSelection(account=account.key)
+    selection = RejectedSelection(account=account.key)
     assert {one.action.object_id for one in setting.queue.browse(selection, limit=99)} == bad
     sink.rule = lambda action: False
     assert engine.redrive(account).counts.delivered == 20

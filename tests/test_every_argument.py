@@ -18,35 +18,32 @@ from hubspot_sync import (
     AccountStatus,
     ConfigurationError,
     ConsentError,
+    CredentialKeys,
     Domain,
-    EncryptionKeys,
-    FailureSelection,
     HubSpotSettings,
     HubSpotSyncError,
-    LoggingObserver,
+    NoEncryption,
     OAuthApp,
     OAuthTokens,
-    PlainText,
+    RejectedSelection,
     SinkAnswer,
     StaticAccessToken,
+    Stores,
     StreamSettings,
     SyncEngine,
     SyncSettings,
-    embedded_engine,
-    hubspot_connecting,
-    hubspot_source_factory,
-    mongodb_engine,
 )
 from hubspot_sync.integrations.celery import HubSpotTasks
+from hubspot_sync.stores import check_store_url, open_stores
 from hubspot_sync.stores.fan_out import FanOutSink
 from hubspot_sync.stores.memory import (
-    MemoryAccountStore,
     MemoryActionSink,
     MemoryCheckpointer,
-    MemoryErrorQueue,
-    MemoryNonceStore,
+    MemoryStores,
     MemoryTokenStore,
 )
+from hubspot_sync.stores.mongodb import MongoStores
+from hubspot_sync.stores.sqlite import SqliteStores
 from hubspot_sync.testing import ManualClock
 
 STREAM = StreamSettings(object_type="contacts")
@@ -167,8 +164,13 @@ TAKES = {
     "status?": {"none", "a status"},
     "credentials": {"a token"},
     "callback?": {"none", "a function"},
+    "callback": {"a function"},
     "factory": NOT_ASYNC,
+    "factory?": {"none"} | NOT_ASYNC,
+    "stores": set(),
+    "URL of stores": set(),
     "parts": LISTS,
+    "parts?": {"none"} | LISTS,
     "some parts": set(),
     "part": set(),
     "part?": {"none"},
@@ -192,29 +194,19 @@ class Engine:
     """An engine that was stopped, so that what it takes ends at once; and what it knows."""
 
     def __init__(self):
-        self.tokens = MemoryTokenStore()
         self.app = OAuthApp(
             client_id="id", client_secret=SECRET, redirect_uri="https://host.example/"
         )
         self.parts = {
-            "open_source": hubspot_source_factory(self.tokens, hubspot=NOBODY),
-            "tokens": self.tokens,
-            "sink": MemoryActionSink(),
-            "checkpointer": MemoryCheckpointer(),
-            "accounts": MemoryAccountStore(),
-            "connecting": hubspot_connecting(
-                MemoryNonceStore(), oauth_app=self.app, hubspot=NOBODY, clock=ManualClock()
-            ),
-            "error_queue": MemoryErrorQueue(),
-            "validators": [function],
-            "observers": [LoggingObserver()],
+            "stores": MemoryStores(),
+            "oauth_app": self.app,
+            "hubspot": NOBODY,
             "settings": SyncSettings(store_tries=1),
             "clock": ManualClock(),
-            "on_close": function,
         }
         self.engine = SyncEngine(**self.parts)
-        self.engine.connect(ACCOUNT, TOKEN)
-        self.domain = self.engine.for_domain("acme")
+        self.engine.store_credentials(ACCOUNT, TOKEN)
+        self.domain = self.engine.domain("acme")
         self.domain.add("62515")
         self.engine.stop()
 
@@ -224,55 +216,46 @@ FAILURES_MEANT = {
     "object_type": "object type?",
     "reason": "reason",
     "object_ids": "object ids",
-    "dead": "choice?",
+    "parked": "choice?",
 }
-PRESET = {
-    "cipher": "part?",
+STORES = {"cipher": "part?", "clock": "part?"}
+ENGINE = {
+    "stores": "stores",
+    "tokens": "part?",
     "sink": "part?",
+    "checkpointer": "part?",
     "accounts": "part?",
+    "nonces": "part?",
     "error_queue": "part?",
     "validators": "parts",
+    "observers": "parts?",
     "oauth_app": "app?",
     "hubspot": "HubSpot settings?",
     "settings": "sync settings?",
-    "observers": "parts",
     "clock": "part?",
-}
-ENGINE = {
-    "open_source": "factory",
-    "tokens": "part",
-    "sink": "part",
-    "checkpointer": "part",
-    "accounts": "part?",
-    "connecting": "part?",
-    "error_queue": "part?",
-    "validators": "parts",
-    "observers": "parts",
-    "settings": "sync settings?",
-    "clock": "part?",
-    "on_close": "callback?",
+    "open_source": "factory?",
 }
 # By method: what is given when another parameter is tried, and the kind of each parameter.
 ENGINE_METHODS = {
-    "for_domain": ({"domain_id": "acme"}, {"domain_id": "key"}),
-    "connect": (
+    "domain": ({"domain_id": "acme"}, {"domain_id": "key"}),
+    "store_credentials": (
         {"account": ACCOUNT, "credentials": TOKEN},
         {"account": "account", "credentials": "credentials"},
     ),
     "sync": (
         {"account": ACCOUNT},
-        {"account": "account", "at_most": "delay above zero?"},
+        {"account": "account", "time_limit": "delay above zero?"},
     ),
     "sync_all": (
         {},
         {
             "domain_id": "key?",
-            "due_only": "choice",
             "workers": "number",
             "accounts": "accounts",
             "on_report": "callback?",
         },
     ),
+    "sync_due": ({}, {"domain_id": "key?", "workers": "number", "on_report": "callback?"}),
     "run": ({}, {"workers": "number", "poll_every": "delay above zero"}),
     "claim_due": (
         {"claim_for": timedelta(minutes=1), "limit": 1},
@@ -307,14 +290,15 @@ DOMAIN_METHODS = {
     "postpone": ({**ID, "by": timedelta(0)}, {"account_id": "account id", "by": "delay"}),
     "sync": (
         ID,
-        {"account_id": "account id", "at_most": "delay above zero?"},
+        {"account_id": "account id", "time_limit": "delay above zero?"},
     ),
-    "sync_all": ({}, {"due_only": "choice", "workers": "number", "on_report": "callback?"}),
+    "sync_all": ({}, {"workers": "number", "on_report": "callback?"}),
+    "sync_due": ({}, {"workers": "number", "on_report": "callback?"}),
     "reconcile": (ID, {"account_id": "account id", "object_types": "object types?"}),
     "resync": (ID, {"account_id": "account id", "object_types": "object types?"}),
     "redrive": (ID, {"account_id": "account id", **FAILURES_MEANT}),
-    "failures": (ID, {"account_id": "account id", **FAILURES_MEANT}),
-    "failure_counts": (ID, {"account_id": "account id"}),
+    "rejected_actions": (ID, {"account_id": "account id", **FAILURES_MEANT}),
+    "rejected_counts": (ID, {"account_id": "account id"}),
     "remove": (ID, {"account_id": "account id"}),
 }
 VALUES = {
@@ -352,7 +336,7 @@ VALUES = {
             "optional_scopes": "names",
         },
     ),
-    FailureSelection: (
+    RejectedSelection: (
         {"account": ACCOUNT.key},
         {"account": "AccountKey", **FAILURES_MEANT},
     ),
@@ -367,28 +351,28 @@ VALUES = {
     ),
     FanOutSink: ({"sinks": [MemoryActionSink()]}, {"sinks": "some parts"}),
     ManualClock: ({}, {"start": "instant", "seed": "seed"}),
-    EncryptionKeys: (
-        {"primary": EncryptionKeys.generate_key()},
+    CredentialKeys: (
+        {"primary": CredentialKeys.generate_key()},
         {"primary": "encryption key", "older": "encryption key"},
     ),
-    hubspot_source_factory: (
-        {"tokens": MemoryTokenStore()},
+    Stores: (
+        {
+            "tokens": MemoryTokenStore(),
+            "sink": MemoryActionSink(),
+            "checkpointer": MemoryCheckpointer(),
+        },
         {
             "tokens": "part",
-            "oauth_app": "app?",
-            "hubspot": "HubSpot settings?",
-            "clock": "part?",
+            "sink": "part",
+            "checkpointer": "part",
+            "accounts": "part?",
+            "nonces": "part?",
+            "error_queue": "part?",
+            "close": "callback",
         },
     ),
-    hubspot_connecting: (
-        {"nonces": MemoryNonceStore()},
-        {
-            "nonces": "part",
-            "oauth_app": "app?",
-            "hubspot": "HubSpot settings?",
-            "clock": "part?",
-        },
-    ),
+    MemoryStores: ({}, {"clock": "part?"}),
+    check_store_url: ({"url": "sqlite:///crm.db"}, {"url": "URL of stores"}),
 }
 # The settings have tests of their own that look at every field: test_models.py.
 SETTINGS = {HubSpotSettings, SyncSettings}
@@ -402,12 +386,12 @@ MADE_HERE = {
     "Clock",
     "CredentialCipher",
     "Domain",
-    "Failure",
+    "RejectedAction",
     "FleetReport",
     "KeyProvider",
     "LoggingObserver",
     "OAuthTokens",
-    "PlainText",
+    "NoEncryption",
     "RedriveReport",
     "StopRequested",
     "StreamReport",
@@ -450,8 +434,8 @@ def test_every_method_and_every_value_has_a_row():
     assert parameters(SyncEngine) == ENGINE.keys()
     for kind, (_, kinds) in VALUES.items():
         assert parameters(kind) - LOOKED_AT_ELSEWHERE == kinds.keys(), kind
-    assert parameters(embedded_engine) - {"path"} == PRESET.keys()
-    assert parameters(mongodb_engine) - {"mongodb"} >= PRESET.keys()
+    for bundle in (SqliteStores, MongoStores, open_stores):
+        assert parameters(bundle) - {"database", "url"} == STORES.keys()
     assert parameters(HubSpotTasks) == TASKS.keys()
     errors = {
         name
@@ -459,8 +443,8 @@ def test_every_method_and_every_value_has_a_row():
         if isinstance(getattr(hubspot_sync, name), type)
         and issubclass(getattr(hubspot_sync, name), HubSpotSyncError)
     }
-    known = {one.__name__ for one in (*VALUES, *SETTINGS, SyncEngine, embedded_engine)}
-    assert set(hubspot_sync.__all__) - errors - known - MADE_HERE == {"mongodb_engine"}
+    known = {one.__name__ for one in (*VALUES, *SETTINGS, SyncEngine)}
+    assert set(hubspot_sync.__all__) - errors - known == MADE_HERE
 
 
 def meet(call, kind, name):
@@ -518,7 +502,7 @@ def test_methods_of_a_domain(method, parameter):
         if method == "add":
             host.domain.remove("62515")
         done = getattr(host.domain, method)(**{**given, parameter: odd})
-        return list(done) if method in ("accounts", "failures") else done
+        return list(done) if method in ("accounts", "rejected_actions") else done
 
     meet(call, kinds[parameter], f"{method}({parameter})")
 
@@ -529,15 +513,18 @@ def test_parts_of_an_engine(parameter):
     meet(lambda odd: SyncEngine(**{**Engine().parts, parameter: odd}), ENGINE[parameter], parameter)
 
 
-@pytest.mark.parametrize("parameter", PRESET)
-def test_presets(tmp_path, parameter):
+@pytest.mark.parametrize("parameter", STORES)
+def test_stores(tmp_path, parameter):
     """Before a file is made, or a server asked."""
 
-    def embedded(odd):
-        with embedded_engine(tmp_path / "crm.db", **{parameter: odd}):
-            pass
+    def opened(odd):
+        for stores in (
+            lambda: SqliteStores(tmp_path / "crm.db", **{parameter: odd}),
+            lambda: open_stores(f"sqlite:///{tmp_path / 'url.db'}", **{parameter: odd}),
+        ):
+            stores().close()
 
-    meet(embedded, PRESET[parameter], f"embedded_engine({parameter})")
+    meet(opened, STORES[parameter], f"SqliteStores({parameter})")
 
 
 @pytest.mark.parametrize(("kind", "parameter"), rows(VALUES))
@@ -546,7 +533,7 @@ def test_values(kind, parameter):
     given, kinds = VALUES[kind]
 
     def call(odd):
-        if kind is EncryptionKeys and parameter == "older":
+        if kind is CredentialKeys and parameter == "older":
             return kind(given["primary"], odd)
         return kind(**{**given, parameter: odd})
 
@@ -588,19 +575,19 @@ def test_what_is_refused_says_what_to_give(tmp_path):
         (lambda: engine.domain.add(ACCOUNT), "give a HubSpot id as text, which is its account_id"),
         (lambda: engine.engine.sync("62515"), "give an Account, such as Account(account_id=...)"),
         (
-            lambda: embedded_engine(tmp_path / "crm.db", cipher=SECRET),
-            "cipher is a str; give EncryptionKeys(key)",
+            lambda: SqliteStores(tmp_path / "crm.db", cipher=SECRET),
+            "cipher is a str; give CredentialKeys(key)",
         ),
         (
-            lambda: embedded_engine(tmp_path / "crm.db", sink=MemoryActionSink),
+            lambda: SyncEngine(SqliteStores(tmp_path / "crm.db"), sink=MemoryActionSink),
             "sink is the class MemoryActionSink itself; give an object with a method `write`",
         ),
         (
-            lambda: embedded_engine(tmp_path / "crm.db", sink=Async()),
+            lambda: SyncEngine(SqliteStores(tmp_path / "crm.db"), sink=Async()),
             "sink: `write` is async, and would never be awaited",
         ),
     ):
         with pytest.raises(ConfigurationError) as caught:
             call()
         assert said in str(caught.value)
-    assert isinstance(PlainText().seal(ACCOUNT.key, b"a"), bytes)
+    assert isinstance(NoEncryption().seal(ACCOUNT.key, b"a"), bytes)

@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from hubspot_sync import EncryptionKeys
+from hubspot_sync import CredentialKeys
 from support import as_json, from_bson, truth_of
 from wire import Wire, proxy
 
 ROOT = Path(__file__).parent.parent
 SYNC_ACCOUNT = ROOT / "examples" / "sync_account.py"
-KEY = EncryptionKeys.generate_key()
+KEY = CredentialKeys.generate_key()
 STREAM_FIELDS = {"read", "delivered", "repeated", "unchanged", "rejected", "skipped", "status"}
 ACTION_COLUMNS = (
     "id, domain_id, account_id, object_type, object_id, name, occurred_at, properties, associations"
@@ -426,7 +426,7 @@ def test_stored_tokens_under_another_key_are_left_alone(account, store):
     """They may be newer than those of the environment, so they are not overwritten unread."""
     account.sync(store, environment=account.oauth)
 
-    other = account.oauth | {"HUBSPOT_SYNC_KEY": EncryptionKeys.generate_key()}
+    other = account.oauth | {"HUBSPOT_SYNC_KEY": CredentialKeys.generate_key()}
     assert "encryption key" in refusal(account.run(store, environment=other), 1)
 
     account.sync(store, environment=account.oauth)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from hubspot_sync import Action, ConfigurationError, FailureSelection, InvariantError
+from hubspot_sync import Action, ConfigurationError, InvariantError, RejectedSelection
 from hubspot_sync.models import RedriveReport, RetryCounts, StreamRedrive, StreamStatus
 from hubspot_sync.testing.contracts._operating import SELECTIONS, failure, mixed, places
 from hubspot_sync.testing.contracts._samples import ACCOUNT, MOMENT, STREAM, rich_action
@@ -25,7 +25,7 @@ from hubspot_sync.testing.contracts._samples import ACCOUNT, MOMENT, STREAM, ric
 def test_a_reason_is_one_line_that_every_store_takes(given, kept):
     """And can be asked for as it was given."""
     assert failure(reason=given).reason == kept
-    assert FailureSelection(account=ACCOUNT, reason=given).fits(failure(reason=given))
+    assert RejectedSelection(account=ACCOUNT, reason=given).fits(failure(reason=given))
 
 
 @pytest.mark.parametrize("name", ["first_at", "last_at", "next_at"])
@@ -43,13 +43,13 @@ def test_attempts_are_counted_from_one():
 
 @pytest.mark.parametrize(("selection", "expected"), SELECTIONS.values(), ids=SELECTIONS)
 def test_a_selection_fits_what_it_says(selection, expected):
-    """By type, reason, objects, dead or not; never of another account."""
+    """By type, reason, objects, parked or not; never of another account."""
     assert places([one for one in mixed() if selection.fits(one)]) == expected
 
 
 def test_one_object_may_be_given_alone():
     """A single id is no list of its digits."""
-    assert FailureSelection(account=ACCOUNT, object_ids="123").object_ids == ("123",)
+    assert RejectedSelection(account=ACCOUNT, object_ids="123").object_ids == ("123",)
 
 
 def test_an_action_from_before_there_was_backfill_can_be_read():
@@ -116,7 +116,7 @@ def test_the_counts_of_a_redrive_add_up():
 
 
 def test_a_failure_knows_its_stream():
-    """And a dead one that it is dead."""
+    """And a parked one that it is parked."""
     assert failure().stream == STREAM
-    assert not failure().dead
-    assert failure(next_at=None, first_at=MOMENT).dead
+    assert not failure().parked
+    assert failure(next_at=None, first_at=MOMENT).parked

@@ -327,7 +327,7 @@ class TestAccounts:
                 assert {one["reason"] for one in found} == {"not today"}
                 assert len(client.get(errors, params={"limit": 2}).json()) == 2
                 assert client.get(errors, params={"object_type": "companies"}).json() == []
-                assert client.get(errors, params={"dead": True}).json() == []
+                assert client.get(errors, params={"parked": True}).json() == []
 
                 again = client.post(f"{errors}/redrive").json()
                 assert again["streams"]["contacts"]["rejected"] == 3

@@ -360,7 +360,7 @@ FIELDS = [
     (f"/accounts/{ACME}/errors/redrive", "object_type"),
     (f"/accounts/{ACME}/errors/redrive", "reason"),
     (f"/accounts/{ACME}/errors/redrive", "object_ids"),
-    (f"/accounts/{ACME}/errors/redrive", "dead"),
+    (f"/accounts/{ACME}/errors/redrive", "parked"),
 ]
 ODD_TEXTS = [
     "", "%00", "%0a", "%0d%0aX-Odd:%201", "%ff", "%ed%a0%80", "%F0%9F%92%A9", "..", "%2e%2e%2f",
@@ -435,7 +435,7 @@ class TestOddInput:
         urls += [f"/accounts?status={text}", f"/oauth/callback?state={text}&code={text}"]
         urls += [f"/oauth/callback?error={text}", f"/oauth/connected?{text}", f"/docs?{text}"]
         urls += [
-            f"/accounts/{ACME}/errors?{name}={text}" for name in ("limit", "dead", "object_type")
+            f"/accounts/{ACME}/errors?{name}={text}" for name in ("limit", "parked", "object_type")
         ]
         invited = standing.client()
         with invited:

@@ -42,7 +42,7 @@ from hosted import (
 from hubspot_sync import (
     AccountKey,
     ConfigurationError,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotSettings,
     MissingScopeError,
     StoreUnavailableError,
@@ -147,7 +147,7 @@ class TestRefusals:
             ("GET", "/accounts/\u0661", None),
             ("GET", "/accounts?status=happy", None),
             ("GET", f"/accounts/{ACME}/errors?limit=0", None),
-            ("GET", f"/accounts/{ACME}/errors?dead=perhaps", None),
+            ("GET", f"/accounts/{ACME}/errors?parked=perhaps", None),
             ("GET", f"/accounts/{ACME}/errors?object_type=con%20tacts", None),
             ("POST", f"/accounts/{ACME}/pause", {"reason": 7}),
             ("POST", f"/accounts/{ACME}/errors/redrive", {"object_ids": "x"}),
@@ -389,7 +389,7 @@ class TestKeys:
 
     def test_invitations(self):
         """Open with the keys that sealed them, for ten minutes, as they were."""
-        old = EncryptionKeys.generate_key()
+        old = CredentialKeys.generate_key()
         sealed = Invitations([old]).seal(Invitation("ac/me", "62515"))
 
         assert Invitations([KEY, old]).open(sealed) == Invitation("ac/me", "62515")

@@ -15,9 +15,9 @@ from hubspot_sync import (
     StaticAccessToken,
     SyncEngine,
     SyncSettings,
-    hubspot_source_factory,
 )
-from hubspot_sync.models import FailureSelection
+from hubspot_sync._hubspot.connector import HubSpotConnector
+from hubspot_sync.models import RejectedSelection
 from hubspot_sync.stores import memory, mongodb, sqlite
 from hubspot_sync.testing import ManualClock
 from stored import mongodb_actions, sqlite_actions
@@ -127,15 +127,17 @@ class Host:
     @contextmanager
     def process(self, plug, *, picky):
         """An engine in a new process; a picky one refuses the contacts of one city."""
-        open_source = hubspot_source_factory(
-            self.tokens,
-            hubspot=HubSpotSettings(
+        open_source = HubSpotConnector(
+            tokens=self.tokens,
+            settings=HubSpotSettings(
                 base_url=self._emulator.base_url, burst_limit=None, search_limit=None
             ),
+            app=None,
             clock=self._clock,
         )
         with self._open_stores() as (sink, checkpointer, error_queue):
             yield SyncEngine(
+                memory.MemoryStores(),
                 open_source=lambda *args, **kwargs: PoweredSource(
                     plug, open_source(*args, **kwargs)
                 ),
@@ -155,7 +157,7 @@ class Host:
     def queued(self):
         """How many actions wait in the error queue."""
         with self._open_stores() as (_, _, error_queue):
-            return sum(error_queue.count(FailureSelection(account=self.account.key)).values())
+            return sum(error_queue.count(RejectedSelection(account=self.account.key)).values())
 
     def assert_in_step(self):
         """The sink equals what HubSpot holds, each object was created once, nothing is there twice.

@@ -73,7 +73,7 @@ def test_each_account_ends_with_its_own_result(host):
     away = host.add("domain-2", "2003", contacts=20)
     away.faults.add(Fault(route="list", status=503, times=None))
     host.add("domain-3", "2004", contacts=20, daily_limit=1)
-    host.engine().for_domain("domain-3").add("2005")
+    host.engine().domain("domain-3").add("2005")
 
     report = host.engine().sync_all(workers=4)
 
@@ -141,7 +141,7 @@ def test_domains_take_turns(host):
 def test_a_domain_syncs_its_own_accounts_only(host):
     """And only those that are active."""
     keys = add_many(host, domains=2, accounts=3)
-    domain = host.engine().for_domain("domain-1")
+    domain = host.engine().domain("domain-1")
     domain.pause(keys[-1].account_id)
 
     report = domain.sync_all(workers=2)
@@ -154,10 +154,10 @@ def test_what_is_not_due_is_left(host):
     """After a sync an account is due one period later."""
     keys = add_many(host, domains=2, accounts=2)
     engine = host.engine()
-    engine.for_domain("domain-0").sync(keys[0].account_id)
+    engine.domain("domain-0").sync(keys[0].account_id)
 
-    first = engine.sync_all(due_only=True, workers=2)
-    second = engine.sync_all(due_only=True, workers=2)
+    first = engine.sync_due(workers=2)
+    second = engine.sync_due(workers=2)
 
     assert sorted(one.account for one in first.accounts) == keys[1:]
     assert second.accounts == ()
@@ -281,7 +281,7 @@ def test_a_turn_too_short_for_one_page_is_followed_by_a_longer_one(host):
 def test_an_account_that_is_paused_between_two_turns_has_had_its_last_one(host):
     """What it did is reported, and it is stopped where it was."""
     engine, names, _ = fairness_host(host, large=2, small=3)
-    domain = engine.for_domain("a-large-domain")
+    domain = engine.domain("a-large-domain")
 
     def on_report(report):
         for name in names:
@@ -303,7 +303,7 @@ def test_wrong_client_credentials_end_it_all(host):
     keys = add_many(host, domains=2, accounts=3, oauth=True)
 
     with pytest.raises(OAuthAppError, match="check the client id and the client secret"):
-        host.engine().sync_all(due_only=True, workers=2)
+        host.engine().sync_due(workers=2)
 
     now = host.clock.now()
     for key in keys:
@@ -396,13 +396,13 @@ def test_stopping_leaves_the_rest_for_the_next_one(host):
     keys = add_many(host, domains=3, accounts=4)
     engine = host.engine()
 
-    report = engine.sync_all(due_only=True, workers=2, on_report=lambda report: engine.stop())
+    report = engine.sync_due(workers=2, on_report=lambda report: engine.stop())
 
     assert report.stopped
     assert not report.completed
     done = {one.account for one in report.accounts if one.completed}
     assert 1 <= len(done) <= 4
-    rest = host.engine().sync_all(due_only=True, workers=4)
+    rest = host.engine().sync_due(workers=4)
     assert rest.completed
     assert {one.account for one in rest.accounts} == set(keys) - done
     host.assert_in_step(*keys)
@@ -416,10 +416,10 @@ def test_an_error_of_the_callback_ends_it(host):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        host.engine().sync_all(due_only=True, workers=2, on_report=on_report)
+        host.engine().sync_due(workers=2, on_report=on_report)
 
     assert not any(thread.name.startswith("hubspot-sync") for thread in threading.enumerate())
-    rest = host.engine().sync_all(due_only=True, workers=4)
+    rest = host.engine().sync_due(workers=4)
     assert len(rest.accounts) >= 8
     host.assert_in_step(*keys)
 
@@ -454,7 +454,7 @@ def test_what_ends_the_process_leaves_no_claim(host, part, error):
     parts = {part: [host.recorder, quitting] if part == "observers" else quitting}
 
     with pytest.raises(type(error)) as caught:
-        host.engine(**parts).sync_all(due_only=True, workers=2)
+        host.engine(**parts).sync_due(workers=2)
 
     assert caught.value is error
     now = host.clock.now()
@@ -462,7 +462,7 @@ def test_what_ends_the_process_leaves_no_claim(host, part, error):
     assert host.entry(keys[2]).next_sync_at <= now
     assert not any(thread.name.startswith("hubspot-sync") for thread in threading.enumerate())
     done = {one.report.account for one in host.recorder.of(AccountFinished) if one.report.completed}
-    rest = host.engine().sync_all(due_only=True, workers=4)
+    rest = host.engine().sync_due(workers=4)
     assert rest.completed
     assert {one.account for one in rest.accounts} == set(keys) - done
     host.assert_in_step(*keys)
@@ -507,7 +507,6 @@ def test_accounts_that_are_given_have_their_entries_kept(host):
 @pytest.mark.parametrize(
     ("wrong", "what"),
     [
-        ({"accounts": [], "due_only": True}, "either accounts"),
         ({"accounts": [], "domain_id": "acme"}, "either accounts"),
         ({"workers": 0}, "workers is 0; give a whole number from 1 on"),
         ({"domain_id": ""}, "domain_id"),

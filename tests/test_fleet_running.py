@@ -16,7 +16,7 @@ from fleets import FleetHost, endless
 from hubspot_sync import (
     AccountKey,
     ConfigurationError,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotSettings,
     HubSpotSyncError,
     OAuthApp,
@@ -24,12 +24,13 @@ from hubspot_sync import (
     StaticAccessToken,
     StoreUnavailableError,
     StreamSettings,
+    SyncEngine,
     SyncSettings,
-    mongodb_engine,
 )
 from hubspot_sync._clock import SystemClock
 from hubspot_sync.models import AccountFinished, Retried, RunStarted
 from hubspot_sync.stores.memory import MemoryAccountStore
+from hubspot_sync.stores.mongodb import MongoStores
 from hubspot_sync.testing import HubSpotEmulator
 
 CLOCK = SystemClock()
@@ -83,7 +84,7 @@ def test_what_is_due_is_synced_once_a_period(host):
     host.add("acme", "100", contacts=5, entry={"sync_every": PERIOD})
     host.add("acme", "101", contacts=5, entry={"sync_every": HOUR})
     host.add("acme", "102", contacts=5)
-    acme = host.engine().for_domain("acme")
+    acme = host.engine().domain("acme")
     acme.pause("102")
     begun = CLOCK.monotonic()
 
@@ -155,7 +156,7 @@ def test_what_is_asked_for_during_a_run_comes_after_it(host):
 
     with running(engine):
         until(lambda: host.sink.actions)
-        engine.for_domain("acme").configure("100", streams=(contacts, companies))
+        engine.domain("acme").configure("100", streams=(contacts, companies))
         until(lambda: host.entry(key).next_sync_at > host.clock.now())  # claimed once more
         ended.set()
         until(lambda: runs(host, key) == 2, 10)
@@ -225,16 +226,20 @@ ACCOUNTS = [AccountKey(f"domain-{number % 4}", str(100 + number)) for number in 
 @pytest.fixture
 def fleet(mongodb_uri):
     """Twelve accounts of four domains in MongoDB, due every second."""
-    key = EncryptionKeys.generate_key()
+    key = CredentialKeys.generate_key()
     with HubSpotEmulator(account_id="1") as emulator:
         settings = HubSpotSettings(base_url=emulator.base_url)
-        with mongodb_engine(mongodb_uri, cipher=EncryptionKeys(key), hubspot=settings) as engine:
+        with SyncEngine(
+            MongoStores(mongodb_uri, cipher=CredentialKeys(key)), hubspot=settings
+        ) as engine:
             for account in ACCOUNTS:
                 emulated = emulator.add_account(account.account_id, contacts=20, companies=5)
-                entry = engine.for_domain(account.domain_id).add(
+                entry = engine.domain(account.domain_id).add(
                     account.account_id, sync_every=timedelta(seconds=1)
                 )
-                engine.connect(entry.account, StaticAccessToken(access_token=emulated.access_token))
+                engine.store_credentials(
+                    entry.account, StaticAccessToken(access_token=emulated.access_token)
+                )
             yield engine, [mongodb_uri, emulator.base_url, key]
 
 
@@ -267,7 +272,7 @@ def test_two_processes_share_the_accounts(fleet):
     assert all(begun_by)
     assert told(lines[0] + lines[1], "busy") == told(lines[0] + lines[1], "failed") == []
     for account in ACCOUNTS:
-        entry = engine.for_domain(account.domain_id).account(account.account_id)
+        entry = engine.domain(account.domain_id).account(account.account_id)
         assert entry.status.value == "active"
         assert entry.failed_runs == 0
         assert entry.streams["contacts"].completed_at

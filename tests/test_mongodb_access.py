@@ -11,12 +11,12 @@ import pytest
 
 from hubspot_sync import (
     ConfigurationError,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotSettings,
     StaticAccessToken,
-    mongodb_engine,
+    SyncEngine,
 )
-from hubspot_sync.models import AccountKey, FailureSelection
+from hubspot_sync.models import AccountKey, RejectedSelection
 from hubspot_sync.stores.fan_out import FanOutSink
 from hubspot_sync.stores.mongodb import (
     MongoActionSink,
@@ -24,6 +24,7 @@ from hubspot_sync.stores.mongodb import (
     MongoDatabase,
     MongoErrorQueue,
     MongoRecordSink,
+    MongoStores,
 )
 from hubspot_sync.testing.contracts._samples import STREAM, action
 from mongod import GIVEN, GuardedMongod, NoMongoDBError
@@ -84,17 +85,16 @@ def test_the_least_role_is_enough(user, role, hubspot_emulator):
     """It lets an engine work with every store: sync, refuse, redrive, erase, expire, disconnect."""
     emulator = hubspot_emulator(contacts=30, companies=5)
     hubspot = HubSpotSettings(base_url=emulator.base_url, burst_limit=None, search_limit=None)
-    keys = EncryptionKeys(EncryptionKeys.generate_key())
+    keys = CredentialKeys(CredentialKeys.generate_key())
     with MongoDatabase(user(role)) as database:
         sinks = [MongoActionSink(database, expire_after=DAYS), MongoRecordSink(database)]
-        with mongodb_engine(
-            database._client,
-            cipher=keys,
+        with SyncEngine(
+            MongoStores(database._client, cipher=keys),
             hubspot=hubspot,
             sink=FanOutSink(sinks),
             validators=[lambda one: "no companies" if one.object_type == "companies" else None],
         ) as engine:
-            acme = engine.for_domain("acme")
+            acme = engine.domain("acme")
             acme.connect(StaticAccessToken(access_token=emulator.access_token))
             report = acme.sync("62515")
             assert report.completed
@@ -105,13 +105,13 @@ def test_the_least_role_is_enough(user, role, hubspot_emulator):
             emulator.update("contacts", changed, {"firstname": "Ann"})
             assert engine.sync_all().completed
             acme.redrive("62515")
-            assert acme.failure_counts("62515") == {"companies": 5}
+            assert acme.rejected_counts("62515") == {"companies": 5}
             assert engine.reencrypt().completed
             acme.disconnect("62515")
             acme.remove("62515")
         queue = MongoErrorQueue(database)
         assert queue.erase(ACME, "companies", list(emulator.records("companies"))[:2]) == 2
-        assert queue.drop(FailureSelection(account=ACME)) == 3
+        assert queue.drop(RejectedSelection(account=ACME)) == 3
         # Another time to expire, and none: the index is changed, and dropped.
         for expire_after in (DAYS, 2 * DAYS, None):
             MongoActionSink(database, expire_after=expire_after).write([action()])

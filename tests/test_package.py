@@ -143,9 +143,9 @@ def test_type_hints_of_all_that_is_public_can_be_read(home):
 
 def test_modules_can_be_reached_by_their_names():
     """As after any import of the package before."""
-    code = "import hubspot_sync as h; print(h.errors, h.models, h.interfaces, h.presets)"
+    code = "import hubspot_sync as h; print(h.errors, h.models, h.interfaces, h.stores)"
 
-    assert "hubspot_sync.presets" in " ".join(python(code))
+    assert "hubspot_sync.stores" in " ".join(python(code))
     with pytest.raises(AttributeError, match="no attribute 'engines'"):
         _ = hubspot_sync.engines
 

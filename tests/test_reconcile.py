@@ -459,7 +459,7 @@ def test_a_loop_of_limited_runs_ends(hubspot_emulator):
     runs = []
 
     while not (runs and runs[-1].completed):
-        runs.append(engine.sync(ACCOUNT, at_most=timedelta(seconds=1)))
+        runs.append(engine.sync(ACCOUNT, time_limit=timedelta(seconds=1)))
         assert len(runs) < 100
 
     assert len(runs) > 3

@@ -11,23 +11,23 @@ import pytest
 from hubspot_sync import (
     Account,
     ConfigurationError,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotSettings,
     NotConnectedError,
     OAuthApp,
     OAuthTokens,
     StaticAccessToken,
     StoreUnavailableError,
-    embedded_engine,
-    mongodb_engine,
+    SyncEngine,
 )
-from hubspot_sync._encryption import PlainText
+from hubspot_sync._encryption import NoEncryption
 from hubspot_sync.models import AccountKey
 from hubspot_sync.stores.memory import MemoryTokenStore
-from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteTokenStore
+from hubspot_sync.stores.mongodb import MongoStores
+from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteStores, SqliteTokenStore
 from support import Host
 
-OLD, NEW = EncryptionKeys.generate_key(), EncryptionKeys.generate_key()
+OLD, NEW = CredentialKeys.generate_key(), CredentialKeys.generate_key()
 ACME = Account(account_id="62515", domain_id="acme")
 # Longer than a file system takes, so it does not say either that there is no such file.
 NO_NAME = "x" * 1_000
@@ -41,11 +41,12 @@ def token(name):
 def open_engine(request, tmp_path):
     """Opens engines on one database with the keys that are given."""
     if request.param == "sqlite":
-        return lambda *keys, **rest: embedded_engine(
-            tmp_path / "crm.db", cipher=EncryptionKeys(*keys), **rest
+        return lambda *keys, **rest: SyncEngine(
+            SqliteStores(tmp_path / "crm.db", cipher=CredentialKeys(*keys)),
+            **rest,
         )
     uri = request.getfixturevalue("mongodb_uri")
-    return lambda *keys, **rest: mongodb_engine(uri, cipher=EncryptionKeys(*keys), **rest)
+    return lambda *keys, **rest: SyncEngine(MongoStores(uri, cipher=CredentialKeys(*keys)), **rest)
 
 
 class Vault:
@@ -66,7 +67,9 @@ def test_everything_is_sealed_anew(open_engine):
     """After that the old key is not needed any more; accounts without an entry count too."""
     with open_engine(OLD) as engine:
         for number in range(450):
-            engine.connect(Account(account_id=str(number), domain_id=f"d{number % 7}"), token("a"))
+            engine.store_credentials(
+                Account(account_id=str(number), domain_id=f"d{number % 7}"), token("a")
+            )
 
     with open_engine(NEW, OLD) as engine:
         report = engine.reencrypt()
@@ -80,11 +83,11 @@ def test_everything_is_sealed_anew(open_engine):
 
 def test_one_that_does_not_open_keeps_no_other_from_it(open_engine):
     """It is named, with the keys' names and without their content, and stays as it was."""
-    third = EncryptionKeys.generate_key()
+    third = CredentialKeys.generate_key()
     with open_engine(third) as engine:
-        engine.connect(ACME, token("lost"))
+        engine.store_credentials(ACME, token("lost"))
     with open_engine(OLD) as engine:
-        engine.connect(Account(account_id="7", domain_id="acme"), token("kept"))
+        engine.store_credentials(Account(account_id="7", domain_id="acme"), token("kept"))
 
     with open_engine(NEW, OLD) as engine:
         report = engine.reencrypt()
@@ -93,7 +96,7 @@ def test_one_that_does_not_open_keeps_no_other_from_it(open_engine):
     assert list(report.failures) == [ACME.key]
     with pytest.raises(ConfigurationError, match="need the encryption key") as caught:
         report.raise_for_failure()
-    assert str(EncryptionKeys(third))[15:-1] in str(caught.value)
+    assert str(CredentialKeys(third))[15:-1] in str(caught.value)
     assert not any(key in str(caught.value) for key in (OLD, NEW, third))
     with open_engine(third) as engine:
         assert engine.reencrypt().resealed == 1
@@ -102,7 +105,7 @@ def test_one_that_does_not_open_keeps_no_other_from_it(open_engine):
 def test_it_ends_when_the_engine_is_stopped(open_engine):
     """What is done is done; a later call does all."""
     with open_engine(OLD) as engine:
-        engine.connect(ACME, token("a"))
+        engine.store_credentials(ACME, token("a"))
         engine.stop()
 
         report = engine.reencrypt()
@@ -154,7 +157,7 @@ def test_rotating_while_syncs_run_loses_nothing(open_engine, hubspot_emulator):
     with open_engine(OLD, **rest) as engine:
         for one, account in zip(accounts, keys, strict=True):
             one.access_token_lifetime = 1.0
-            engine.connect(account, OAuthTokens(refresh_token=one.refresh_token))
+            engine.store_credentials(account, OAuthTokens(refresh_token=one.refresh_token))
     done, errors, runs = threading.Event(), [], []
 
     def sync(account, *sealing):
@@ -199,7 +202,7 @@ class TestKeyProvider:
     def test_what_it_sealed_it_opens(self):
         """Each key is asked for once, and also after it changed."""
         vault = Vault(first=OLD, second=NEW)
-        keys = EncryptionKeys(vault)
+        keys = CredentialKeys(vault)
         sealed = [keys.seal(self.KEY, b"one")]
         vault.name = "second"
         sealed.append(keys.seal(self.KEY, b"two"))
@@ -211,18 +214,18 @@ class TestKeyProvider:
 
     def test_it_goes_with_keys_that_were_given_as_values(self):
         """In either direction."""
-        given, provided = EncryptionKeys(OLD), EncryptionKeys(Vault(only=NEW))
+        given, provided = CredentialKeys(OLD), CredentialKeys(Vault(only=NEW))
         sealed = given.seal(self.KEY, b"one"), provided.seal(self.KEY, b"two")
 
-        for keys in (EncryptionKeys(OLD, Vault(only=NEW)), EncryptionKeys(Vault(only=NEW), OLD)):
+        for keys in (CredentialKeys(OLD, Vault(only=NEW)), CredentialKeys(Vault(only=NEW), OLD)):
             assert [keys.open(self.KEY, one) for one in sealed] == [b"one", b"two"]
 
     def test_a_key_that_it_has_not_is_named(self):
         """And so is whose keys are at hand."""
-        sealed = EncryptionKeys(Vault(lost=OLD)).seal(self.KEY, b"secret")
+        sealed = CredentialKeys(Vault(lost=OLD)).seal(self.KEY, b"secret")
 
         with pytest.raises(ConfigurationError) as caught:
-            EncryptionKeys(Vault(other=NEW)).open(self.KEY, sealed)
+            CredentialKeys(Vault(other=NEW)).open(self.KEY, sealed)
 
         assert "need the encryption key lost, at hand is what Vault has" in str(caught.value)
 
@@ -233,32 +236,32 @@ class TestKeyProvider:
         vault.name = name
 
         with pytest.raises(ConfigurationError, match="key provider"):
-            EncryptionKeys(vault).seal(self.KEY, b"secret")
+            CredentialKeys(vault).seal(self.KEY, b"secret")
 
     def test_what_is_no_key_is_not_shown(self):
         """Neither in the error nor in the repr."""
         with pytest.raises(ConfigurationError, match="32 bytes") as caught:
-            EncryptionKeys(Vault(first="canary")).seal(self.KEY, b"secret")
+            CredentialKeys(Vault(first="canary")).seal(self.KEY, b"secret")
 
         assert "canary" not in str(caught.value)
-        assert repr(EncryptionKeys(Vault(first=OLD))) == "EncryptionKeys(what Vault has)"
+        assert repr(CredentialKeys(Vault(first=OLD))) == "CredentialKeys(what Vault has)"
 
     def test_an_altered_name_does_not_open(self):
         """What is sealed is bound to the name of its key."""
         vault = Vault(first=OLD, furst=OLD)
-        sealed = EncryptionKeys(vault).seal(self.KEY, b"secret")
+        sealed = CredentialKeys(vault).seal(self.KEY, b"secret")
 
         with pytest.raises(Exception, match="damaged"):
-            EncryptionKeys(vault).open(self.KEY, sealed.replace(b"first", b"furst"))
+            CredentialKeys(vault).open(self.KEY, sealed.replace(b"first", b"furst"))
 
     @pytest.mark.parametrize("end", range(9))
     def test_what_was_cut_does_not_open(self, end):
         """Wherever."""
         vault = Vault(first=OLD)
-        sealed = EncryptionKeys(vault).seal(self.KEY, b"secret")
+        sealed = CredentialKeys(vault).seal(self.KEY, b"secret")
 
         with pytest.raises(Exception, match=r"damaged|not encrypted by|need the encryption key"):
-            EncryptionKeys(vault).open(self.KEY, sealed[:end])
+            CredentialKeys(vault).open(self.KEY, sealed[:end])
 
 
 class TestCommand:
@@ -278,7 +281,7 @@ class TestCommand:
     def path(self, tmp_path):
         path = tmp_path / "crm.db"
         with SqliteDatabase(path) as database:
-            tokens = SqliteTokenStore(database, EncryptionKeys(OLD))
+            tokens = SqliteTokenStore(database, CredentialKeys(OLD))
             tokens.save(ACME.key, token("a"), expected_revision=None)
         return path
 
@@ -289,7 +292,7 @@ class TestCommand:
         )
 
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("accounts sealed again: 1, not: 0; keys: EncryptionKeys(")
+        assert done.stdout.startswith("accounts sealed again: 1, not: 0; keys: CredentialKeys(")
         assert NEW not in done.stdout
         assert OLD not in done.stdout
         again = self.run(HUBSPOT_SYNC_STORE=f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW)
@@ -303,8 +306,8 @@ class TestCommand:
 
     def test_mongodb_too(self, mongodb_uri):
         """By its connection string."""
-        with mongodb_engine(mongodb_uri, cipher=EncryptionKeys(OLD)) as engine:
-            engine.connect(ACME, token("a"))
+        with SyncEngine(MongoStores(mongodb_uri, cipher=CredentialKeys(OLD))) as engine:
+            engine.store_credentials(ACME, token("a"))
 
         done = self.run(
             HUBSPOT_SYNC_STORE=mongodb_uri, HUBSPOT_SYNC_KEY=NEW, HUBSPOT_SYNC_OLD_KEYS=OLD
@@ -326,7 +329,7 @@ class TestCommand:
             ([], {"HUBSPOT_SYNC_KEY": NEW}, "no store is given"),
             (["--store", "sqlite:///"], {"HUBSPOT_SYNC_KEY": NEW}, "no file that stays"),
             (["--store", "sqlite:///:memory:"], {"HUBSPOT_SYNC_KEY": NEW}, "no file that stays"),
-            (["--store", "redis://x"], {"HUBSPOT_SYNC_KEY": NEW}, "none that is known"),
+            (["--store", "redis://x"], {"HUBSPOT_SYNC_KEY": NEW}, "there are stores for sqlite"),
             (["--store", "sqlite:///no.db"], {}, "HUBSPOT_SYNC_KEY is not set"),
             (["--store", "sqlite:///no.db"], {"HUBSPOT_SYNC_KEY": "x"}, "32 bytes"),
         ],
@@ -366,9 +369,11 @@ class TestWithoutCipher:
     def plain(self, open_engine, request, tmp_path):
         """Opens engines without a cipher on the database of `open_engine`."""
         if "sqlite" in request.node.name:
-            return lambda **rest: embedded_engine(tmp_path / "crm.db", **rest)
+            return lambda cipher=None, **rest: SyncEngine(
+                SqliteStores(tmp_path / "crm.db", cipher=cipher), **rest
+            )
         uri = request.getfixturevalue("mongodb_uri")
-        return lambda **rest: mongodb_engine(uri, **rest)
+        return lambda cipher=None, **rest: SyncEngine(MongoStores(uri, cipher=cipher), **rest)
 
     @pytest.fixture
     def emulator(self, hubspot_emulator):
@@ -381,7 +386,7 @@ class TestWithoutCipher:
     def test_what_it_says(self, open_engine, plain, hubspot, emulator):
         """It names what is missing; an account that was never connected is still told apart."""
         with open_engine(OLD, hubspot=hubspot) as engine:
-            engine.connect(ACME, StaticAccessToken(access_token=emulator.access_token))
+            engine.store_credentials(ACME, StaticAccessToken(access_token=emulator.access_token))
 
         with plain(hubspot=hubspot) as engine:
             with pytest.raises(ConfigurationError) as caught:
@@ -392,17 +397,17 @@ class TestWithoutCipher:
         assert not isinstance(caught.value, NotConnectedError)
         assert (
             "credentials of account acme/62515 are stored encrypted, and this engine was given no "
-            "cipher; give cipher=EncryptionKeys(key)"
+            "cipher; give cipher=CredentialKeys(key)"
         ) in str(caught.value)
 
     def test_connecting_again(self, open_engine, plain, hubspot, emulator):
         """Credentials that are given again count in this process; what is stored stays."""
         access = StaticAccessToken(access_token=emulator.access_token)
         with open_engine(OLD, hubspot=hubspot) as engine:
-            engine.connect(ACME, access)
+            engine.store_credentials(ACME, access)
 
         with plain(hubspot=hubspot) as engine:
-            engine.connect(ACME, access)
+            engine.store_credentials(ACME, access)
             assert engine.sync(ACME).completed
         with open_engine(OLD, hubspot=hubspot) as engine:
             assert engine.sync(ACME).completed
@@ -410,25 +415,26 @@ class TestWithoutCipher:
     def test_credentials_in_clear(self, open_engine, plain, hubspot, emulator):
         """They are told apart from encrypted ones."""
         access = StaticAccessToken(access_token=emulator.access_token)
-        with plain(hubspot=hubspot, cipher=PlainText()) as engine:
-            engine.connect(ACME, access)
+        with plain(hubspot=hubspot, cipher=NoEncryption()) as engine:
+            engine.store_credentials(ACME, access)
 
         with plain(hubspot=hubspot) as engine, pytest.raises(ConfigurationError) as caught:
             engine.sync(ACME).raise_for_failure()
-        assert "stored in clear, and this engine was given no cipher; give cipher=PlainText()" in (
-            str(caught.value)
+        assert (
+            "stored in clear, and this engine was given no cipher; give cipher=NoEncryption()"
+            in (str(caught.value))
         )
         with (
             open_engine(OLD, hubspot=hubspot) as engine,
             pytest.raises(ConfigurationError) as caught,
         ):
             engine.sync(ACME).raise_for_failure()
-        assert "but stored in clear; open them with PlainText()" in str(caught.value)
+        assert "but stored in clear; open them with NoEncryption()" in str(caught.value)
 
-    @pytest.mark.parametrize("cipher", ["key", b"key", EncryptionKeys, 7])
+    @pytest.mark.parametrize("cipher", ["key", b"key", CredentialKeys, 7])
     def test_what_is_no_cipher(self, plain, cipher):
         """It is refused before anything is opened."""
         with pytest.raises(
-            ConfigurationError, match=r"cipher is .*; give (EncryptionKeys|an object with methods)"
+            ConfigurationError, match=r"cipher is .*; give (CredentialKeys|an object with methods)"
         ):
             plain(cipher=cipher)

@@ -12,11 +12,11 @@ from hubspot_sync import (
     Account,
     AccountEntry,
     AccountKey,
-    FailureSelection,
     FleetReport,
     LeaseHeldError,
     RateLimitedError,
     RedriveReport,
+    RejectedSelection,
     StaticAccessToken,
     StreamReport,
     StreamSettings,
@@ -181,7 +181,7 @@ def test_a_stream_that_is_not_there(name):
         ENTRY.account,
         ENTRY.key,
         failure(),
-        FailureSelection(account=ACME, object_ids=["1"]),
+        RejectedSelection(account=ACME, object_ids=["1"]),
         rich_action(),
         StreamSettings("contacts"),
         Counts(delivered=1),
@@ -252,7 +252,7 @@ def test_a_value_of_thousands_of_digits_is_text():
         (
             failure(reason="ada@example.com is taken"),
             (
-                "<Failure acme:62515:contacts:1:1772447701123 'Contact Updated': "
+                "<RejectedAction acme:62515:contacts:1:1772447701123 'Contact Updated': "
                 "ActionRejectedError, 2 attempts>"
             ),
         ),

@@ -353,7 +353,7 @@ def test_a_domain_asks_by_the_id_alone(host, clock):
         accounts=MemoryAccountStore(),
         settings=HOW,
     )
-    acme = engine.for_domain(ACCOUNT.domain_id)
+    acme = engine.domain(ACCOUNT.domain_id)
     acme.add(ACCOUNT.account_id)
     acme.sync(ACCOUNT.account_id).raise_for_failure()
     stores.restore()

@@ -11,19 +11,18 @@ import threading
 from datetime import timedelta
 
 import pytest
-from attrs import evolve
 
 from hubspot_sync import (
     ConfigurationError,
     StaticAccessToken,
     StoreUnavailableError,
     StreamStatus,
-    embedded_engine,
+    SyncEngine,
 )
 from hubspot_sync._clock import StopSignal
-from hubspot_sync._engine import operations
+from hubspot_sync._engine import lifetime
 from hubspot_sync.models import BatchStored
-from hubspot_sync.stores.sqlite import SqliteCheckpointer, SqliteDatabase
+from hubspot_sync.stores.sqlite import SqliteCheckpointer, SqliteDatabase, SqliteStores
 from scripted import ACCOUNT, CONTACTS, Setting, record
 
 INTERRUPTED_EVERYWHERE = """
@@ -95,10 +94,9 @@ def test_a_storm_of_signals_ends_a_running_engine():
     script = """
         import signal
         from datetime import timedelta
-        from hubspot_sync import SyncEngine, hubspot_source_factory
-        from hubspot_sync.stores import memory
+        from hubspot_sync import SyncEngine
+        from hubspot_sync.stores.memory import MemoryStores
 
-        tokens = memory.MemoryTokenStore()
         storm = []
 
         def handle(*_):
@@ -106,13 +104,7 @@ def test_a_storm_of_signals_ends_a_running_engine():
             if len(storm) > 200:
                 engine.stop()
 
-        engine = SyncEngine(
-            open_source=hubspot_source_factory(tokens),
-            tokens=tokens,
-            sink=memory.MemoryActionSink(),
-            checkpointer=memory.MemoryCheckpointer(),
-            accounts=memory.MemoryAccountStore(),
-        )
+        engine = SyncEngine(MemoryStores())
         signal.signal(signal.SIGALRM, handle)
         signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
         engine.run(poll_every=timedelta(minutes=5))
@@ -170,10 +162,10 @@ class Host:
         self.setting = Setting(
             [[record("1")], [record("2")], [record("3")]], before_page=self._before
         )
-        self.engine = embedded_engine(path, **parts)
-        # The real engine of the preset, but for where it reads.
-        self.engine._runner = evolve(self.engine._runner, open_source=self.setting.source)
-        self.engine.connect(ACCOUNT, StaticAccessToken(access_token="a"))
+        self.engine = SyncEngine(
+            SqliteStores(path), **{"open_source": self.setting.source, **parts}
+        )
+        self.engine.store_credentials(ACCOUNT, StaticAccessToken(access_token="a"))
 
     def _before(self, number):
         if number == 2:
@@ -264,7 +256,7 @@ def test_close_from_inside_a_run_closes_at_its_end(tmp_path, part, caplog):
     assert host.leases()
     assert "lease not given back" not in caplog.text
     with pytest.raises(ConfigurationError):
-        next(host.engine.for_domain("acme").accounts())
+        next(host.engine.domain("acme").accounts())
 
 
 def test_close_from_inside_many_runs(tmp_path):
@@ -290,7 +282,7 @@ def test_an_exception_out_of_the_with_block_closes_too(tmp_path):
 
 def test_close_gives_up_waiting_and_leaves_the_rest_to_the_run(host, monkeypatch, caplog):
     """What hangs keeps nobody for ever, and still loses nothing."""
-    monkeypatch.setattr(operations, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(lifetime, "_PATIENCE_SECONDS", 0.1)
     host.go_on.clear()
     thread, outcome = in_thread(lambda: host.engine.sync(ACCOUNT))
     assert host.reached.wait(60)
@@ -308,8 +300,8 @@ def test_close_gives_up_waiting_and_leaves_the_rest_to_the_run(host, monkeypatch
 
 def test_an_iterator_that_nobody_goes_on_with_holds_up_nobody(tmp_path):
     """Each step is an operation of its own."""
-    with embedded_engine(tmp_path / "crm.db") as engine:
-        domain = engine.for_domain("acme")
+    with SyncEngine(SqliteStores(tmp_path / "crm.db")) as engine:
+        domain = engine.domain("acme")
         for number in ("1", "2", "3"):
             domain.add(number)
         iterators = [
@@ -333,8 +325,8 @@ WORK = {
     "connect": lambda domain: domain.connect(StaticAccessToken(access_token="a")),
     "disable": lambda domain: domain.disable("62515"),
     "disconnect": lambda domain: domain.disconnect("62515"),
-    "failure_counts": lambda domain: domain.failure_counts("62515"),
-    "failures": lambda domain: list(domain.failures("62515")),
+    "rejected_counts": lambda domain: domain.rejected_counts("62515"),
+    "rejected_actions": lambda domain: list(domain.rejected_actions("62515")),
     "finish_authorization": lambda domain: domain.finish_authorization(state="a"),
     "pause": lambda domain: domain.pause("62515"),
     "postpone": lambda domain: domain.postpone("62515", timedelta(minutes=1)),
@@ -345,13 +337,14 @@ WORK = {
     "resync": lambda domain: domain.resync("62515"),
     "sync": lambda domain: domain.sync("62515"),
     "sync_all": lambda domain: domain.sync_all(),
+    "sync_due": lambda domain: domain.sync_due(),
 }
 
 
 def test_a_domain_of_a_closed_engine_refuses_to_work(tmp_path):
     """Whatever it is asked; a new method needs a line above."""
-    with embedded_engine(tmp_path / "crm.db") as engine:
-        domain = engine.for_domain("acme")
+    with SyncEngine(SqliteStores(tmp_path / "crm.db")) as engine:
+        domain = engine.domain("acme")
     public = {name for name in dir(domain) if not name.startswith("_")} - {"domain_id"}
 
     assert public == WORK.keys()
@@ -368,10 +361,10 @@ def test_what_cannot_be_closed_spoils_no_report():
 
     setting = Setting([[record("1")]])
     closing = Closing()
-    closing.engine = engine = setting.engine(on_close=fails, observers=[closing])
+    closing.engine = engine = setting.engine(close=fails, observers=[closing])
     assert engine.sync(ACCOUNT).failure is None
     with pytest.raises(StoreUnavailableError, match="the disk is gone"):
-        setting.engine(on_close=fails).close()
+        setting.engine(close=fails).close()
 
 
 def test_a_close_in_a_handler_that_interrupts_a_run():
@@ -386,12 +379,12 @@ def test_a_close_in_a_handler_that_interrupts_a_run():
 
         closed = []
 
-        def on_close():
+        def close():
             os.kill(os.getpid(), signal.SIGTERM)
             closed.append(1)
 
         setting = Setting([[record("1")], [record("2")]], before_page=at_once)
-        engine = setting.engine(on_close=on_close)
+        engine = setting.engine(close=close)
         signal.signal(signal.SIGTERM, lambda *_: engine.close())
         report = engine.sync(ACCOUNT)
         print(report.streams[0].status.value, closed)
@@ -402,9 +395,10 @@ def test_a_close_in_a_handler_that_interrupts_a_run():
 FORKED = """
     import os, sys
     from datetime import timedelta
-    from hubspot_sync import Account, ConfigurationError, embedded_engine
+    from hubspot_sync import Account, ConfigurationError, SyncEngine
+    from hubspot_sync.stores.sqlite import SqliteStores
 
-    engine = embedded_engine(sys.argv[1])
+    engine = SyncEngine(SqliteStores(sys.argv[1]))
     account = Account(62515)
     calls = {
         "sync": lambda: engine.sync(account),
@@ -412,10 +406,10 @@ FORKED = """
         "run": engine.run,
         "claim_due": lambda: engine.claim_due(claim_for=timedelta(minutes=1), limit=1),
         "reencrypt": engine.reencrypt,
-        "accounts": lambda: list(engine.for_domain("acme").accounts()),
-        "add": lambda: engine.for_domain("acme").add("62515"),
+        "accounts": lambda: list(engine.domain("acme").accounts()),
+        "add": lambda: engine.domain("acme").add("62515"),
     }
-    with engine._operations.under_way("sync"):  # a fork in the middle of one
+    with engine._operations.lifetime.under_way("sync"):  # a fork in the middle of one
         child = os.fork()
     if child == 0:
         for name, call in calls.items():
@@ -427,8 +421,8 @@ FORKED = """
         sys.stdout.flush()
         os._exit(0)
     os.waitpid(child, 0)
-    engine.for_domain("acme").add("62515")
-    print("parent", len(list(engine.for_domain("acme").accounts())))
+    engine.domain("acme").add("62515")
+    print("parent", len(list(engine.domain("acme").accounts())))
     engine.close()
 """
 

@@ -12,9 +12,9 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 from pymongo.errors import PyMongoError
 
-from hubspot_sync._encryption import EncryptionKeys
+from hubspot_sync._encryption import CredentialKeys
 from hubspot_sync.errors import HubSpotSyncError, InvariantError, StoreUnavailableError
-from hubspot_sync.models import Failure, FailureSelection, Fingerprint
+from hubspot_sync.models import Fingerprint, RejectedAction, RejectedSelection
 from hubspot_sync.stores._stored import reading
 from hubspot_sync.stores.mongodb import (
     MongoAccountStore,
@@ -44,11 +44,11 @@ from hubspot_sync.testing.contracts._samples import (
     progress,
 )
 
-KEYS = EncryptionKeys(EncryptionKeys.generate_key())
+KEYS = CredentialKeys(CredentialKeys.generate_key())
 HOUR = timedelta(hours=1)
 LATE = MOMENT + timedelta(days=3650)
-ALL = FailureSelection(account=ACCOUNT)
-FAILURE = Failure(
+ALL = RejectedSelection(account=ACCOUNT)
+FAILURE = RejectedAction(
     action=action("1"), reason="no", error="E", first_at=MOMENT, last_at=MOMENT, next_at=MOMENT
 )
 GONE = object()

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo import MongoClient, errors
 
-from hubspot_sync._encryption import EncryptionKeys, PlainText
+from hubspot_sync._encryption import CredentialKeys, NoEncryption
 from hubspot_sync.errors import (
     ConfigurationError,
     HubSpotSyncError,
@@ -34,7 +34,6 @@ from hubspot_sync.models import (
     SinkAnswer,
     StoredCredentials,
 )
-from hubspot_sync.presets import mongodb_engine
 from hubspot_sync.stores.mongodb import (
     MongoAccountStore,
     MongoActionSink,
@@ -43,6 +42,7 @@ from hubspot_sync.stores.mongodb import (
     MongoErrorQueue,
     MongoNonceStore,
     MongoRecordSink,
+    MongoStores,
     MongoTokenStore,
     _checkpoints,
     properties_from_document,
@@ -72,7 +72,7 @@ from hubspot_sync.testing.contracts._samples import (
 )
 from stored import kept_by_mongodb, mongodb_actions
 
-KEYS = EncryptionKeys(EncryptionKeys.generate_key())
+KEYS = CredentialKeys(CredentialKeys.generate_key())
 HOUR = timedelta(hours=1)
 
 
@@ -293,10 +293,10 @@ class TestDocuments:
         assert raw["credentials"].find_one()["sealed"] is None
 
     def test_credentials_in_clear_have_to_be_asked_for(self, database):
-        """With `PlainText` they are readable; a store with keys then refuses them."""
-        MongoTokenStore(database, PlainText()).save(ACCOUNT, TOKENS, expected_revision=None)
+        """With `NoEncryption` they are readable; a store with keys then refuses them."""
+        MongoTokenStore(database, NoEncryption()).save(ACCOUNT, TOKENS, expected_revision=None)
 
-        loaded = MongoTokenStore(database, PlainText()).load(ACCOUNT)
+        loaded = MongoTokenStore(database, NoEncryption()).load(ACCOUNT)
 
         assert StoredCredentials(credentials=TOKENS, revision=1) == loaded
         with pytest.raises(ConfigurationError, match="not encrypted"):
@@ -469,16 +469,16 @@ class TestOpening:
                 MongoDatabase(client)
         for part in (raw, raw["actions"]):
             with pytest.raises(ConfigurationError, match="a part of a client; give the client"):
-                mongodb_engine(part)
+                MongoStores(part)
         with pytest.raises(ConfigurationError, match="a class; give an object"):
             MongoDatabase(MongoClient)
         for other in (None, 7, b"mongodb://host/x", Path("crm.db"), object(), sqlite3):
             with pytest.raises(
                 ConfigurationError, match="give a connection string or a MongoClient"
             ):
-                mongodb_engine(other)
-        with pytest.raises(ConfigurationError, match="is for embedded_engine"):
-            mongodb_engine("crm.db")
+                MongoStores(other)
+        with pytest.raises(ConfigurationError, match="is for SqliteStores"):
+            MongoStores("crm.db")
 
     @pytest.mark.parametrize(
         "store",

@@ -16,7 +16,7 @@ from typing import Final
 
 import pytest
 
-from hubspot_sync._encryption import EncryptionKeys, PlainText
+from hubspot_sync._encryption import CredentialKeys, NoEncryption
 from hubspot_sync._hubspot.records.values import to_number
 from hubspot_sync.errors import (
     ConfigurationError,
@@ -30,7 +30,6 @@ from hubspot_sync.models import (
     StoredCredentials,
     StreamKey,
 )
-from hubspot_sync.presets import embedded_engine
 from hubspot_sync.stores.sqlite import (
     SqliteAccountStore,
     SqliteActionSink,
@@ -39,6 +38,7 @@ from hubspot_sync.stores.sqlite import (
     SqliteErrorQueue,
     SqliteNonceStore,
     SqliteRecordSink,
+    SqliteStores,
     SqliteTokenStore,
     properties_from_text,
     sqlite_path,
@@ -65,7 +65,7 @@ from hubspot_sync.testing.contracts._samples import (
 from stored import sqlite_actions, sqlite_rows
 from support import as_json
 
-KEYS = EncryptionKeys(EncryptionKeys.generate_key())
+KEYS = CredentialKeys(CredentialKeys.generate_key())
 
 
 @pytest.fixture
@@ -215,10 +215,10 @@ class TestRows:
         assert b"acme" in content
 
     def test_credentials_in_clear_have_to_be_asked_for(self, database):
-        """With `PlainText` they are readable; a store with keys then refuses them."""
-        SqliteTokenStore(database, PlainText()).save(ACCOUNT, TOKENS, expected_revision=None)
+        """With `NoEncryption` they are readable; a store with keys then refuses them."""
+        SqliteTokenStore(database, NoEncryption()).save(ACCOUNT, TOKENS, expected_revision=None)
 
-        loaded = SqliteTokenStore(database, PlainText()).load(ACCOUNT)
+        loaded = SqliteTokenStore(database, NoEncryption()).load(ACCOUNT)
 
         assert StoredCredentials(credentials=TOKENS, revision=1) == loaded
         with pytest.raises(ConfigurationError, match="not encrypted"):
@@ -388,12 +388,12 @@ class TestOpening:
         with pytest.raises(ConfigurationError, match="is not a path"):
             SqliteDatabase(path)
 
-    def test_an_open_file_is_no_path(self, tmp_path, database):
-        """A connection, or a database of ours, is refused; a path is asked for."""
+    def test_a_connection_is_no_path(self, tmp_path):
+        """A connection, or a class of ours, is refused; a path is asked for."""
         connection = sqlite3.connect(tmp_path / "other.db")
-        for given in (connection, database, SqliteDatabase, object()):
+        for given in (connection, SqliteDatabase, object()):
             with pytest.raises(ConfigurationError, match="give text or a Path"):
-                embedded_engine(given)
+                SqliteStores(given)
         connection.close()
 
     @pytest.mark.parametrize(

@@ -319,13 +319,13 @@ def test_a_host_clock_ten_years_ahead_for_one_fleet_run(make, accounts, crash):
     if crash:
         assert next(iter(engine.claim_due(claim_for=MINUTE, limit=1)), None) is not None
     else:
-        assert engine.sync_all(due_only=True).completed
+        assert engine.sync_due().completed
     world.host_clock.off = NONE
     world.edit()
     world.truth.advance(15 * MINUTE)
 
-    assert len(engine.sync_all(due_only=True).accounts) == 1
+    assert len(engine.sync_due().accounts) == 1
 
     world.assert_complete()
     assert accounts.load(CONTACTS.key).next_sync_at == world.truth.now() + CONTACTS.sync_every
-    assert engine.sync_all(due_only=True).accounts == ()
+    assert engine.sync_due().accounts == ()

@@ -80,7 +80,7 @@ async def _tenant_of(request: Request) -> Domain:
     api_key = await _header(request) or (bearer and bearer.credentials)
     domain_id = host.api_keys.domain_of(api_key) if api_key else None
     if domain_id is not None:
-        return host.engine.for_domain(domain_id)
+        return host.engine.domain(domain_id)
     if api_key:
         address = request.client.host if request.client else ""
         wait = host.wrong_keys.count(address, asyncio.get_running_loop().time())

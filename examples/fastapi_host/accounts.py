@@ -90,7 +90,7 @@ def _is_shared(host: Host, domain_id: str, account_id: str) -> bool:
     """
     for other in host.api_keys.domains - {domain_id}:
         try:
-            entry = host.engine.for_domain(other).account(account_id)
+            entry = host.engine.domain(other).account(account_id)
         except UnknownAccountError:
             continue
         if entry.status is not AccountStatus.DISABLED:
@@ -139,11 +139,11 @@ def list_errors(
     account_id: AccountId,
     object_type: ObjectType | None = None,
     *,
-    dead: bool | None = None,
+    parked: bool | None = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> list[FailureView]:
     """Actions that were refused and wait to be tried again, stream by stream."""
-    failures = tenant.failures(account_id, object_type=object_type, dead=dead)
+    failures = tenant.rejected_actions(account_id, object_type=object_type, parked=parked)
     return [FailureView.of(failure) for failure in islice(failures, limit)]
 
 
@@ -154,7 +154,7 @@ class Redrive(Wanted):
     # As long as the library keeps it.
     reason: Annotated[str, Field(max_length=1_000), READABLE] | None = None
     object_ids: Annotated[list[ObjectId], Field(max_length=1_000)] | None = None
-    dead: bool | None = None
+    parked: bool | None = None
 
 
 @routes.post("/{account_id}/errors/redrive")

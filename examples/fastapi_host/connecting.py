@@ -64,7 +64,7 @@ def invite(host: TheHost, sealed: str) -> HTMLResponse:
     invitation = host.invitations.open(sealed)
     if invitation is None:
         return page("This link is out of date", "Ask for a new one.", status=400)
-    domain = host.engine.for_domain(invitation.domain_id)
+    domain = host.engine.domain(invitation.domain_id)
     try:
         url = domain.authorization_url(invitation.account_id)
     except HubSpotSyncError as refusal:
@@ -109,7 +109,7 @@ def finish(
     if invitation is None:
         why = "This browser has no invitation, or it is out of date. Open the link once more."
         return page("Not connected", why, status=400)
-    domain = host.engine.for_domain(invitation.domain_id)
+    domain = host.engine.domain(invitation.domain_id)
     try:
         entry = domain.finish_authorization(state=state, code=code, error=error)
     except HubSpotSyncError as refusal:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvicorn
 
-from hubspot_sync import EncryptionKeys, HubSpotSettings
+from hubspot_sync import CredentialKeys, HubSpotSettings
 from hubspot_sync.testing import HubSpotEmulator
 
 from .app import create_app
@@ -47,8 +47,8 @@ def demo(port: int) -> None:
             api_keys=tuple(ApiKey.of(*pair) for pair in keys.items()),
             client_id=hubspot.client_id,
             client_secret=hubspot.client_secret,
-            encryption_keys=(EncryptionKeys.generate_key(),),
-            store=str(Path(folder) / "demo.db"),
+            encryption_keys=(CredentialKeys.generate_key(),),
+            store=f"sqlite:///{Path(folder, 'demo.db')}",
             public_url=url,
             sync_due=False,
             hubspot=HubSpotSettings(

@@ -3,7 +3,7 @@
 | Variable | What it is |
 | --- | --- |
 | `HOST_API_KEYS` | who may call: `domain:digest` for each key, with spaces between |
-| `HOST_STORE` | path of an SQLite file, or a `mongodb://` URI; `hubspot.db` by default |
+| `HOST_STORE` | `sqlite:///hubspot.db`, which is the default, or a `mongodb://` URI |
 | `HOST_PUBLIC_URL` | where browsers find the host; `http://localhost:8000` by default |
 | `HOST_WORKERS` | how many syncs at once; 8 by default |
 | `HOST_SYNC_DUE` | `yes`, which is the default, or `no`: leave accounts alone until somebody asks |
@@ -23,33 +23,25 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from hubspot_sync import (
-    ConfigurationError,
-    EncryptionKeys,
-    HubSpotSettings,
-    OAuthApp,
-    embedded_engine,
-    mongodb_engine,
-)
+from hubspot_sync import ConfigurationError, CredentialKeys, HubSpotSettings, OAuthApp, SyncEngine
+from hubspot_sync.stores import open_stores
 
 from .security import ApiKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hubspot_sync import SyncEngine
     from hubspot_sync.interfaces import Observer, Validator
 
 CALLBACK_PATH: Final = "/oauth/callback"
 CONNECTED_PATH: Final = "/oauth/connected"
-_MONGODB: Final = ("mongodb://", "mongodb+srv://")
 _HUBSPOT: Final = HubSpotSettings()
 _NEEDED: Final = ("HOST_API_KEYS", "HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_SYNC_KEY")
 
 
 def _are_keys(_instance: object, _attribute: object, keys: tuple[str, ...]) -> None:
     """Refuse keys that are none before anything is served."""
-    EncryptionKeys(*keys)
+    CredentialKeys(*keys)
 
 
 def _address(public_url: str) -> str:
@@ -72,7 +64,7 @@ class Settings:
         client_id: The HubSpot app's.
         client_secret: The HubSpot app's.
         encryption_keys: The key that seals stored tokens, then older ones that still open.
-        store: Path of an SQLite file, or a MongoDB URI.
+        store: A URL, as `hubspot_sync.stores.open_stores` takes it.
         public_url: Where browsers find the host, without a slash at the end.
         workers: How many syncs that were asked for run at once, and how many that are due.
         sync_due: Whether accounts are synchronised by themselves when they are due.
@@ -85,7 +77,7 @@ class Settings:
     client_id: str
     client_secret: str = field(repr=False)
     encryption_keys: tuple[str, ...] = field(repr=False, validator=_are_keys)
-    store: str = field(default="hubspot.db", repr=False)
+    store: str = field(default="sqlite:///hubspot.db", repr=False)
     public_url: str = "http://localhost:8000"
     workers: int = 8
     sync_due: bool = True
@@ -114,7 +106,7 @@ class Settings:
             client_id=variables["HUBSPOT_CLIENT_ID"],
             client_secret=variables["HUBSPOT_CLIENT_SECRET"],
             encryption_keys=tuple(variables["HUBSPOT_SYNC_KEY"].split()),
-            store=variables.get("HOST_STORE", "hubspot.db"),
+            store=variables.get("HOST_STORE", "sqlite:///hubspot.db"),
             public_url=_address(variables.get("HOST_PUBLIC_URL", "http://localhost:8000")),
             workers=int(workers),
             sync_due=sync_due == "yes",
@@ -127,12 +119,8 @@ class Settings:
 
     def open_engine(self, observers: Sequence[Observer]) -> SyncEngine:
         """The engine that all of the host shares; close it at the end."""
-        scheme, separator, rest = self.store.partition("://")
-        store = scheme.lower() + separator + rest if separator else self.store
-        open_store = mongodb_engine if store.startswith(_MONGODB) else embedded_engine
-        return open_store(
-            store,
-            cipher=EncryptionKeys(*self.encryption_keys),
+        return SyncEngine(
+            open_stores(self.store, cipher=CredentialKeys(*self.encryption_keys)),
             oauth_app=OAuthApp(
                 client_id=self.client_id,
                 client_secret=self.client_secret,

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from hubspot_sync import (
     AccountEntry,
     AccountStatus,
-    Failure,
     RedriveReport,
+    RejectedAction,
     StreamStatus,
     SyncReport,
 )
@@ -112,7 +112,7 @@ def report_view(report: SyncReport | RedriveReport) -> dict[str, Any]:
 
 
 class FailureView(View):
-    """An action that was refused, without its values; see `hubspot_sync.Failure`."""
+    """An action that was refused, without its values; see `hubspot_sync.RejectedAction`."""
 
     action: str
     object_type: str
@@ -122,10 +122,10 @@ class FailureView(View):
     first_at: datetime
     last_at: datetime
     next_at: datetime | None
-    dead: bool
+    parked: bool
 
     @classmethod
-    def of(cls, failure: Failure) -> "FailureView":
+    def of(cls, failure: RejectedAction) -> "FailureView":
         """What is shown of *failure*."""
         action = failure.action
         return cls(
@@ -137,7 +137,7 @@ class FailureView(View):
             first_at=failure.first_at,
             last_at=failure.last_at,
             next_at=failure.next_at,
-            dead=failure.dead,
+            parked=failure.parked,
         )
 
 

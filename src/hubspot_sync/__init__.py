@@ -1,6 +1,7 @@
 """Keeps a host application's own store in step with its customers' HubSpot accounts.
 
-Start with `embedded_engine` or `mongodb_engine`; both give a `SyncEngine`.
+Start with a `SyncEngine` on the stores of your choice, such as
+`hubspot_sync.stores.sqlite.SqliteStores(path)`.
 Interfaces that a host can implement are in `hubspot_sync.interfaces`, back ends in
 `hubspot_sync.stores`, and what helps to test a host in `hubspot_sync.testing`.
 The names are loaded when they are first used, so importing this package costs nothing: the pytest
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 if TYPE_CHECKING:
     from hubspot_sync._clock import Clock, StopRequested
-    from hubspot_sync._encryption import CredentialCipher, EncryptionKeys, KeyProvider, PlainText
-    from hubspot_sync._engine import Domain, SyncEngine
+    from hubspot_sync._encryption import CredentialCipher, CredentialKeys, KeyProvider, NoEncryption
+    from hubspot_sync._engine.domain import Domain
     from hubspot_sync._events import LoggingObserver
+    from hubspot_sync.engine import SyncEngine
     from hubspot_sync.errors import (
         AccessError,
         ActionRejectedError,
@@ -49,13 +51,13 @@ if TYPE_CHECKING:
         AccountStatus,
         Action,
         ActionKind,
-        Failure,
-        FailureSelection,
         FleetReport,
         HubSpotSettings,
         OAuthApp,
         OAuthTokens,
         RedriveReport,
+        RejectedAction,
+        RejectedSelection,
         SinkAnswer,
         StaticAccessToken,
         StreamReport,
@@ -64,12 +66,7 @@ if TYPE_CHECKING:
         SyncReport,
         SyncSettings,
     )
-    from hubspot_sync.presets import (
-        embedded_engine,
-        hubspot_connecting,
-        hubspot_source_factory,
-        mongodb_engine,
-    )
+    from hubspot_sync.stores import Stores
 
 __all__ = [
     "AccessError",
@@ -85,10 +82,8 @@ __all__ = [
     "ConfigurationError",
     "ConsentError",
     "CredentialCipher",
+    "CredentialKeys",
     "Domain",
-    "EncryptionKeys",
-    "Failure",
-    "FailureSelection",
     "FleetReport",
     "HubSpotSettings",
     "HubSpotSyncError",
@@ -99,13 +94,15 @@ __all__ = [
     "LeaseLostError",
     "LoggingObserver",
     "MissingScopeError",
+    "NoEncryption",
     "NotConnectedError",
     "OAuthApp",
     "OAuthAppError",
     "OAuthTokens",
-    "PlainText",
     "RateLimitedError",
     "RedriveReport",
+    "RejectedAction",
+    "RejectedSelection",
     "RequestRefusedError",
     "RetryableError",
     "RevisionConflictError",
@@ -113,6 +110,7 @@ __all__ = [
     "StaticAccessToken",
     "StopRequested",
     "StoreUnavailableError",
+    "Stores",
     "StreamReport",
     "StreamSettings",
     "StreamStatus",
@@ -123,15 +121,14 @@ __all__ = [
     "TooManyRejectedError",
     "UnknownAccountError",
     "WrongAccountError",
-    "embedded_engine",
-    "hubspot_connecting",
-    "hubspot_source_factory",
-    "mongodb_engine",
 ]
 
 # Where the names are, lowest floor first, so that an error or a setting loads no engine.
-_HOMES: Final = ("errors", "_clock", "models", "_encryption", "_events", "_engine", "presets")
-_MODULES: Final = ("errors", "interfaces", "models", "presets")
+_HOMES: Final = (
+    *("errors", "_clock", "models", "_encryption", "_events", "stores"),
+    *("_engine.domain", "engine"),
+)
+_MODULES: Final = ("errors", "interfaces", "models", "stores")
 
 __version__: str
 """The version of the installed distribution."""

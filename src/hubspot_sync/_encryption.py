@@ -20,7 +20,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hubspot_sync.errors import ConfigurationError, InvariantError
 from hubspot_sync.interfaces._answers import KEY_PROVIDER, guarded
+from hubspot_sync.interfaces._parts import is_cipher
 from hubspot_sync.models import AccountKey
+from hubspot_sync.models._checks import kind_of
 
 _CLEAR: Final = b"\x00"
 _GIVEN: Final = b"\x01"
@@ -67,9 +69,11 @@ def the_cipher(given: CredentialCipher) -> CredentialCipher:
     able = callable(getattr(given, "seal", None)) and callable(getattr(given, "open", None))
     if not able or isinstance(given, type):
         raise ConfigurationError(
-            f"a {type(given).__name__} is no cipher; give EncryptionKeys(key), an object with "
-            "`seal` and `open`, or PlainText() to store credentials in clear"
+            f"cipher is {kind_of(given)}; give CredentialKeys(key), with a key as "
+            "CredentialKeys.generate_key() makes them, an object with `seal` and `open`, or "
+            "NoEncryption() to store credentials in clear"
         )
+    is_cipher.of("cipher", given)
     return given
 
 
@@ -86,7 +90,7 @@ class KeyProvider(Protocol):
         """
 
     def key(self, name: str) -> str | None:
-        """The key of this name, as `EncryptionKeys.generate_key` makes them; asked for once.
+        """The key of this name, as `CredentialKeys.generate_key` makes them; asked for once.
 
         - Absent: None.
 
@@ -95,7 +99,7 @@ class KeyProvider(Protocol):
         """
 
 
-class EncryptionKeys:
+class CredentialKeys:
     """AES-256-GCM with a primary key that seals, and older ones that still open.
 
     To change keys, put the new one first, keep the old one behind it, and leave it out when
@@ -154,7 +158,7 @@ class EncryptionKeys:
             raise _damaged(account) from error
 
 
-class PlainText:
+class NoEncryption:
     """Stores credentials in clear: for tests, or where the storage itself is encrypted."""
 
     def seal(self, account: AccountKey, plaintext: bytes) -> bytes:  # noqa: ARG002 - the interface
@@ -169,7 +173,7 @@ class PlainText:
         """
         if ciphertext[:1] != _CLEAR:
             raise ConfigurationError(
-                "the stored credentials are encrypted; give EncryptionKeys instead of PlainText",
+                "the stored credentials are encrypted; give CredentialKeys instead of NoEncryption",
                 account=str(account),
             )
         return ciphertext[1:]
@@ -185,7 +189,7 @@ class NoCipher:
             ConfigurationError: There is no cipher.
         """
         raise ConfigurationError(
-            "there is no cipher to store credentials with; give one, such as EncryptionKeys(key)",
+            "there is no cipher to store credentials with; give one, such as CredentialKeys(key)",
             account=str(account),
         )
 
@@ -195,9 +199,9 @@ class NoCipher:
         Raises:
             ConfigurationError: There is no cipher.
         """
-        how, give = ("encrypted", "EncryptionKeys(key) with the key that they were saved with")
+        how, give = ("encrypted", "CredentialKeys(key) with the key that they were saved with")
         if ciphertext[:1] == _CLEAR:
-            how, give = ("in clear", "PlainText()")
+            how, give = ("in clear", "NoEncryption()")
         raise ConfigurationError(
             f"credentials of account {account} are stored {how}, and this engine was given no "
             f"cipher; give cipher={give}, or connect the account again",
@@ -267,13 +271,13 @@ def _header_of(account: AccountKey, ciphertext: bytes) -> bytes:
     kind = ciphertext[:1]
     if kind == _CLEAR:
         raise ConfigurationError(
-            "the stored credentials were not encrypted by EncryptionKeys, but stored in clear; "
-            "open them with PlainText(), or connect the account again with EncryptionKeys",
+            "the stored credentials were not encrypted by CredentialKeys, but stored in clear; "
+            "open them with NoEncryption(), or connect the account again with CredentialKeys",
             account=str(account),
         )
     if kind not in (_GIVEN, _PROVIDED):
         raise ConfigurationError(
-            "the stored credentials were not encrypted by EncryptionKeys; open them with the "
+            "the stored credentials were not encrypted by CredentialKeys; open them with the "
             "cipher that sealed them, or connect the account again",
             account=str(account),
         )
@@ -307,7 +311,7 @@ def _decoded(text: str) -> bytes:
     if content is None or len(content) != _KEY_SIZE:
         raise ConfigurationError(
             "an encryption key is not 32 bytes in URL-safe base64; make one with "
-            "EncryptionKeys.generate_key()"
+            "CredentialKeys.generate_key()"
         )
     return content
 

@@ -15,24 +15,21 @@ import argparse
 import os
 import signal
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from hubspot_sync._encryption import EncryptionKeys
+from hubspot_sync._encryption import CredentialKeys
+from hubspot_sync.engine import SyncEngine
 from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
-from hubspot_sync.presets import embedded_engine, mongodb_engine
+from hubspot_sync.stores import check_store_url, open_stores
 from hubspot_sync.stores.sqlite import sqlite_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
-    from hubspot_sync._engine import SyncEngine
     from hubspot_sync.models import ReencryptionReport
 
 _FAILED: Final = 1
 _BAD_ARGUMENTS: Final = 2
-_MONGODB: Final = ("mongodb://", "mongodb+srv://")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,11 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         keys = _keys(os.environ)
-        open_engine = _opening(options.store or os.environ.get("HUBSPOT_SYNC_STORE", ""), keys)
+        store = options.store or os.environ.get("HUBSPOT_SYNC_STORE", "")
+        check_store_url(store)
     except ConfigurationError as error:
         return _complain(error, status=_BAD_ARGUMENTS)
     try:
-        with open_engine() as engine:
+        with _opened(store, keys) as engine:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: engine.stop())
             return _tell(engine.reencrypt(), keys)
@@ -70,39 +68,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _keys(environment: Mapping[str, str]) -> EncryptionKeys:
+def _keys(environment: Mapping[str, str]) -> CredentialKeys:
     primary = environment.get("HUBSPOT_SYNC_KEY", "")
     if not primary:
         raise ConfigurationError("HUBSPOT_SYNC_KEY is not set; put the new encryption key there")
-    return EncryptionKeys(primary, *environment.get("HUBSPOT_SYNC_OLD_KEYS", "").split())
+    return CredentialKeys(primary, *environment.get("HUBSPOT_SYNC_OLD_KEYS", "").split())
 
 
-def _opening(store: str, keys: EncryptionKeys) -> Callable[[], SyncEngine]:
-    """What opens the engine for *store*."""
-    if store.startswith(_MONGODB):
-        return partial(mongodb_engine, store, cipher=keys)
+def _opened(store: str, keys: CredentialKeys) -> SyncEngine:
     path = sqlite_path(store)
-    if path is not None:
-        return partial(_opened, path, keys)
-    # Not the store itself: a URI with a slip of the pen may hold a password.
-    what = "no store is given"
-    if store:
-        what = "--store is none that is known"
-    if store.lower().startswith("sqlite:"):
-        what = "--store names no file that stays, or more than a file"
-    raise ConfigurationError(f"{what}; give --store sqlite:///FILE or mongodb://...")
-
-
-def _opened(path: Path, keys: EncryptionKeys) -> SyncEngine:
-    if not os.path.exists(path):  # noqa: PTH110 - raises nothing where it cannot be looked at
+    # SQLite would create it.
+    if path is not None and not os.path.exists(path):  # noqa: PTH110 - raises nothing
         raise ConfigurationError(
             f"there is no file {str(path)!r}; give the database that is in use, with four slashes "
             "where its path is absolute"
         )
-    return embedded_engine(path, cipher=keys)
+    return SyncEngine(open_stores(store, cipher=keys))
 
 
-def _tell(report: ReencryptionReport, keys: EncryptionKeys) -> int:
+def _tell(report: ReencryptionReport, keys: CredentialKeys) -> int:
     for account, error in report.failures.items():
         sys.stderr.write(f"reencrypt: {account}: {error.message}\n")
     sys.stdout.write(

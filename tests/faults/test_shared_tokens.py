@@ -11,7 +11,7 @@ import pytest
 
 from faults.account import say
 from faults.token_worker import tokens_in
-from hubspot_sync import EncryptionKeys, OAuthTokens
+from hubspot_sync import CredentialKeys, OAuthTokens
 from hubspot_sync.models import AccountKey
 from hubspot_sync.testing import HubSpotEmulator
 
@@ -44,7 +44,7 @@ def test_each_expiry_causes_one_refresh(store, seconds, latency):
             "domain": "acme",
             "client_id": emulator.client_id,
             "client_secret": emulator.client_secret,
-            "key": EncryptionKeys.generate_key(),
+            "key": CredentialKeys.generate_key(),
             "seconds": seconds,
         }
         key = AccountKey("acme", emulator.account_id)

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from hubspot_sync import (
     Account,
-    EncryptionKeys,
+    CredentialKeys,
     HubSpotSettings,
     OAuthApp,
     SyncEngine,
-    hubspot_source_factory,
 )
 from hubspot_sync._clock import SystemClock
-from hubspot_sync.stores.memory import MemoryActionSink, MemoryCheckpointer
+from hubspot_sync.stores.memory import MemoryActionSink, MemoryStores
 from hubspot_sync.stores.mongodb import MongoDatabase, MongoTokenStore
 from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteTokenStore
 
@@ -66,18 +65,13 @@ def engine_for(given: Mapping[str, str], tokens: TokenStore, sink: MemoryActionS
     """An engine that shares the tokens and nothing else."""
     app = OAuthApp(client_id=given["client_id"], client_secret=given["client_secret"])
     hubspot = HubSpotSettings(base_url=given["base_url"], burst_limit=None, search_limit=None)
-    return SyncEngine(
-        open_source=hubspot_source_factory(tokens, oauth_app=app, hubspot=hubspot),
-        tokens=tokens,
-        sink=sink,
-        checkpointer=MemoryCheckpointer(),
-    )
+    return SyncEngine(MemoryStores(), tokens=tokens, sink=sink, oauth_app=app, hubspot=hubspot)
 
 
 @contextmanager
 def tokens_in(given: Mapping[str, str]) -> Iterator[TokenStore]:
     """The token store at a URL."""
-    keys = EncryptionKeys(given["key"])
+    keys = CredentialKeys(given["key"])
     if given["store"].startswith("mongodb"):
         with MongoDatabase(given["store"]) as mongodb:
             yield MongoTokenStore(mongodb, keys)

@@ -22,9 +22,9 @@ from hubspot_sync import (
     SyncEngine,
     SyncReport,
     SyncSettings,
-    embedded_engine,
-    mongodb_engine,
 )
+from hubspot_sync.stores.mongodb import MongoStores
+from hubspot_sync.stores.sqlite import SqliteStores
 
 STREAMS = (
     StreamSettings(object_type="companies"),
@@ -44,7 +44,7 @@ def main() -> int:
     account = Account(account_id=given["account"], domain_id=given["domain"], streams=STREAMS)
     try:
         with engine_for(given) as engine:
-            engine.connect(account, StaticAccessToken(access_token=given["access_token"]))
+            engine.store_credentials(account, StaticAccessToken(access_token=given["access_token"]))
             report = engine.sync(account)
     except HubSpotSyncError as error:
         sys.stderr.write(f"worker: {type(error).__name__}: {error}\n")
@@ -53,16 +53,16 @@ def main() -> int:
 
 
 def engine_for(given: dict[str, str]) -> SyncEngine:
-    """The preset for the store, with the settings that were given."""
+    """An engine on the store, with the settings that were given."""
     settings = SyncSettings(
         batch_size=int(given["batch_size"]),
         lease_duration=timedelta(seconds=float(given["lease_seconds"])),
     )
     hubspot = HubSpotSettings(base_url=given["base_url"], burst_limit=None, search_limit=None)
     if given["store"].startswith("mongodb"):
-        return mongodb_engine(given["store"], hubspot=hubspot, settings=settings)
+        return SyncEngine(MongoStores(given["store"]), hubspot=hubspot, settings=settings)
     path = given["store"].removeprefix("sqlite:///")
-    return embedded_engine(path, hubspot=hubspot, settings=settings)
+    return SyncEngine(SqliteStores(path), hubspot=hubspot, settings=settings)
 
 
 def tell(report: SyncReport) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 is_account = is_kind(
-    Account, such_as="Account(account_id=...); for_domain(...) has methods that take an id alone"
+    Account, such_as="Account(account_id=...); domain(...) has methods that take an id alone"
 )
 is_status = maybe(is_kind(AccountStatus, such_as="AccountStatus.ACTIVE"))
 is_sync_settings = maybe(is_kind(SyncSettings))

@@ -50,21 +50,6 @@ _ERROR_NAME: Final = re.compile(r"[a-z_]{1,40}")
 _logger = logging.getLogger("hubspot_sync")
 
 
-@frozen(kw_only=True)
-class ConnectingParts:
-    """What accounts are connected with; `hubspot_sync.hubspot_connecting` gives it.
-
-    Attributes:
-        probe: Says which account a static access token opens.
-        provider: HubSpot's side of OAuth; None without an app.
-        desk: Gives out and takes back the `state` of consents; None without an app.
-    """
-
-    probe: CredentialsProbe
-    provider: OAuthProvider | None = None
-    desk: ConsentDesk | None = None
-
-
 def _some(values: Iterable[StreamSettings] | None) -> Sequence[StreamSettings] | None:
     return None if values is None else streams_of(values)
 
@@ -89,13 +74,17 @@ class Connecting:
     """Connects and disconnects accounts of any domain; threads may share it.
 
     Attributes:
-        parts: What it works with.
+        probe: Says which account a static access token opens.
+        provider: HubSpot's side of OAuth; None without an app.
+        desk: Gives out and takes back the `state` of consents; None without an app.
         directory: Keeps the accounts.
         safe: Keeps their credentials.
         clock: Tells when it happened.
     """
 
-    parts: ConnectingParts
+    probe: CredentialsProbe
+    provider: OAuthProvider | None
+    desk: ConsentDesk | None
     directory: Directory
     safe: Safe
     clock: Clock
@@ -162,17 +151,22 @@ class Connecting:
         return entry
 
     def _oauth(self) -> tuple[OAuthProvider, ConsentDesk]:
-        if self.parts.provider is None or self.parts.desk is None:
+        if self.provider is not None and self.desk is None:
+            raise ConfigurationError(
+                "the engine has no nonce store, so no consent can be used once only; give it "
+                "SyncEngine(..., nonces=...)"
+            )
+        if self.provider is None or self.desk is None:
             raise ConfigurationError(
                 "the engine knows no OAuth app, so nobody can consent to it; give it "
                 "oauth_app=OAuthApp(...)"
             )
-        return self.parts.provider, self.parts.desk
+        return self.provider, self.desk
 
     def _opened_by(self, credentials: StaticAccessToken, account_id: str | None) -> str:
         """The account that a static access token opens; *account_id* where HubSpot is silent."""
         try:
-            return self.parts.probe(credentials).account_id
+            return self.probe(credentials).account_id
         except MissingScopeError as error:
             if account_id is None:
                 raise ConfigurationError(
@@ -212,10 +206,10 @@ class Connecting:
             credentials = self.safe.find(key)
         except UNREADABLE as error:
             return _untold(error)
-        if not isinstance(credentials, OAuthTokens) or self.parts.provider is None:
+        if not isinstance(credentials, OAuthTokens) or self.provider is None:
             return None
         try:
-            self.parts.provider.revoke(credentials)
+            self.provider.revoke(credentials)
         except HubSpotSyncError as error:
             return _untold(error)
         return None

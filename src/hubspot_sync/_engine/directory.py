@@ -67,7 +67,7 @@ class Directory:
         if found is None:
             raise UnknownAccountError(
                 f"domain {key.domain_id!r} has no account {key.account_id}; connect it first with "
-                "for_domain(...).connect or .authorization_url, or add it with .add",
+                "domain(...).connect or .authorization_url, or add it with .add",
                 account=str(key),
             )
         return found
@@ -95,7 +95,7 @@ class Directory:
         if next(self.domains(), None) is None:
             _logger.warning(
                 "the account store has no accounts, so there is nothing to sync; "
-                "for_domain(...).connect or .add puts one in, SyncEngine.connect stores "
+                "domain(...).connect or .add puts one in, SyncEngine.store_credentials stores "
                 "credentials only"
             )
         self._looked.set()

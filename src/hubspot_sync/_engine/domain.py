@@ -4,39 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from functools import wraps
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from attrs import evolve, field, frozen
 
-from hubspot_sync._clock import Clock, later
-from hubspot_sync._engine.account_access import AccountAccess, counted
+from hubspot_sync._clock import later
+from hubspot_sync._engine.arguments import is_status
 from hubspot_sync._engine.connecting import Wishes
-from hubspot_sync._engine.credentials import Safe
+from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.entries import altered, status_in_words, with_account, with_status
+from hubspot_sync._engine.operations import Operations
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.interfaces import ErrorQueue
 from hubspot_sync.models import (
     Account,
     AccountEntry,
+    AccountKey,
     AccountStatus,
-    Failure,
-    FailureSelection,
+    Credentials,
     FleetReport,
     RedriveReport,
+    RejectedAction,
+    RejectedSelection,
     StreamSettings,
     SyncReport,
 )
-from hubspot_sync.models._checks import is_delay, is_remark, maybe
+from hubspot_sync.models._checks import (
+    is_choice,
+    is_delay,
+    is_remark,
+    is_text,
+    is_text_key,
+    maybe,
+)
 
-_FAILURES_PAGE: Final = 100
+P = ParamSpec("P")
+T = TypeVar("T")
 
-if TYPE_CHECKING:  # it makes domains, so it cannot be there first
-    from hubspot_sync._engine.engine import SyncEngine
+_PAGE: Final = 100
+
+
+def _counted(
+    method: Callable[Concatenate[Domain, P], T],
+) -> Callable[Concatenate[Domain, P], T]:
+    """Have the engine closed only when *method* has ended."""
+
+    @wraps(method)
+    def call(self: Domain, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._operations.lifetime.under_way(f"{method.__name__} in domain {self.domain_id!r}"):
+            return method(self, *args, **kwargs)
+
+    return call
 
 
 @frozen(kw_only=True, eq=False)
-class Domain(AccountAccess):
-    """One tenant's accounts; `SyncEngine.for_domain` gives one.
+class Domain:
+    """One tenant's accounts; `SyncEngine.domain` gives one.
 
     Accounts are named by their ids alone, so nothing of another domain can be reached from here.
     Threads may share it. Every method that takes an *account_id* raises `UnknownAccountError`
@@ -47,12 +71,134 @@ class Domain(AccountAccess):
         domain_id: The tenant, as the host names it.
     """
 
-    _engine: SyncEngine = field(repr=False)
-    _safe: Safe = field(repr=False)
-    _error_queue: Callable[[], ErrorQueue] = field(repr=False)
-    _clock: Clock = field(repr=False)
+    domain_id: str = field(validator=is_text_key)
+    _operations: Operations = field(repr=False)
 
-    @counted
+    def accounts(self, status: AccountStatus | None = None) -> Iterator[AccountEntry]:
+        """The domain's accounts in the order of their ids as text, or those with *status*."""
+        is_status.of("status", status)
+        self._operations.lifetime.check_open()
+        return self._operations.lifetime.steps(
+            "accounts", self._directory.browse(self.domain_id, status)
+        )
+
+    @_counted
+    def account(self, account_id: str) -> AccountEntry:
+        """One account, as it is kept now."""
+        return self._directory.entry(self._key(account_id))
+
+    @_counted
+    def authorization_url(self, account_id: str | None = None) -> str:
+        """Where to send a person to consent, so that an account is connected by OAuth.
+
+        It is good for ten minutes and one consent.
+
+        Args:
+            account_id: An account of the domain that is to be connected again; another one is
+                then refused. None takes the one that the person chooses.
+
+        Raises:
+            ConfigurationError: The engine has no OAuth app, or the app no redirect URI.
+        """
+        if account_id is not None:
+            account_id = self.account(account_id).key.account_id
+        return self._operations.connecting().begin(self.domain_id, account_id)
+
+    @_counted
+    def finish_authorization(
+        self,
+        *,
+        state: str | None,
+        code: str | None = None,
+        error: str | None = None,
+        streams: Iterable[StreamSettings] | None = None,
+        sync_every: timedelta | None = None,
+        name: str | None = None,
+    ) -> AccountEntry:
+        """Connect the account that a person chose at HubSpot; it is due at once.
+
+        Give what HubSpot sent to the redirect URI, as it came, and None for what it did not send.
+        An account that the domain has already keeps its streams and its rhythm where nothing else
+        is given, and is active again; one that is paused stays paused. When only some of the
+        streams can be read with the scopes that were granted, the entry's reason says which not;
+        when none can, its status is `AccountStatus.NEEDS_REAUTHORIZATION`.
+
+        Args:
+            state: The query parameter of this name.
+            code: The query parameter of this name.
+            error: The query parameter of this name, for a person who did not consent.
+            streams: What to read of the account; see `Account`.
+            sync_every: How often; see `Account`.
+            name: What people call it; HubSpot's name of the account by default.
+
+        Raises:
+            ConsentError: Nothing was connected: `state` is not this domain's, is out of date, was
+                used or altered, the person did not consent, or HubSpot does not take the code.
+            ConfigurationError: The engine has no OAuth app, or the app's credentials are wrong.
+            WrongAccountError: Another account was to be connected again; nothing was stored.
+            RetryableError: HubSpot or a store is away; send the person to HubSpot again.
+        """
+        for parameter, given in (("state", state), ("code", code), ("error", error)):
+            maybe(is_text).of(parameter, given)
+        wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
+        return self._operations.connecting().finish(
+            self.domain_id, proof=state, code=code, error=error, wishes=wishes
+        )
+
+    @_counted
+    def connect(
+        self,
+        credentials: Credentials,
+        *,
+        account_id: str | None = None,
+        streams: Iterable[StreamSettings] | None = None,
+        sync_every: timedelta | None = None,
+        name: str | None = None,
+    ) -> AccountEntry:
+        """Connect the account that *credentials* open, with or without OAuth; it is due at once.
+
+        HubSpot is asked which one that is; its credentials are stored, and the account is put into
+        the account store, for `sync`, `sync_all` and `SyncEngine.run`. All else is as in
+        `finish_authorization`.
+
+        Args:
+            credentials: A static access token, or OAuth tokens that the host got itself.
+            account_id: Which account they have to open; needed only for a static access token
+                without the scope "oauth", of which HubSpot does not say it. None takes any.
+            streams: What to read of the account; see `Account`.
+            sync_every: How often; see `Account`.
+            name: What people call it.
+
+        Raises:
+            AuthorizationRevokedError: HubSpot does not accept the credentials.
+            ConfigurationError: HubSpot does not say which account they open, or they are OAuth
+                tokens and the engine has no OAuth app, or mere text.
+            WrongAccountError: They open another account; nothing was stored.
+            RetryableError: HubSpot or a store is away.
+        """
+        wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
+        return self._operations.connecting().connect(
+            self.domain_id, credentials, account_id, wishes
+        )
+
+    @_counted
+    def disconnect(self, account_id: str, *, revoke: bool = True) -> AccountEntry:
+        """Tell HubSpot that the tokens are not used any more, forget them, disable the account.
+
+        When HubSpot could not be told, the entry's reason says so; the tokens are forgotten
+        nevertheless. A sync that runs just now ends when it needs a new access token, half an
+        hour from now at the latest. Connecting the account again makes it active.
+
+        Args:
+            account_id: HubSpot's id of the account, digits as text.
+            revoke: Whether to tell HubSpot. Where another domain has connected the same HubSpot
+                account, HubSpot may have given it the same refresh token: then give False.
+        """
+        is_choice.of("revoke", revoke)
+        key = self.account(account_id).key
+        return self._operations.connecting().disconnect(key, revoke=revoke)
+
+    @_counted
     def add(
         self,
         account_id: str,
@@ -63,7 +209,7 @@ class Domain(AccountAccess):
     ) -> AccountEntry:
         """Keep an account that the domain does not have yet; it is due at once.
 
-        Without credentials, which `SyncEngine.connect` stores; `connect` does both.
+        Without credentials, which `SyncEngine.store_credentials` stores; `connect` does both.
 
         Args:
             account_id: HubSpot's id of the account, digits as text.
@@ -75,14 +221,14 @@ class Domain(AccountAccess):
             ConfigurationError: The domain has it already.
         """
         wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
-        now = self._clock.now()
+        now = self._operations.clock.now()
         key = self._key(account_id)
         account = altered(Account(account_id=key.account_id, domain_id=key.domain_id), wishes)
         return self._directory.add(
             AccountEntry(account=account, name=name, status_since=now, next_sync_at=now)
         )
 
-    @counted
+    @_counted
     def configure(
         self,
         account_id: str,
@@ -96,7 +242,7 @@ class Domain(AccountAccess):
         An active account is due at once when its streams change, and when the new rhythm says so.
         """
         wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
-        now = self._clock.now()
+        now = self._operations.clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
             account = altered(entry.account, wishes)
@@ -104,7 +250,7 @@ class Domain(AccountAccess):
 
         return self._directory.change(self._key(account_id), change)
 
-    @counted
+    @_counted
     def pause(self, account_id: str, *, reason: str | None = None) -> AccountEntry:
         """Sync the account only when it is asked for by name, until `resume`.
 
@@ -112,7 +258,7 @@ class Domain(AccountAccess):
         """
         return self._set(account_id, AccountStatus.PAUSED, reason)
 
-    @counted
+    @_counted
     def resume(self, account_id: str) -> AccountEntry:
         """Make the account active and due at once; one that is active stays as it is.
 
@@ -120,17 +266,17 @@ class Domain(AccountAccess):
             NotConnectedError: It was disconnected, or never connected; connect it instead, which
                 makes it active by itself.
         """
-        now = self._clock.now()
+        now = self._operations.clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
             # Asked at each try: whoever disconnects it meanwhile changes the entry.
             if entry.status is not AccountStatus.ACTIVE:
-                self._safe.require(entry.key, f"the account is {status_in_words(entry)}")
+                self._operations.safe.require(entry.key, f"the account is {status_in_words(entry)}")
             return with_status(entry, AccountStatus.ACTIVE, None, now)
 
         return self._directory.change(self._key(account_id), change)
 
-    @counted
+    @_counted
     def disable(self, account_id: str, *, reason: str | None = None) -> AccountEntry:
         """Do not sync the account at all, not even when asked to, until `resume`.
 
@@ -138,14 +284,14 @@ class Domain(AccountAccess):
         """
         return self._set(account_id, AccountStatus.DISABLED, reason)
 
-    @counted
+    @_counted
     def postpone(self, account_id: str, by: timedelta) -> AccountEntry:
         """Let an active account be due not before *by* has passed; its next sync decides again.
 
         For hosts that have a sync of it in hand, so that nobody begins another one meanwhile.
         """
         is_delay.of("by", by)
-        now = self._clock.now()
+        now = self._operations.clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
             active = entry.status is AccountStatus.ACTIVE
@@ -153,8 +299,8 @@ class Domain(AccountAccess):
 
         return self._directory.change(self._key(account_id), change)
 
-    @counted
-    def sync(self, account_id: str, *, at_most: timedelta | None = None) -> SyncReport:
+    @_counted
+    def sync(self, account_id: str, *, time_limit: timedelta | None = None) -> SyncReport:
         """Bring the sink up to date with one account; see `SyncEngine.sync`.
 
         A paused account is synced too: pausing is about syncs that nobody asks for. So is one that
@@ -167,29 +313,37 @@ class Domain(AccountAccess):
         entry = self.account(account_id)
         if entry.status is AccountStatus.DISABLED:
             disabled = f"the account is {status_in_words(entry)}"
-            self._safe.require(entry.key, disabled)
+            self._operations.safe.require(entry.key, disabled)
             raise ConfigurationError(f"{disabled}; call resume first", account=str(entry.key))
-        return self._engine.sync(entry.account, at_most=at_most)
+        return self._operations.sync(entry.account, time_limit)
 
     def reconcile(self, account_id: str, object_types: Iterable[str] | None = None) -> None:
         """Let the next sync of one account compare all records; see `SyncEngine.reconcile`."""
-        self._engine.reconcile(self.account(account_id).account, object_types)
+        account = self.account(account_id).account
+        self._operations.mark("reconcile", account, object_types, redeliver=False)
 
     def resync(self, account_id: str, object_types: Iterable[str] | None = None) -> None:
         """Let the next sync of one account deliver all again; see `SyncEngine.resync`."""
-        self._engine.resync(self.account(account_id).account, object_types)
+        account = self.account(account_id).account
+        self._operations.mark("resync", account, object_types, redeliver=True)
 
     def sync_all(
         self,
         *,
-        due_only: bool = False,
         workers: int = 8,
         on_report: Callable[[SyncReport], None] | None = None,
     ) -> FleetReport:
-        """Sync the domain's active accounts, or those that are due; see `SyncEngine.sync_all`."""
-        return self._engine.sync_all(
-            self.domain_id, due_only=due_only, workers=workers, on_report=on_report
-        )
+        """Sync the domain's active accounts; see `SyncEngine.sync_all`."""
+        return self._operations.sync_all(self.domain_id, workers, on_report)
+
+    def sync_due(
+        self,
+        *,
+        workers: int = 8,
+        on_report: Callable[[SyncReport], None] | None = None,
+    ) -> FleetReport:
+        """Sync the domain's accounts that are due; see `SyncEngine.sync_due`."""
+        return self._operations.sync_due(self.domain_id, workers, on_report)
 
     def redrive(
         self,
@@ -198,51 +352,54 @@ class Domain(AccountAccess):
         object_type: str | None = None,
         reason: str | None = None,
         object_ids: Iterable[str] | None = None,
-        dead: bool | None = None,
+        parked: bool | None = None,
     ) -> RedriveReport:
         """Try refused actions of one account again; see `SyncEngine.redrive`."""
-        return self._engine.redrive(
-            self.account(account_id).account,
+        selection = RejectedSelection(
+            account=self.account(account_id).key,
             object_type=object_type,
             reason=reason,
             object_ids=object_ids,
-            dead=dead,
+            parked=parked,
         )
+        return self._operations.redrive(selection)
 
-    def failures(
+    def rejected_actions(
         self,
         account_id: str,
         *,
         object_type: str | None = None,
         reason: str | None = None,
         object_ids: Iterable[str] | None = None,
-        dead: bool | None = None,
-    ) -> Iterator[Failure]:
-        """The refused actions of one account, all or those that fit; see `FailureSelection`.
+        parked: bool | None = None,
+    ) -> Iterator[RejectedAction]:
+        """The refused actions of one account, all or those that fit; see `RejectedSelection`.
 
         Raises:
             ConfigurationError: The engine has no error queue.
         """
-        selection = FailureSelection(
+        selection = RejectedSelection(
             account=self.account(account_id).key,
             object_type=object_type,
             reason=reason,
             object_ids=object_ids,
-            dead=dead,
+            parked=parked,
         )
-        return self._operations.steps("failures", _pages(self._error_queue(), selection))
+        return self._operations.lifetime.steps(
+            "rejected_actions", _pages(self._operations.runner.queue(), selection)
+        )
 
-    @counted
-    def failure_counts(self, account_id: str) -> Mapping[str, int]:
-        """How many refused actions of one account wait, dead letters included, by object type.
+    @_counted
+    def rejected_counts(self, account_id: str) -> Mapping[str, int]:
+        """How many refused actions of one account wait, parked actions included, by object type.
 
         Raises:
             ConfigurationError: The engine has no error queue.
         """
-        selection = FailureSelection(account=self.account(account_id).key)
-        return self._error_queue().count(selection)
+        selection = RejectedSelection(account=self.account(account_id).key)
+        return self._operations.runner.queue().count(selection)
 
-    @counted
+    @_counted
     def remove(self, account_id: str) -> None:
         """Forget the account and its credentials here; HubSpot is told nothing.
 
@@ -251,19 +408,26 @@ class Domain(AccountAccess):
         """
         entry = self.account(account_id)
         # In this order: an account without credentials can be removed again, not the reverse.
-        self._safe.forget(entry.key)
+        self._operations.safe.forget(entry.key)
         self._directory.remove(entry.key)
+
+    @property
+    def _directory(self) -> Directory:
+        return self._operations.bookkeeping().directory
+
+    def _key(self, account_id: str) -> AccountKey:
+        return AccountKey(self.domain_id, account_id)
 
     def _set(self, account_id: str, status: AccountStatus, reason: str | None) -> AccountEntry:
         maybe(is_remark).of("reason", reason)
-        now = self._clock.now()
+        now = self._operations.clock.now()
         return self._directory.change(
             self._key(account_id), lambda entry: with_status(entry, status, reason, now)
         )
 
 
-def _pages(queue: ErrorQueue, selection: FailureSelection) -> Iterator[Failure]:
-    after: Failure | None = None
-    while page := queue.browse(selection, limit=_FAILURES_PAGE, after=after):
+def _pages(queue: ErrorQueue, selection: RejectedSelection) -> Iterator[RejectedAction]:
+    after: RejectedAction | None = None
+    while page := queue.browse(selection, limit=_PAGE, after=after):
         yield from page
         after = page[-1]

@@ -1,141 +1,197 @@
-"""What an engine is doing just now, so that nothing is closed under it."""
+"""What a host asks an engine for; `SyncEngine` and `Domain` both work with it."""
 
 from __future__ import annotations
 
-import logging
-import os
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, TypeVar
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
 
-from hubspot_sync._clock import StopSignal
-from hubspot_sync.errors import ConfigurationError, HubSpotSyncError
+from attrs import frozen
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from hubspot_sync._clock import Clock
+from hubspot_sync._engine.arguments import (
+    checked_accounts,
+    is_account,
+    is_credentials,
+    is_number_of_workers,
+)
+from hubspot_sync._engine.bookkeeping import Bookkeeping
+from hubspot_sync._engine.connecting import Connecting
+from hubspot_sync._engine.credentials import Safe
+from hubspot_sync._engine.fleet import Fleet, claimed, due, given, listed
+from hubspot_sync._engine.lifetime import Lifetime
+from hubspot_sync._engine.marks import streams_of
+from hubspot_sync._engine.reencrypting import reencrypt
+from hubspot_sync._engine.runner import Runner
+from hubspot_sync._engine.turns import Turn
+from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.interfaces._parts import is_callback
+from hubspot_sync.models import (
+    Account,
+    AccountEntry,
+    Credentials,
+    FleetReport,
+    RedriveReport,
+    ReencryptionReport,
+    RejectedSelection,
+    SyncReport,
+)
+from hubspot_sync.models._checks import is_number, is_positive_delay, is_text_key, maybe
 
-T = TypeVar("T")
 
-_PATIENCE_SECONDS: Final = 30.0
-_logger = logging.getLogger("hubspot_sync")
-
-
+@frozen(kw_only=True, eq=False)
 class Operations:
-    """Counts what runs, refuses what comes after `close`, and closes when nothing runs any more.
+    """Checks what is asked for, and does it while the engine is open; threads may share it.
 
-    Nothing here takes a lock, so `close` may come from a signal handler, whatever that interrupts.
-
-    Args:
-        on_close: Closes what the operations work with; called once.
+    Attributes:
+        runner: Works on one account at a time.
+        safe: Keeps the accounts' credentials.
+        books: Keeps which accounts there are; None without an account store.
+        connection: Connects accounts; None without an account store.
+        lifetime: Counts what is under way.
+        stop: Ends all of it.
+        clock: Tells when a time limit is over.
     """
 
-    def __init__(self, on_close: Callable[[], None] | None) -> None:
-        self._on_close = [on_close or _nothing]
-        self._process = os.getpid()
-        self._running: dict[object, str] = {}
-        self._closing = False
-        self._ended = StopSignal()
+    runner: Runner
+    safe: Safe
+    books: Bookkeeping | None
+    connection: Connecting | None
+    lifetime: Lifetime
+    stop: threading.Event
+    clock: Clock
 
-    @contextmanager
-    def under_way(self, name: str) -> Iterator[None]:
-        """Keep open what the block works with.
+    def store_credentials(self, account: Account, credentials: Credentials) -> None:
+        """Store the credentials that open *account*."""
+        is_account.of("account", account)
+        is_credentials.of("credentials", credentials)
+        with self.lifetime.under_way(f"store_credentials {account.key}"):
+            self.safe.replace(account.key, credentials)
 
-        Args:
-            name: What it does, in words.
+    def sync(self, account: Account, time_limit: timedelta | None) -> SyncReport:
+        """Bring the sink up to date with *account*, and its entry with how that went."""
+        is_account.of("account", account)
+        until = self._until(time_limit)
+        with self.lifetime.under_way(f"sync {account.key}"):
+            started_at = self.clock.now()
+            report = self.runner.sync(account, until)
+            if self.books is not None:
+                self.books.note(report, started_at)
+            return report
+
+    def mark(
+        self,
+        name: str,
+        account: Account,
+        object_types: Iterable[str] | None,
+        *,
+        redeliver: bool,
+    ) -> None:
+        """Let the next sync compare all records, or deliver them again."""
+        is_account.of("account", account)
+        streams = streams_of(account, object_types)
+        with self.lifetime.under_way(f"{name} {account.key}"):
+            self.runner.mark(streams, self.stop, redeliver=redeliver)
+
+    def sync_given(
+        self,
+        accounts: Iterable[Account],
+        workers: int,
+        on_report: Callable[[SyncReport], None] | None,
+    ) -> FleetReport:
+        """Sync the accounts that the host names."""
+        fleet = self._fleet(workers, on_report)
+        supply = given(checked_accounts(accounts))
+        with self.lifetime.under_way("sync_all"):
+            return fleet.sync(supply, on_report)
+
+    def sync_all(
+        self,
+        domain_id: str | None,
+        workers: int,
+        on_report: Callable[[SyncReport], None] | None,
+    ) -> FleetReport:
+        """Sync the active accounts of one domain, or of all."""
+        maybe(is_text_key).of("domain_id", domain_id)
+        fleet, directory = self._fleet(workers, on_report), self.bookkeeping().directory
+        with self.lifetime.under_way("sync_all"):
+            directory.warn_if_empty()
+            return fleet.sync(listed(directory, domain_id), on_report)
+
+    def sync_due(
+        self,
+        domain_id: str | None,
+        workers: int,
+        on_report: Callable[[SyncReport], None] | None,
+    ) -> FleetReport:
+        """Sync the accounts of one domain, or of all, that are due."""
+        maybe(is_text_key).of("domain_id", domain_id)
+        fleet, books = self._fleet(workers, on_report), self.bookkeeping()
+        with self.lifetime.under_way("sync_due"):
+            books.directory.warn_if_empty()
+            return fleet.sync(due(books, domain_id, limit=workers), on_report)
+
+    def run(self, workers: int, poll_every: timedelta) -> None:
+        """Sync accounts whenever they are due, until stopped."""
+        is_positive_delay.of("poll_every", poll_every)
+        fleet, books = self._fleet(workers), self.bookkeeping()
+        with self.lifetime.under_way("run"):
+            fleet.run(books, poll_every)
+
+    def claim_due(
+        self, domain_id: str | None, claim_for: timedelta, limit: int
+    ) -> Iterator[AccountEntry]:
+        """Claim accounts that are due, each when it is taken."""
+        self.lifetime.check_open()
+        is_positive_delay.of("claim_for", claim_for)
+        is_number.of("limit", limit)
+        maybe(is_text_key).of("domain_id", domain_id)
+        due_now = claimed(self.bookkeeping(), domain_id, limit=limit, claim_for=claim_for)
+        return self.lifetime.steps("claim_due", islice(due_now, limit))
+
+    def redrive(self, selection: RejectedSelection) -> RedriveReport:
+        """Try rejected actions again."""
+        with self.lifetime.under_way(f"redrive {selection.account}"):
+            return self.runner.redrive(selection, self.stop)
+
+    def reencrypt(self) -> ReencryptionReport:
+        """Seal all stored credentials again."""
+        with self.lifetime.under_way("reencrypt"):
+            return reencrypt(self.safe, self.stop)
+
+    def bookkeeping(self) -> Bookkeeping:
+        """The entries of the accounts.
 
         Raises:
-            ConfigurationError: All was closed, or is about to be, or belongs to another process.
+            ConfigurationError: There is no account store.
         """
-        token = object()
-        before = _under_way.get()
-        try:
-            # In this order: whoever closes sees it, or it sees that somebody closes.
-            self._running[token] = name
-            self.check_open()
-            _under_way.set((*before, self))
-            yield
-        finally:
-            _under_way.set(before)
-            self._running.pop(token, None)
-            with suppress(HubSpotSyncError):  # it is logged, and how the block ended counts
-                self._close_if_idle()
+        if self.books is None:
+            raise ConfigurationError(
+                "this engine has no account store; give it one with SyncEngine(..., accounts=...)"
+            )
+        return self.books
 
-    def steps(self, name: str, values: Iterator[T]) -> Iterator[T]:
-        """The *values*, each got by an operation of its own: who takes no more holds up nobody."""
-        while True:
-            with self.under_way(name):
-                found = next(values, _END)
-            if isinstance(found, _End):
-                return
-            yield found
-
-    def check_open(self) -> None:
-        """Refuse to work on what is closed, or came here through a fork.
+    def connecting(self) -> Connecting:
+        """What connects accounts.
 
         Raises:
-            ConfigurationError: It is, or did.
+            ConfigurationError: There is no account store.
         """
-        if self._is_forked():
-            raise ConfigurationError(
-                "this engine was made in another process, and does not survive a fork; make one in "
-                "each worker after the fork (gunicorn: post_fork; Celery: worker_process_init)"
-            )
-        if self._closing:
-            raise ConfigurationError(
-                "the engine was closed; open another one, and keep it as long as the process lives"
-            )
+        self.bookkeeping()
+        assert self.connection is not None, "made together with the books"
+        return self.connection
 
-    def close(self) -> None:
-        """Refuse what comes from now on, wait for what runs, and close.
+    def _until(self, time_limit: timedelta | None) -> threading.Event:
+        """What ends a run: the engine's stop, or the end of its time."""
+        if time_limit is None:
+            return self.stop
+        is_positive_delay.of("time_limit", time_limit)
+        ends = self.clock.monotonic() + time_limit.total_seconds()
+        return Turn(self.stop, lambda: self.clock.monotonic() >= ends, self.clock)
 
-        An operation cannot wait for itself: called from inside one, this returns, and the end of
-        the last one closes. So it does when waiting takes too long. After a fork nothing is done:
-        what is open is the other process's.
-        """
-        if self._is_forked():
-            return
-        self._closing = True
-        self._close_if_idle()
-        if self in _under_way.get():
-            _logger.info("the engine closes when what it is doing has ended: %s", self._names())
-        elif not self._ended.wait(_PATIENCE_SECONDS):
-            _logger.warning(
-                "still at work after %d s, so the engine stays open until that has ended: %s",
-                *(_PATIENCE_SECONDS, self._names()),
-            )
-
-    def _is_forked(self) -> bool:
-        return os.getpid() != self._process
-
-    def _close_if_idle(self) -> None:
-        if not self._closing or self._running:
-            return
-        try:
-            on_close = self._on_close.pop()
-        except IndexError:
-            return  # another thread does it, or did
-        before = _under_way.get()
-        _under_way.set((*before, self))
-        try:
-            on_close()
-        except HubSpotSyncError as error:
-            _logger.warning("not all was closed: %s", error)
-            raise
-        finally:
-            _under_way.set(before)
-            self._ended.set()
-
-    def _names(self) -> str:
-        return ", ".join(tuple(self._running.values()))
-
-
-def _nothing() -> None:
-    """There is nothing to close."""
-
-
-class _End:
-    """Comes after the last value."""
-
-
-_END: Final = _End()
-_under_way: ContextVar[tuple[Operations, ...]] = ContextVar("hubspot_sync_under_way", default=())
+    def _fleet(self, workers: int, on_report: Callable[[SyncReport], None] | None = None) -> Fleet:
+        self.lifetime.check_open()
+        is_number_of_workers.of("workers", workers)
+        maybe(is_callback).of("on_report", on_report)
+        return Fleet(runner=self.runner, books=self.books, stop=self.stop, workers=workers)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.parts import StoringParts
     from hubspot_sync._engine.refusals import Refusals
     from hubspot_sync.interfaces import ErrorQueue
-    from hubspot_sync.models import Action, Failure, FailureSelection, Lease
+    from hubspot_sync.models import Action, Lease, RejectedAction, RejectedSelection
 
 T = TypeVar("T")
 _AT_ONCE: Final = 250
@@ -57,7 +57,7 @@ class Redelivery:
         while failures := self._call(lambda: self._queue.due(stream, now, limit=_AT_ONCE)):
             self._again(failures)
 
-    def redrive(self, selection: FailureSelection) -> None:
+    def redrive(self, selection: RejectedSelection) -> None:
         """Try what fits *selection*, due or not.
 
         Raises:
@@ -69,10 +69,12 @@ class Redelivery:
             self._again(failures)
             failures = self._page(selection, failures[-1])
 
-    def _page(self, selection: FailureSelection, after: Failure | None) -> Sequence[Failure]:
+    def _page(
+        self, selection: RejectedSelection, after: RejectedAction | None
+    ) -> Sequence[RejectedAction]:
         return self._call(lambda: self._queue.browse(selection, limit=_AT_ONCE, after=after))
 
-    def _again(self, failures: Sequence[Failure]) -> None:
+    def _again(self, failures: Sequence[RejectedAction]) -> None:
         if self._parts.stop.is_set():
             raise StopRequested
         known = self._recall(failures)
@@ -91,7 +93,9 @@ class Redelivery:
             }
         )
 
-    def _store(self, failures: Sequence[Failure], known: Mapping[str, Fingerprint]) -> set[str]:
+    def _store(
+        self, failures: Sequence[RejectedAction], known: Mapping[str, Fingerprint]
+    ) -> set[str]:
         """Write, queue what is refused again, commit the rest; the ids of what was refused."""
         actions = [_timely(one.action, known) for one in failures]
         written = self._writer.write(actions)
@@ -123,7 +127,7 @@ class Redelivery:
         checkpoint = self._call(lambda: checkpointer.load(self._lease.stream))
         self._call(lambda: checkpointer.commit(self._lease, checkpoint, [*fingerprints.values()]))
 
-    def _recall(self, failures: Sequence[Failure]) -> Mapping[str, Fingerprint]:
+    def _recall(self, failures: Sequence[RejectedAction]) -> Mapping[str, Fingerprint]:
         """What was delivered last of the objects of *failures*."""
         object_ids = [one.action.object_id for one in failures]
         return self._call(lambda: self._parts.checkpointer.recall(self._lease.stream, object_ids))
@@ -132,17 +136,17 @@ class Redelivery:
         return self._parts.patience.call(self._lease.stream, function)
 
 
-def _version(failure: Failure) -> int:
+def _version(failure: RejectedAction) -> int:
     return failure.action.version
 
 
-def _is_superseded(failure: Failure, known: Mapping[str, Fingerprint]) -> bool:
+def _is_superseded(failure: RejectedAction, known: Mapping[str, Fingerprint]) -> bool:
     """Whether a newer version was delivered."""
     delivered = known.get(failure.action.object_id)
     return delivered is not None and delivered.version > _version(failure)
 
 
-def _is_settled(failure: Failure, known: Mapping[str, Fingerprint]) -> bool:
+def _is_settled(failure: RejectedAction, known: Mapping[str, Fingerprint]) -> bool:
     """Whether it was delivered, or a newer version was.
 
     Of a variant that alone says nothing that its version was delivered. No later variant can have

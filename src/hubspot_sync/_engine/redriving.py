@@ -17,7 +17,7 @@ from hubspot_sync.models import RedriveReport, RetryCounts, StreamKey, StreamRed
 if TYPE_CHECKING:
     from hubspot_sync._engine.parts import StoringParts
     from hubspot_sync.interfaces import ErrorQueue
-    from hubspot_sync.models import FailureSelection
+    from hubspot_sync.models import RejectedSelection
 
 
 class AccountRedrive:
@@ -31,7 +31,7 @@ class AccountRedrive:
     """
 
     def __init__(
-        self, *, parts: StoringParts, queue: ErrorQueue, selection: FailureSelection, owner: str
+        self, *, parts: StoringParts, queue: ErrorQueue, selection: RejectedSelection, owner: str
     ) -> None:
         self._parts = parts
         self._queue = queue

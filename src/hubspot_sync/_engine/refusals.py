@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.errors import ActionRejectedError, TooManyRejectedError
-from hubspot_sync.models import ActionsRejected, Failure, FailureSelection
+from hubspot_sync.models import ActionsRejected, RejectedAction, RejectedSelection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ class Refusals:
 
     def look(self, queue: ErrorQueue) -> None:
         """See whether *queue* has anything of the stream; if not, nobody has to ask later on."""
-        selection = FailureSelection(
+        selection = RejectedSelection(
             account=self._stream.account, object_type=self._stream.object_type
         )
         found = self._parts.patience.call(self._stream, lambda: queue.browse(selection, limit=1))
@@ -59,8 +59,10 @@ class Refusals:
             return {}
         return self._parts.patience.call(self._stream, lambda: queue.held(self._stream, object_ids))
 
-    def keep(self, refusals: Sequence[Refusal], before: Mapping[str, Failure] | None = None) -> int:
-        """Put *refusals* into the queue, and say how many of them are dead letters now.
+    def keep(
+        self, refusals: Sequence[Refusal], before: Mapping[str, RejectedAction] | None = None
+    ) -> int:
+        """Put *refusals* into the queue, and say how many of them are parked now.
 
         Args:
             refusals: Some refusals.
@@ -82,7 +84,7 @@ class Refusals:
         self.may_hold = True
         self._parts.patience.call(self._stream, lambda: queue.put(failures))
         self._last_reason = failures[-1].reason
-        parked = sum(failure.dead for failure in failures)
+        parked = sum(failure.parked for failure in failures)
         reasons = Counter(failure.reason for failure in failures)
         self._parts.notify(ActionsRejected(stream=self._stream, reasons=reasons, parked=parked))
         return parked
@@ -98,7 +100,7 @@ class Refusals:
             return
         now = self._parts.clock.now()
         failures = [
-            Failure(
+            RejectedAction(
                 action=action,
                 reason=_ON_ITS_WAY,
                 error=ActionRejectedError.__name__,
@@ -137,9 +139,11 @@ class Refusals:
             "in the error queue: fix the cause, call SyncEngine.redrive, and run again"
         )
 
-    def _failure(self, refusal: Refusal, before: Failure | None, now: datetime) -> Failure:
+    def _failure(
+        self, refusal: Refusal, before: RejectedAction | None, now: datetime
+    ) -> RejectedAction:
         attempts = before.attempts + 1 if before else 1
-        return Failure(
+        return RejectedAction(
             action=refusal.action,
             reason=refusal.reason,
             error=refusal.error,

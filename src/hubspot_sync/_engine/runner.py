@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from hubspot_sync.models import (
         Account,
         Event,
-        FailureSelection,
         RedriveReport,
+        RejectedSelection,
         StreamKey,
         SyncReport,
         SyncSettings,
@@ -101,7 +101,7 @@ class Runner:
         parts = StoringParts(**self._storing(stop))
         Marks(parts=parts, owner=new_owner_name(), redeliver=redeliver).set(streams)
 
-    def redrive(self, selection: FailureSelection, stop: threading.Event) -> RedriveReport:
+    def redrive(self, selection: RejectedSelection, stop: threading.Event) -> RedriveReport:
         """Try refused actions again, until *stop* is set.
 
         Raises:

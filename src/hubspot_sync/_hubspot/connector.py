@@ -83,7 +83,7 @@ class HubSpotConnector:
             raise NotConnectedError(
                 f"there are no credentials for account {account.key}; connect it by OAuth "
                 "(Domain.authorization_url) or with Domain.connect, or give OAuthTokens(...) or "
-                "StaticAccessToken(...) to engine.connect(account, ...)",
+                "StaticAccessToken(...) to engine.store_credentials(account, ...)",
                 account=str(account.key),
             )
         policy = RetryPolicy(max_tries=self._settings.max_tries, max_wait=self._settings.max_wait)

@@ -11,7 +11,7 @@ from hubspot_sync.errors import LeaseHeldError, RetryableError
 
 if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
-    from hubspot_sync._engine import Domain
+    from hubspot_sync._engine.domain import Domain
     from hubspot_sync.errors import StoreUnavailableError
     from hubspot_sync.integrations._message import Message
     from hubspot_sync.models import SyncReport

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hubspot_sync._engine import SyncEngine
+    from hubspot_sync.engine import SyncEngine
 
 
 class WorkerEngine:

@@ -17,7 +17,7 @@ except ImportError as error:
 from collections.abc import Callable
 
 from hubspot_sync._clock import Clock, SystemClock
-from hubspot_sync._engine import SyncEngine
+from hubspot_sync.engine import SyncEngine
 from hubspot_sync.errors import (
     AccessError,
     ConfigurationError,
@@ -163,19 +163,19 @@ class HubSpotTasks:
 
     def _sync_account(self, task: Any, domain_id: str, account_id: str) -> dict[str, Any]:
         try:
-            domain = self._engine.get().for_domain(domain_id)
+            domain = self._engine.get().domain(domain_id)
             entry = domain.account(account_id)
             if entry.status is not AccountStatus.ACTIVE:
                 return _skipped(entry)
             domain.postpone(account_id, by=self._claim_for)
-            report = domain.sync(account_id, at_most=self._turn)
+            report = domain.sync(account_id, time_limit=self._turn)
             self._another_turn.take(Message(task), domain, report)
         except StoreUnavailableError as error:
             self._another_turn.try_later(Message(task), error)
         return report.as_dict()
 
     def _redrive(self, domain_id: str, account_id: str, **selection: Any) -> dict[str, Any]:
-        return self._engine.get().for_domain(domain_id).redrive(account_id, **selection).as_dict()
+        return self._engine.get().domain(domain_id).redrive(account_id, **selection).as_dict()
 
     def _register(self, base: Any, prefix: str) -> None:
         """Make the three tasks; not shared, so that other apps of the process keep theirs."""

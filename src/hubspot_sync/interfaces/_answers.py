@@ -24,10 +24,10 @@ from hubspot_sync.models import (
     AccountEntry,
     AccountKey,
     Checkpoint,
-    Failure,
     Fingerprint,
     Lease,
     OAuthTokens,
+    RejectedAction,
     SinkAnswer,
     StaticAccessToken,
     StoredCredentials,
@@ -226,8 +226,8 @@ ACCOUNT_STORE: Final = {
 }
 ERROR_QUEUE: Final = {
     "put": _ANYTHING,
-    "due": _page(Failure),
-    "browse": _page(Failure),
+    "due": _page(RejectedAction),
+    "browse": _page(RejectedAction),
     "held": _by_id(int, about=1),
     "settle": _ANYTHING,
     "count": _by_id(int),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+from attrs import Attribute
 
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models._checks import Check, is_list, kind_of
@@ -24,6 +26,15 @@ class Part(Check):
     def __init__(self, *methods: str, classes: bool = False) -> None:
         self._methods = methods
         self._classes = classes
+
+    def __call__(
+        self,
+        instance: Any,  # noqa: ARG002 - the interface
+        attribute: Attribute[Any],
+        value: object,
+    ) -> None:
+        """Validate the field of an attrs class; the part is known by its name alone."""
+        self.of(attribute.name, value)
 
     def of(self, name: str, value: object) -> None:
         """Refuse what is no such part.

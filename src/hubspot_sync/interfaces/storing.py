@@ -9,8 +9,8 @@ from typing import Protocol
 from hubspot_sync.models import (
     AccountKey,
     Action,
-    Failure,
-    FailureSelection,
+    RejectedAction,
+    RejectedSelection,
     SinkAnswer,
     StreamKey,
 )
@@ -70,7 +70,7 @@ class ErrorQueue(Protocol):
     page may be short because its failures are large.
     """
 
-    def put(self, failures: Sequence[Failure]) -> None:
+    def put(self, failures: Sequence[RejectedAction]) -> None:
         """Store *failures* durably, each in the place of its object.
 
         - Empty: no failures is a no-op.
@@ -79,18 +79,18 @@ class ErrorQueue(Protocol):
         - Racing: of two versions of one object the newer one stays.
         """
 
-    def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[Failure]:
-        """Give a page of the failures of *stream* that are due by `Failure.is_due`.
+    def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[RejectedAction]:
+        """Give a page of the failures of *stream* that are due by `RejectedAction.is_due`.
 
         That are those whose next attempt is not after *now*, or more than 25 hours ahead although
         the last one is in the future, as a wrong clock has it.
 
-        Those that have waited longest come first; dead letters never come.
+        Those that have waited longest come first; parked actions never come.
         """
 
     def browse(
-        self, selection: FailureSelection, *, limit: int, after: Failure | None = None
-    ) -> Sequence[Failure]:
+        self, selection: RejectedSelection, *, limit: int, after: RejectedAction | None = None
+    ) -> Sequence[RejectedAction]:
         """Give a page of the failures that fit *selection*, or of those that follow *after*.
 
         They come in a fixed order, streams one after the other, so that a walk over all pages
@@ -109,7 +109,7 @@ class ErrorQueue(Protocol):
         - Absent and twice: nothing happens. A failure of a newer version stays.
         """
 
-    def count(self, selection: FailureSelection) -> Mapping[str, int]:
+    def count(self, selection: RejectedSelection) -> Mapping[str, int]:
         """Say how many failures fit *selection*, by object type.
 
         - Absent: an object type without any has no key.
@@ -123,14 +123,14 @@ class ErrorQueueAdmin(Protocol):
     """
 
     def browse(
-        self, selection: FailureSelection, *, limit: int, after: Failure | None = None
-    ) -> Sequence[Failure]:
+        self, selection: RejectedSelection, *, limit: int, after: RejectedAction | None = None
+    ) -> Sequence[RejectedAction]:
         """Give a page of the failures that fit *selection*; see `ErrorQueue.browse`."""
 
-    def count(self, selection: FailureSelection) -> Mapping[str, int]:
+    def count(self, selection: RejectedSelection) -> Mapping[str, int]:
         """Say how many failures fit *selection*, by object type; see `ErrorQueue.count`."""
 
-    def drop(self, selection: FailureSelection) -> int:
+    def drop(self, selection: RejectedSelection) -> int:
         """Delete the failures that fit *selection* for good, and say how many they were.
 
         Their changes never reach the sink, unless the objects are read again. Objects whose
@@ -143,7 +143,7 @@ class ErrorQueueAdmin(Protocol):
         """Delete all that is kept of these objects, and say of how many there was something.
 
         For requests to forget a person; the same for the sink is the host's to do. The object
-        type may be in any spelling, and one id be given alone, as in a `FailureSelection`.
+        type may be in any spelling, and one id be given alone, as in a `RejectedSelection`.
 
         - Absent and twice: nothing is left to delete. Empty: no ids delete nothing.
         """

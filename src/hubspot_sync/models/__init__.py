@@ -49,7 +49,6 @@ from hubspot_sync.models.events import (
     StreamStarted,
     ValueKeptAsText,
 )
-from hubspot_sync.models.failures import Failure, FailureSelection
 from hubspot_sync.models.fleet import FleetReport
 from hubspot_sync.models.object_types import canonical_object_type, cursor_field, singular_name
 from hubspot_sync.models.pages import FoundAssociations, Page, SkippedRow
@@ -62,6 +61,7 @@ from hubspot_sync.models.records import (
 )
 from hubspot_sync.models.redrives import RedriveReport, StreamRedrive
 from hubspot_sync.models.reencryption import ReencryptionReport
+from hubspot_sync.models.rejected import RejectedAction, RejectedSelection
 from hubspot_sync.models.reports import (
     Counts,
     RetryCounts,
@@ -91,8 +91,6 @@ __all__ = [
     "Counts",
     "Credentials",
     "Event",
-    "Failure",
-    "FailureSelection",
     "Fingerprint",
     "FleetFinished",
     "FleetReport",
@@ -114,6 +112,8 @@ __all__ = [
     "RecordSkipped",
     "RedriveReport",
     "ReencryptionReport",
+    "RejectedAction",
+    "RejectedSelection",
     "Retried",
     "RetryCounts",
     "RunFinished",

@@ -98,6 +98,11 @@ class _Maybe(Check):
     def __init__(self, check: Check) -> None:
         self._check = check
 
+    def __call__(self, instance: Any, attribute: Attribute[Any], value: object) -> None:
+        """Validate the field of an attrs class, if it is not None."""
+        if value is not None:
+            self._check(instance, attribute, value)
+
     def of(self, name: str, value: object) -> None:
         """Refuse what is neither None nor what the check wants."""
         if value is not None:

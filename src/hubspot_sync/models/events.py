@@ -117,7 +117,7 @@ class ActionsRejected:
     Attributes:
         stream: The stream.
         reasons: How many were refused, by reason.
-        parked: How many of them were tried for the last time and are dead letters now.
+        parked: How many of them were tried for the last time and are parked now.
     """
 
     stream: StreamKey

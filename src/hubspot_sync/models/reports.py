@@ -61,7 +61,7 @@ class RetryCounts(AsDict):
         delivered: The sink took it, or held it already; it has left the queue.
         superseded: A newer version of its object was delivered meanwhile; it was dropped.
         rejected: It was refused again and stays in the queue.
-        parked: It was refused for the last time and stays in the queue as a dead letter.
+        parked: It was refused for the last time and stays in the queue, parked.
     """
 
     delivered: int = 0

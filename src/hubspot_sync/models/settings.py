@@ -154,7 +154,7 @@ class SyncSettings:
         deliver_unchanged: Whether a record is delivered whose modified date moved although no
             value that was read changed.
         store_tries: How often a call to the host's store is tried while it is unavailable.
-        max_attempts: How often a refused action is tried before it is parked as a dead letter.
+        max_attempts: How often a refused action is tried before it is parked.
         first_retry: How long a refused action waits before it is due again; twice as long after
             each further attempt, less up to a half of it by chance.
         longest_retry: The longest of these waits.

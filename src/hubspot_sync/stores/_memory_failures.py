@@ -9,7 +9,7 @@ from datetime import datetime
 
 from attrs import evolve
 
-from hubspot_sync.models import AccountKey, Failure, FailureSelection, StreamKey
+from hubspot_sync.models import AccountKey, RejectedAction, RejectedSelection, StreamKey
 
 Place = tuple[AccountKey, str, str]
 
@@ -19,9 +19,9 @@ class MemoryErrorQueue:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[Place, Failure] = {}
+        self._kept: dict[Place, RejectedAction] = {}
 
-    def put(self, failures: Sequence[Failure]) -> None:
+    def put(self, failures: Sequence[RejectedAction]) -> None:
         """Store *failures*, the newest version of each object; see `ErrorQueue.put`."""
         with self._lock:
             for failure in failures:
@@ -29,7 +29,7 @@ class MemoryErrorQueue:
                 if held is None or held.action.version <= failure.action.version:
                     self._kept[_place(failure)] = _copy(failure)
 
-    def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[Failure]:
+    def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[RejectedAction]:
         """Give a page of what is to be tried again; see `ErrorQueue.due`."""
         with self._lock:
             waiting = [
@@ -43,8 +43,8 @@ class MemoryErrorQueue:
         ]
 
     def browse(
-        self, selection: FailureSelection, *, limit: int, after: Failure | None = None
-    ) -> Sequence[Failure]:
+        self, selection: RejectedSelection, *, limit: int, after: RejectedAction | None = None
+    ) -> Sequence[RejectedAction]:
         """Give a page of what fits *selection*; see `ErrorQueue.browse`."""
         fitting = [
             failure
@@ -75,23 +75,23 @@ class MemoryErrorQueue:
                 if held is not None and held.action.version <= version:
                     del self._kept[place]
 
-    def count(self, selection: FailureSelection) -> Mapping[str, int]:
+    def count(self, selection: RejectedSelection) -> Mapping[str, int]:
         """Say how many fit *selection*, by object type; see `ErrorQueue.count`."""
         return dict(Counter(one.action.object_type for one in self._fitting(selection)))
 
-    def drop(self, selection: FailureSelection) -> int:
+    def drop(self, selection: RejectedSelection) -> int:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""
         return self._forget(_place(failure) for failure in self._fitting(selection))
 
     def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
         """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
-        selection = FailureSelection(
+        selection = RejectedSelection(
             account=account, object_type=object_type, object_ids=object_ids
         )
         wanted = selection.object_ids or ()
         return self._forget((account, selection.object_type or "", one) for one in wanted)
 
-    def _fitting(self, selection: FailureSelection) -> list[Failure]:
+    def _fitting(self, selection: RejectedSelection) -> list[RejectedAction]:
         with self._lock:
             fitting = [failure for failure in self._kept.values() if selection.fits(failure)]
         return sorted(fitting, key=_place)
@@ -101,12 +101,12 @@ class MemoryErrorQueue:
             return sum(self._kept.pop(place, None) is not None for place in places)
 
 
-def _place(failure: Failure) -> Place:
+def _place(failure: RejectedAction) -> Place:
     action = failure.action
     return action.account, action.object_type, action.object_id
 
 
-def _copy(failure: Failure) -> Failure:
+def _copy(failure: RejectedAction) -> RejectedAction:
     action = failure.action
     copied = evolve(
         action, properties=dict(action.properties), associations=dict(action.associations)

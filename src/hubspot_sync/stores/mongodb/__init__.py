@@ -19,6 +19,7 @@ from hubspot_sync.stores.mongodb._database import MongoDatabase
 from hubspot_sync.stores.mongodb._failures import MongoErrorQueue
 from hubspot_sync.stores.mongodb._nonces import MongoNonceStore
 from hubspot_sync.stores.mongodb._records import MongoRecordSink
+from hubspot_sync.stores.mongodb._stores import MongoStores
 from hubspot_sync.stores.mongodb._values import properties_from_document
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "MongoErrorQueue",
     "MongoNonceStore",
     "MongoRecordSink",
+    "MongoStores",
     "MongoTokenStore",
     "properties_from_document",
 ]

@@ -25,8 +25,8 @@ class MongoTokenStore:
 
     Args:
         database: The database; the caller closes it.
-        cipher: What seals the credentials: `EncryptionKeys`, a cipher of the host's own, or, by
-            name, `PlainText`.
+        cipher: What seals the credentials: `CredentialKeys`, a cipher of the host's own, or, by
+            name, `NoEncryption`.
     """
 
     def __init__(self, database: MongoDatabase, cipher: CredentialCipher) -> None:

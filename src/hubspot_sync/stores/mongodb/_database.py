@@ -203,7 +203,7 @@ def _misread(uri: str) -> str | None:
     """What the driver would take for something else: a part of the password for a host."""
     scheme, _, rest = uri.partition("://")
     if scheme not in ("mongodb", "mongodb+srv"):
-        return "it does not begin with mongodb://; a path of an SQLite file is for embedded_engine"
+        return "it does not begin with mongodb://; a path of an SQLite file is for SqliteStores"
     servers, _, path = rest.partition("?")[0].partition("/")
     if servers.count("@") > 1 or "@" in path:
         return "it has an @ too many"

@@ -13,7 +13,7 @@ from pymongo.cursor import Cursor
 from pymongo.errors import BulkWriteError
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
-from hubspot_sync.models import AccountKey, Action, Failure, FailureSelection, StreamKey
+from hubspot_sync.models import AccountKey, Action, RejectedAction, RejectedSelection, StreamKey
 from hubspot_sync.stores._stored import instant, reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
@@ -38,7 +38,7 @@ class MongoErrorQueue:
         self._database = the_database(database)
         self._parts = FailureParts(database)
 
-    def put(self, failures: Sequence[Failure]) -> None:
+    def put(self, failures: Sequence[RejectedAction]) -> None:
         """Store *failures*, the newest version of each object; see `ErrorQueue.put`."""
         if not failures:
             return
@@ -48,7 +48,7 @@ class MongoErrorQueue:
             _put(errors, documents)
         self._parts.forget({document["_id"]: document["version"] - 1 for document in documents})
 
-    def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[Failure]:
+    def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[RejectedAction]:
         """Give a page of what is to be tried again; see `ErrorQueue.due`."""
         named = _named(stream.account, stream.object_type)
         ahead = {
@@ -60,8 +60,8 @@ class MongoErrorQueue:
             return self._page(errors.find(wanted).sort([("next_at", 1), ("_id", 1)]).limit(limit))
 
     def browse(
-        self, selection: FailureSelection, *, limit: int, after: Failure | None = None
-    ) -> Sequence[Failure]:
+        self, selection: RejectedSelection, *, limit: int, after: RejectedAction | None = None
+    ) -> Sequence[RejectedAction]:
         """Give a page of what fits *selection*; see `ErrorQueue.browse`."""
         wanted = _selected(selection)
         prefix = f"{selection.account.domain_id}:{selection.account.account_id}:"
@@ -101,7 +101,7 @@ class MongoErrorQueue:
             )
         self._parts.forget(bounds)
 
-    def count(self, selection: FailureSelection) -> Mapping[str, int]:
+    def count(self, selection: RejectedSelection) -> Mapping[str, int]:
         """Say how many fit *selection*, by object type; see `ErrorQueue.count`."""
         stages: list[Document] = [
             {"$match": _selected(selection)},
@@ -110,7 +110,7 @@ class MongoErrorQueue:
         with self._database.collection(ERRORS) as errors:
             return {str(found["_id"]): int(found["number"]) for found in errors.aggregate(stages)}
 
-    def drop(self, selection: FailureSelection) -> int:
+    def drop(self, selection: RejectedSelection) -> int:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""
         wanted = _selected(selection)
         with self._database.collection(ERRORS) as errors:
@@ -124,7 +124,7 @@ class MongoErrorQueue:
 
     def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
         """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
-        selection = FailureSelection(
+        selection = RejectedSelection(
             account=account, object_type=object_type, object_ids=object_ids
         )
         stream = StreamKey(account, object_type)
@@ -134,8 +134,8 @@ class MongoErrorQueue:
         self._parts.forget(dict.fromkeys(keys, _LARGEST_INTEGER))
         return erased
 
-    def _page(self, cursor: Cursor[Document]) -> list[Failure]:
-        page: list[Failure] = []
+    def _page(self, cursor: Cursor[Document]) -> list[RejectedAction]:
+        page: list[RejectedAction] = []
         size = 0
         with cursor:
             for document in cursor:
@@ -148,7 +148,7 @@ class MongoErrorQueue:
         return page
 
 
-def _document(failure: Failure) -> Document:
+def _document(failure: RejectedAction) -> Document:
     action = failure.action
     return {
         "_id": _key(failure.stream, action.object_id),
@@ -163,14 +163,14 @@ def _document(failure: Failure) -> Document:
         "first_at": failure.first_at,
         "last_at": failure.last_at,
         "next_at": failure.next_at,
-        "dead": failure.dead,
+        "dead": failure.parked,
         "payload": action.to_json(),
         "parts": 0,
     }
 
 
-def _failure(document: Document, payload: str) -> Failure:
-    return Failure(
+def _failure(document: Document, payload: str) -> RejectedAction:
+    return RejectedAction(
         action=Action.from_json(payload),
         reason=text(document["reason"]),
         error=text(document["error"]),
@@ -241,17 +241,19 @@ def _named(account: AccountKey, object_type: str) -> Document:
     }
 
 
-def _selected(selection: FailureSelection) -> Document:
+def _selected(selection: RejectedSelection) -> Document:
     wanted: Document = {
         "domain_id": selection.account.domain_id,
         "account_id": selection.account.account_id,
     }
     if selection.object_ids is not None:
         wanted["object_id"] = {"$in": list(selection.object_ids)}
-    for name in ("object_type", "reason", "dead"):
-        if getattr(selection, name) is not None:
-            wanted[name] = getattr(selection, name)
-    return wanted
+    chosen = {
+        "object_type": selection.object_type,
+        "reason": selection.reason,
+        "dead": selection.parked,
+    }
+    return wanted | {name: value for name, value in chosen.items() if value is not None}
 
 
 def _bounded(version: int) -> Int64:

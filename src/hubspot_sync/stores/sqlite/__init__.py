@@ -12,6 +12,7 @@ Threads share the connection; several processes of one machine may open the same
 """
 
 from hubspot_sync._documents import properties_from_text
+from hubspot_sync.stores._sqlite_urls import sqlite_path
 from hubspot_sync.stores.sqlite._accounts import SqliteAccountStore
 from hubspot_sync.stores.sqlite._actions import SqliteActionSink
 from hubspot_sync.stores.sqlite._checkpoints import SqliteCheckpointer
@@ -20,7 +21,7 @@ from hubspot_sync.stores.sqlite._database import SqliteDatabase
 from hubspot_sync.stores.sqlite._failures import SqliteErrorQueue
 from hubspot_sync.stores.sqlite._nonces import SqliteNonceStore
 from hubspot_sync.stores.sqlite._records import SqliteRecordSink
-from hubspot_sync.stores.sqlite._urls import sqlite_path
+from hubspot_sync.stores.sqlite._stores import SqliteStores
 
 __all__ = [
     "SqliteAccountStore",
@@ -30,6 +31,7 @@ __all__ = [
     "SqliteErrorQueue",
     "SqliteNonceStore",
     "SqliteRecordSink",
+    "SqliteStores",
     "SqliteTokenStore",
     "properties_from_text",
     "sqlite_path",

@@ -33,8 +33,8 @@ class SqliteTokenStore:
 
     Args:
         database: The file; the caller closes it.
-        cipher: What seals the credentials: `EncryptionKeys`, a cipher of the host's own, or, by
-            name, `PlainText`.
+        cipher: What seals the credentials: `CredentialKeys`, a cipher of the host's own, or, by
+            name, `NoEncryption`.
     """
 
     def __init__(self, database: SqliteDatabase, cipher: CredentialCipher) -> None:

@@ -146,13 +146,13 @@ def _checked(given: str | os.PathLike[str]) -> str:
     if not isinstance(path, str):
         raise ConfigurationError(
             f"a {type(given).__name__} is not a path for an SQLite file; give text or a Path, "
-            "whatever else has the file open, or use mongodb_engine for MongoDB"
+            "whatever else has the file open, or use MongoStores for MongoDB"
         )
     if _URL.match(path):  # which may hold a password, so it is not repeated
         raise ConfigurationError(
             "this is a URL, not the path of an SQLite file; give a path (of a URL such as "
             "sqlite:///crm.db the part behind the third slash, or what sqlite_path makes of it), "
-            "or use mongodb_engine for MongoDB"
+            "or use MongoStores for MongoDB"
         )
     if not path or "\0" in path:
         raise ConfigurationError(f"{path!r} is not a path for an SQLite file; give text")

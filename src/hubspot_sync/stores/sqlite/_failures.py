@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_from_text, instant_to_text
-from hubspot_sync.models import AccountKey, Action, Failure, FailureSelection, StreamKey
+from hubspot_sync.models import AccountKey, Action, RejectedAction, RejectedSelection, StreamKey
 from hubspot_sync.stores._stored import reading, text, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
@@ -62,7 +62,7 @@ class SqliteErrorQueue:
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = the_database(database)
 
-    def put(self, failures: Sequence[Failure]) -> None:
+    def put(self, failures: Sequence[RejectedAction]) -> None:
         """Store *failures*, the newest version of each object; see `ErrorQueue.put`."""
         if not failures:
             return
@@ -70,7 +70,7 @@ class SqliteErrorQueue:
         with self._database.writing() as connection:
             connection.executemany(_PUT, rows)
 
-    def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[Failure]:
+    def due(self, stream: StreamKey, now: datetime, *, limit: int) -> Sequence[RejectedAction]:
         """Give a page of what is to be tried again; see `ErrorQueue.due`."""
         with self._database.reading() as connection:
             bounds = map(instant_to_text, (now, later(now, LONGEST_WAIT), later(now, SLACK)))
@@ -79,8 +79,8 @@ class SqliteErrorQueue:
         return [_failure(row) for row in page]
 
     def browse(
-        self, selection: FailureSelection, *, limit: int, after: Failure | None = None
-    ) -> Sequence[Failure]:
+        self, selection: RejectedSelection, *, limit: int, after: RejectedAction | None = None
+    ) -> Sequence[RejectedAction]:
         """Give a page of what fits *selection*; see `ErrorQueue.browse`."""
         wanted = {
             **_selected(selection),
@@ -111,19 +111,19 @@ class SqliteErrorQueue:
         with self._database.writing() as connection:
             connection.executemany(_SETTLE, rows)
 
-    def count(self, selection: FailureSelection) -> Mapping[str, int]:
+    def count(self, selection: RejectedSelection) -> Mapping[str, int]:
         """Say how many fit *selection*, by object type; see `ErrorQueue.count`."""
         with self._database.reading() as connection:
             return dict(connection.execute(_COUNT.format(_FITTING), _selected(selection)))
 
-    def drop(self, selection: FailureSelection) -> int:
+    def drop(self, selection: RejectedSelection) -> int:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""
         with self._database.writing() as connection:
             return connection.execute(_DROP.format(_FITTING), _selected(selection)).rowcount
 
     def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
         """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
-        selection = FailureSelection(
+        selection = RejectedSelection(
             account=account, object_type=object_type, object_ids=object_ids
         )
         object_ids = selection.object_ids or ()
@@ -137,7 +137,7 @@ class SqliteErrorQueue:
             return connection.execute(_ERASE, wanted).rowcount
 
 
-def _row(failure: Failure) -> Row:
+def _row(failure: RejectedAction) -> Row:
     action = failure.action
     return (
         action.account.domain_id,
@@ -153,7 +153,7 @@ def _row(failure: Failure) -> Row:
         instant_to_text(failure.first_at),
         instant_to_text(failure.last_at),
         None if failure.next_at is None else instant_to_text(failure.next_at),
-        failure.dead,
+        failure.parked,
         action.to_json(),
     )
 
@@ -170,10 +170,10 @@ def _page(rows: Iterable[Row]) -> list[Row]:
     return page
 
 
-def _failure(row: Row) -> Failure:
+def _failure(row: Row) -> RejectedAction:
     reason, error, attempts, first_at, last_at, next_at, action_id, payload = row
     with reading(f"the row of {action_id} in the table errors"):
-        return Failure(
+        return RejectedAction(
             action=Action.from_json(payload),
             reason=text(reason),
             error=text(error),
@@ -188,13 +188,13 @@ def _named(stream: StreamKey) -> tuple[str, str, str]:
     return stream.account.domain_id, stream.account.account_id, stream.object_type
 
 
-def _selected(selection: FailureSelection) -> dict[str, Any]:
+def _selected(selection: RejectedSelection) -> dict[str, Any]:
     return {
         "domain_id": selection.account.domain_id,
         "account_id": selection.account.account_id,
         "object_type": selection.object_type,
         "reason": selection.reason,
-        "dead": selection.dead,
+        "dead": selection.parked,
         "object_ids": None if selection.object_ids is None else _listed(selection.object_ids),
     }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pytest
 
-from hubspot_sync.models import Failure, FailureSelection, StreamKey
+from hubspot_sync.models import RejectedAction, RejectedSelection, StreamKey
 from hubspot_sync.testing.contracts._samples import (
     ACCOUNT,
     MOMENT,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hubspot_sync.models import Action
 
 LATER: Final = MOMENT + timedelta(hours=1)
-EVERYTHING: Final = FailureSelection(account=ACCOUNT)
+EVERYTHING: Final = RejectedSelection(account=ACCOUNT)
 COMPANIES: Final = StreamKey(ACCOUNT, "companies")
 
 
@@ -35,7 +35,7 @@ def failure(
     of: Action | None = None,
     next_at: datetime | None = LATER,
     **changes: Any,
-) -> Failure:
+) -> RejectedAction:
     """A failure that waits until `LATER`, or what *changes* make of it."""
     values: dict[str, Any] = {
         "reason": "it has no e-mail",
@@ -45,10 +45,10 @@ def failure(
         "last_at": MOMENT + timedelta(minutes=1),
         **changes,
     }
-    return Failure(action=of or action(object_id, version), next_at=next_at, **values)
+    return RejectedAction(action=of or action(object_id, version), next_at=next_at, **values)
 
 
-def mixed() -> list[Failure]:
+def mixed() -> list[RejectedAction]:
     """Failures that differ in what they can be selected by, and two of other accounts."""
     return [
         failure("1"),
@@ -60,10 +60,12 @@ def mixed() -> list[Failure]:
     ]
 
 
-def walk(queue: Any, selection: FailureSelection = EVERYTHING, limit: int = 100) -> list[Failure]:
+def walk(
+    queue: Any, selection: RejectedSelection = EVERYTHING, limit: int = 100
+) -> list[RejectedAction]:
     """All failures that fit *selection*, page by page."""
-    found: list[Failure] = []
-    page: Sequence[Failure] = queue.browse(selection, limit=limit)
+    found: list[RejectedAction] = []
+    page: Sequence[RejectedAction] = queue.browse(selection, limit=limit)
     while page:
         assert len(page) <= limit
         found.extend(page)
@@ -71,28 +73,28 @@ def walk(queue: Any, selection: FailureSelection = EVERYTHING, limit: int = 100)
     return found
 
 
-def places(failures: Sequence[Failure]) -> list[str]:
+def places(failures: Sequence[RejectedAction]) -> list[str]:
     """The objects of *failures*, such as "contacts 1", sorted."""
     return sorted(f"{one.action.object_type} {one.action.object_id}" for one in failures)
 
 
 SELECTIONS: Final = {
     "all": (EVERYTHING, ["companies 1", "contacts 1", "contacts 2", "contacts 3"]),
-    "a type": (FailureSelection(account=ACCOUNT, object_type="0-2"), ["companies 1"]),
-    "a reason": (FailureSelection(account=ACCOUNT, reason="it is too large"), ["contacts 3"]),
-    "a part of a reason": (FailureSelection(account=ACCOUNT, reason="it is"), []),
+    "a type": (RejectedSelection(account=ACCOUNT, object_type="0-2"), ["companies 1"]),
+    "a reason": (RejectedSelection(account=ACCOUNT, reason="it is too large"), ["contacts 3"]),
+    "a part of a reason": (RejectedSelection(account=ACCOUNT, reason="it is"), []),
     "objects": (
-        FailureSelection(account=ACCOUNT, object_ids=["1", "3", "9"]),
+        RejectedSelection(account=ACCOUNT, object_ids=["1", "3", "9"]),
         ["companies 1", "contacts 1", "contacts 3"],
     ),
-    "no objects": (FailureSelection(account=ACCOUNT, object_ids=[]), []),
-    "the dead": (FailureSelection(account=ACCOUNT, dead=True), ["contacts 2"]),
+    "no objects": (RejectedSelection(account=ACCOUNT, object_ids=[]), []),
+    "the parked": (RejectedSelection(account=ACCOUNT, parked=True), ["contacts 2"]),
     "the living": (
-        FailureSelection(account=ACCOUNT, dead=False),
+        RejectedSelection(account=ACCOUNT, parked=False),
         ["companies 1", "contacts 1", "contacts 3"],
     ),
     "several things": (
-        FailureSelection(account=ACCOUNT, object_type="contacts", dead=False, object_ids=["2"]),
+        RejectedSelection(account=ACCOUNT, object_type="contacts", parked=False, object_ids=["2"]),
         [],
     ),
 }
@@ -124,9 +126,9 @@ class OperatingCases:
 
     @pytest.mark.parametrize(("selection", "expected"), SELECTIONS.values(), ids=SELECTIONS)
     def test_what_fits_is_found_and_counted(
-        self, store: Any, selection: FailureSelection, expected: list[str]
+        self, store: Any, selection: RejectedSelection, expected: list[str]
     ) -> None:
-        """By type, reason, objects, dead or not, and all of it; never of another account."""
+        """By type, reason, objects, parked or not, and all of it; never of another account."""
         store.put(mixed())
 
         found = walk(store, selection)
@@ -140,7 +142,7 @@ class OperatingCases:
     @pytest.mark.usefixtures("_admin")
     @pytest.mark.parametrize(("selection", "expected"), SELECTIONS.values(), ids=SELECTIONS)
     def test_what_fits_is_dropped(
-        self, store: Any, selection: FailureSelection, expected: list[str]
+        self, store: Any, selection: RejectedSelection, expected: list[str]
     ) -> None:
         """And nothing else; the second time there is nothing left."""
         store.put(mixed())
@@ -150,11 +152,11 @@ class OperatingCases:
         assert store.drop(selection) == 0
         assert sorted(set(SELECTIONS["all"][1]) - set(expected)) == places(walk(store))
         for account in (NEIGHBOUR, OTHER_DOMAIN):
-            assert store.count(FailureSelection(account=account)) == {"contacts": 1}
+            assert store.count(RejectedSelection(account=account)) == {"contacts": 1}
 
     @pytest.mark.usefixtures("_admin")
     def test_an_object_is_erased(self, store: Any) -> None:
-        """Of this account and type only; dead or not, large or not."""
+        """Of this account and type only; parked or not, large or not."""
         large = action("7", properties={"name": "x" * 17_000_000})
         store.put([*mixed(), failure(of=large)])
 
@@ -163,7 +165,7 @@ class OperatingCases:
         assert places(walk(store)) == ["companies 1", "contacts 3"]
         assert store.erase(ACCOUNT, "contacts", ["1", "2"]) == 0
         assert store.erase(ACCOUNT, "contacts", []) == 0
-        assert store.count(FailureSelection(account=NEIGHBOUR)) == {"contacts": 1}
+        assert store.count(RejectedSelection(account=NEIGHBOUR)) == {"contacts": 1}
 
     @pytest.mark.usefixtures("_admin")
     @pytest.mark.parametrize("object_type", ["contacts", "0-1", "Contact"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubspot_sync.errors import StoreUnavailableError
-from hubspot_sync.models import AccountKey, FailureSelection, StreamKey
+from hubspot_sync.models import AccountKey, RejectedSelection, StreamKey
 from hubspot_sync.testing.contracts._operating import (
     COMPANIES,
     EVERYTHING,
@@ -90,19 +90,19 @@ class ErrorQueueContract(OperatingCases):
         assert [found] == list(store.due(STREAM, LATER, limit=10))
 
     def test_a_failure_is_kept_whole(self, store: ErrorQueue) -> None:
-        """Reason, class, attempts, and instants to the millisecond, aware; dead letters too."""
+        """Reason, class, attempts, and instants to the millisecond, aware; parked actions too."""
         told = failure(
             reason="Žluť\0 株 \ud800\n" + "x" * 2_000,
             first_at=MOMENT.astimezone(KATHMANDU),
             last_at=MOMENT.replace(microsecond=999_999),
         )
-        dead = failure("2", error="KeyError", next_at=None)
+        parked = failure("2", error="KeyError", next_at=None)
 
-        store.put([told, dead])
+        store.put([told, parked])
 
-        assert [told, dead] == walk(store)
+        assert [told, parked] == walk(store)
         assert all(one.first_at.tzinfo is not None for one in walk(store))
-        assert [one.dead for one in walk(store)] == [False, True]
+        assert [one.parked for one in walk(store)] == [False, True]
 
     def test_the_newest_version_has_the_place(self, store: ErrorQueue) -> None:
         """A later call replaces the same version, and an older version changes nothing."""
@@ -155,7 +155,7 @@ class ErrorQueueContract(OperatingCases):
         assert places(due) == [f"contacts {n}" for n in range(1, 1 + len(due))] != []
 
     def test_what_is_due_comes_in_the_order_of_waiting(self, store: ErrorQueue) -> None:
-        """Not too early, never a dead letter, and page by page as it is settled or put off."""
+        """Not too early, never a parked action, and page by page as it is settled or put off."""
         store.put([failure(str(n), next_at=LATER - n * _SECOND) for n in range(5)])
         store.put([failure("9", next_at=None)])
 
@@ -174,8 +174,8 @@ class ErrorQueueContract(OperatingCases):
         wrong = failure("1", last_at=LATER + years, next_at=LATER + years + day)
         asked_for = failure("2", last_at=LATER, next_at=LATER + years)
         soon = failure("3", last_at=LATER + years, next_at=LATER + day)
-        dead = failure("4", last_at=LATER + years, next_at=None)
-        store.put([wrong, asked_for, soon, dead])
+        parked = failure("4", last_at=LATER + years, next_at=None)
+        store.put([wrong, asked_for, soon, parked])
 
         assert [wrong] == list(store.due(STREAM, LATER, limit=9))
         assert [one for one in walk(store) if one.is_due(LATER)] == [wrong]
@@ -220,12 +220,12 @@ class ErrorQueueContract(OperatingCases):
         store.put([failure(of=action(account=account)) for account in accounts])
 
         for account in accounts:
-            (found,) = store.browse(FailureSelection(account=account), limit=9)
+            (found,) = store.browse(RejectedSelection(account=account), limit=9)
             assert account == found.action.account
             assert store.held(StreamKey(account, "contacts"), ["1"]) == {"1": VERSION}
         store.settle(StreamKey(accounts[0], "contacts"), {"1": VERSION})
         assert [{}, *[{"contacts": 1}] * (len(accounts) - 1)] == [
-            store.count(FailureSelection(account=account)) for account in accounts
+            store.count(RejectedSelection(account=account)) for account in accounts
         ]
 
     def test_what_is_stored_is_a_copy(self, store: ErrorQueue) -> None:
@@ -287,7 +287,7 @@ class ErrorQueueContract(OperatingCases):
             lambda: away.browse(EVERYTHING, limit=1),
             lambda: away.held(STREAM, ["1"]),
             lambda: away.settle(STREAM, {"1": VERSION}),
-            lambda: away.count(FailureSelection(account=ACCOUNT)),
+            lambda: away.count(RejectedSelection(account=ACCOUNT)),
         ):
             with pytest.raises(StoreUnavailableError):
                 call()

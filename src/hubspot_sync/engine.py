@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
-from itertools import islice
 from types import TracebackType
+from typing import Any
+
+from attrs import evolve
 
 from hubspot_sync._clock import Clock, StopSignal
+from hubspot_sync._consent import ConsentDesk
 from hubspot_sync._engine.arguments import (
-    checked_accounts,
     is_account,
-    is_credentials,
-    is_number_of_workers,
+    is_hubspot_settings,
+    is_oauth_app,
     is_sync_settings,
 )
 from hubspot_sync._engine.bookkeeping import Bookkeeping
-from hubspot_sync._engine.connecting import Connecting, ConnectingParts
+from hubspot_sync._engine.connecting import Connecting
 from hubspot_sync._engine.credentials import Safe
 from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.domain import Domain
-from hubspot_sync._engine.fleet import Fleet, claimed, due, given, listed
-from hubspot_sync._engine.marks import streams_of
+from hubspot_sync._engine.lifetime import Lifetime
 from hubspot_sync._engine.operations import Operations
-from hubspot_sync._engine.reencrypting import reencrypt
 from hubspot_sync._engine.runner import Runner
-from hubspot_sync._engine.turns import Turn
-from hubspot_sync._events import Broadcaster
+from hubspot_sync._events import Broadcaster, LoggingObserver
+from hubspot_sync._hubspot.connector import HubSpotConnector
+from hubspot_sync._hubspot.credentials.connect import HubSpotOAuth, HubSpotProbe
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.interfaces import (
     AccountStore,
     ActionSink,
     Checkpointer,
     ErrorQueue,
+    NonceStore,
     Observer,
     SourceFactory,
     TokenStore,
@@ -43,66 +44,56 @@ from hubspot_sync.interfaces._answers import (
     ACCOUNT_STORE,
     CHECKPOINTER,
     ERROR_QUEUE,
+    NONCE_STORE,
     SINK,
     TOKEN_STORE,
     clock_of,
     guarded,
 )
-from hubspot_sync.interfaces._parts import (
-    is_account_store,
-    is_callback,
-    is_checkpointer,
-    is_clock,
-    is_error_queue,
-    is_function,
-    is_observer,
-    is_sink,
-    is_token_store,
-    is_validator,
-)
+from hubspot_sync.interfaces._parts import is_clock, is_function, is_observer, is_validator
 from hubspot_sync.models import (
     Account,
     AccountEntry,
     Credentials,
-    FailureSelection,
     FleetReport,
+    HubSpotSettings,
+    OAuthApp,
     RedriveReport,
     ReencryptionReport,
+    RejectedSelection,
     SyncReport,
     SyncSettings,
 )
-from hubspot_sync.models._checks import (
-    is_choice,
-    is_kind,
-    is_number,
-    is_positive_delay,
-    maybe,
-)
+from hubspot_sync.models._checks import is_kind, maybe
+from hubspot_sync.stores import Stores
+
+_is_stores = is_kind(Stores, such_as='SqliteStores("crm.db"), of hubspot_sync.stores.sqlite')
 
 
 class SyncEngine:
     """Synchronises HubSpot accounts into an `ActionSink`.
 
     Threads may share one engine; each `sync` works in threads of its own. One that was closed
-    refuses to work with a `ConfigurationError`.
-    Most hosts get theirs from `hubspot_sync.embedded_engine` or `hubspot_sync.mongodb_engine`.
+    refuses to work with a `ConfigurationError`. It takes *stores* over: `close` closes what they
+    opened, and so does the constructor when it refuses an argument.
 
     Args:
-        open_source: Opens a HubSpot account.
-        tokens: Keeps the accounts' credentials.
-        sink: Takes what the host is told.
-        checkpointer: Keeps how far each stream is.
-        accounts: Keeps which accounts there are and how their syncs went; without one, there are
-            no domains, and the host says itself what to sync.
-        connecting: What accounts are connected with, as `hubspot_sync.hubspot_connecting` gives
-            it; without it, `Domain` connects none.
-        error_queue: Keeps the actions that are refused; without one, a stream ends before the
-            first of them.
+        stores: Keep what the engine knows and what it delivers, such as
+            `hubspot_sync.stores.sqlite.SqliteStores("crm.db")`.
+        tokens: Keeps the accounts' credentials, in place of that of *stores*.
+        sink: Takes the actions, in place of that of *stores*; a host's own as a rule.
+        checkpointer: Keeps how far each stream is, in place of that of *stores*.
+        accounts: Keeps which accounts there are and how their syncs went, in place of that of
+            *stores*.
+        nonces: Remembers which consents were used, in place of that of *stores*.
+        error_queue: Keeps the actions that are refused, in place of that of *stores*.
         validators: Asked in this order about each action, before the sink.
-        observers: Told what happens, in this order.
+        observers: Told what happens, in this order; None logs it.
+        oauth_app: The OAuth app, for accounts connected by OAuth.
+        hubspot: How to talk to HubSpot.
         settings: How the engine works.
         clock: Time, waiting and randomness; the system's by default.
-        on_close: Called once by `close`, to close what was opened for this engine.
+        open_source: Opens accounts, in place of what talks to HubSpot; for tests.
 
     Raises:
         ConfigurationError: An argument is something else, by its class or for want of a method.
@@ -110,93 +101,77 @@ class SyncEngine:
 
     def __init__(
         self,
+        stores: Stores,
         *,
-        open_source: SourceFactory,
-        tokens: TokenStore,
-        sink: ActionSink,
-        checkpointer: Checkpointer,
+        tokens: TokenStore | None = None,
+        sink: ActionSink | None = None,
+        checkpointer: Checkpointer | None = None,
         accounts: AccountStore | None = None,
-        connecting: ConnectingParts | None = None,
+        nonces: NonceStore | None = None,
         error_queue: ErrorQueue | None = None,
         validators: Sequence[Validator] = (),
-        observers: Sequence[Observer] = (),
+        observers: Sequence[Observer] | None = None,
+        oauth_app: OAuthApp | None = None,
+        hubspot: HubSpotSettings | None = None,
         settings: SyncSettings | None = None,
         clock: Clock | None = None,
-        on_close: Callable[[], None] | None = None,
+        open_source: SourceFactory | None = None,
     ) -> None:
-        is_function.of("open_source", open_source)
-        is_token_store.of("tokens", tokens)
-        is_sink.of("sink", sink)
-        is_checkpointer.of("checkpointer", checkpointer)
-        maybe(is_account_store).of("accounts", accounts)
-        maybe(is_kind(ConnectingParts, such_as="hubspot_connecting(...)")).of(
-            "connecting", connecting
-        )
-        maybe(is_error_queue).of("error_queue", error_queue)
-        validators = is_validator.each_of("validators", validators)
-        observers = is_observer.each_of("observers", observers)
-        is_sync_settings.of("settings", settings)
-        maybe(is_clock).of("clock", clock)
-        maybe(is_callback).of("on_close", on_close)
-        self._connecting = connecting
-        self._clock = clock_of(clock)
-        self._operations = Operations(on_close)
-        self._stop = StopSignal()
-        notify = Broadcaster(observers).notify
-        self._runner = Runner(
-            open_source=open_source,
-            sink=guarded(sink, SINK),
-            checkpointer=guarded(checkpointer, CHECKPOINTER),
-            error_queue=None if error_queue is None else guarded(error_queue, ERROR_QUEUE),
-            validators=validators,
-            settings=settings or SyncSettings(),
-            clock=self._clock,
-            notify=notify,
-        )
-        self._safe = Safe(
-            store=guarded(tokens, TOKEN_STORE), retrier=self._runner.store_retrier(self._stop)
-        )
-        self._bookkeeping = (
-            None
-            if accounts is None
-            else Bookkeeping(
-                directory=Directory(
-                    store=guarded(accounts, ACCOUNT_STORE),
-                    retrier=self._runner.store_retrier(self._stop),
-                    notify=notify,
+        _is_stores.of("stores", stores)
+        try:
+            is_oauth_app.of("oauth_app", oauth_app)
+            is_hubspot_settings.of("hubspot", hubspot)
+            is_sync_settings.of("settings", settings)
+            maybe(is_clock).of("clock", clock)
+            maybe(is_function).of("open_source", open_source)
+            replaced: dict[str, Any] = {
+                "tokens": tokens,
+                "sink": sink,
+                "checkpointer": checkpointer,
+                "accounts": accounts,
+                "nonces": nonces,
+                "error_queue": error_queue,
+            }
+            self._operations = _wired(
+                evolve(stores, **{name: one for name, one in replaced.items() if one is not None}),
+                validators=is_validator.each_of("validators", validators),
+                observers=(
+                    (LoggingObserver(),)
+                    if observers is None
+                    else is_observer.each_of("observers", observers)
                 ),
-                clock=self._clock,
-                notify=notify,
+                oauth_app=oauth_app,
+                hubspot=hubspot or HubSpotSettings(),
+                settings=settings or SyncSettings(),
+                clock=clock_of(clock),
+                open_source=open_source,
             )
-        )
+        except ConfigurationError:
+            stores.close()
+            raise
+        self._stores = stores
 
-    def for_domain(self, domain_id: str) -> Domain:
+    def __repr__(self) -> str:
+        return f"SyncEngine({self._stores!r})"
+
+    def domain(self, domain_id: str) -> Domain:
         """The accounts of one tenant, and a handle that reaches no others.
 
         Args:
-            domain_id: The tenant, as the host names it: 1 to 200 characters. One that has no
-                accounts yet is as good as any.
+            domain_id: The tenant, as the host names it: 1 to 200 characters. It need not have
+                accounts yet.
 
         Raises:
             ConfigurationError: The engine has no account store, or *domain_id* is no such text.
         """
-        return Domain(
-            domain_id=domain_id,
-            engine=self,
-            operations=self._operations,
-            directory=self._books().directory,
-            connecting=self._connect_accounts,
-            safe=self._safe,
-            error_queue=self._runner.queue,
-            clock=self._clock,
-        )
+        return Domain(domain_id=domain_id, operations=self._operations)
 
-    def connect(self, account: Account, credentials: Credentials) -> None:
+    def store_credentials(self, account: Account, credentials: Credentials) -> None:
         """Store the credentials that open *account*, in place of any that were stored.
 
         That is all: for hosts that keep their accounts themselves and call `sync(account)`. What
         `run`, `sync_all` and `Domain` are to work with has to be in the account store too, where
-        `for_domain(...).connect` or `.add` puts it. Nothing is sent to HubSpot; the first `sync`
+        `domain(...).connect` or `.add` puts it. Nothing is sent to HubSpot; the first `sync`
         proves that they open this very account.
 
         Raises:
@@ -204,12 +179,9 @@ class SyncEngine:
                 token as mere text.
             StoreUnavailableError: The token store is away.
         """
-        is_account.of("account", account)
-        is_credentials.of("credentials", credentials)
-        with self._operations.under_way(f"connect {account.key}"):
-            self._safe.replace(account.key, credentials)
+        self._operations.store_credentials(account, credentials)
 
-    def sync(self, account: Account, *, at_most: timedelta | None = None) -> SyncReport:
+    def sync(self, account: Account, *, time_limit: timedelta | None = None) -> SyncReport:
         """Bring the sink up to date with *account*: all of it the first time, then what changed.
 
         Streams run one after the other. Each continues where its last run ended, however that
@@ -226,7 +198,7 @@ class SyncEngine:
 
         Args:
             account: The account.
-            at_most: End after about this long with all that was read stored and the status
+            time_limit: End after about this long with all that was read stored and the status
                 "stopped"; the next run goes on from there. Give minutes: what is too short for
                 one page leads nowhere.
 
@@ -235,21 +207,14 @@ class SyncEngine:
 
         Raises:
             NotConnectedError: There are no credentials for the account; nothing was done.
-            ConfigurationError: *account* is no `Account`, or *at_most* is not above zero; nothing
-                was done.
+            ConfigurationError: *account* is no `Account`, or *time_limit* is not above zero;
+                nothing was done.
             StoreUnavailableError: The token store stays away; nothing was done.
             InvariantError: The token store raised what it may not; nothing was done.
             BaseException: What is no `Exception` and came out of a sink or an observer, such as
                 `KeyboardInterrupt`, when observers were told of the end.
         """
-        is_account.of("account", account)
-        until = self._until(at_most)
-        with self._operations.under_way(f"sync {account.key}"):
-            started_at = self._clock.now()
-            report = self._runner.sync(account, until)
-            if self._bookkeeping is not None:
-                self._bookkeeping.note(report, started_at)
-            return report
+        return self._operations.sync(account, time_limit)
 
     def reconcile(self, account: Account, object_types: Iterable[str] | None = None) -> None:
         """Let the next sync compare all records with what was delivered, due or not.
@@ -268,7 +233,7 @@ class SyncEngine:
             LeaseHeldError: A stream is still being synced; the others are marked.
             StoreUnavailableError: The checkpointer stays away, or the engine was stopped.
         """
-        self._mark("reconcile", account, object_types, redeliver=False)
+        self._operations.mark("reconcile", account, object_types, redeliver=False)
 
     def resync(self, account: Account, object_types: Iterable[str] | None = None) -> None:
         """Let the next sync deliver all records again, to a sink that was emptied or restored.
@@ -287,26 +252,12 @@ class SyncEngine:
             LeaseHeldError: A stream is still being synced; the others are marked.
             StoreUnavailableError: The checkpointer stays away, or the engine was stopped.
         """
-        self._mark("resync", account, object_types, redeliver=True)
-
-    def _mark(
-        self,
-        name: str,
-        account: Account,
-        object_types: Iterable[str] | None,
-        *,
-        redeliver: bool,
-    ) -> None:
-        is_account.of("account", account)
-        streams = streams_of(account, object_types)
-        with self._operations.under_way(f"{name} {account.key}"):
-            self._runner.mark(streams, self._stop, redeliver=redeliver)
+        self._operations.mark("resync", account, object_types, redeliver=True)
 
     def sync_all(
         self,
         domain_id: str | None = None,
         *,
-        due_only: bool = False,
         workers: int = 8,
         accounts: Iterable[Account] | None = None,
         on_report: Callable[[SyncReport], None] | None = None,
@@ -321,8 +272,6 @@ class SyncEngine:
 
         Args:
             domain_id: Only the accounts of this tenant.
-            due_only: Only accounts whose `next_sync_at` has come; each is claimed, so that of
-                several processes that do this at once one begins it.
             workers: How many accounts are worked on at once; each takes up to eleven threads and
                 queues of its own.
             accounts: These accounts, instead of the active ones in the account store.
@@ -336,33 +285,42 @@ class SyncEngine:
             BaseException: What is no `Exception` and came out of a sink or an observer, or a
                 signal, when all accounts are put down and due again.
         """
-        self._operations.check_open()
-        if accounts is not None and (domain_id is not None or due_only):
-            raise ConfigurationError("give either accounts, or domain_id and due_only")
-        is_choice.of("due_only", due_only)
-        maybe(is_callback).of("on_report", on_report)
-        fleet = self._fleet(workers)
-        if accounts is not None:
-            supply = given(checked_accounts(accounts))
-        else:
-            books = self._books()
-            if domain_id is not None:
-                domain_id = self.for_domain(domain_id).domain_id
-            supply = (
-                due(books, domain_id, limit=workers)
-                if due_only
-                else listed(books.directory, domain_id)
-            )
-        with self._operations.under_way("sync_all"):
-            if accounts is None:
-                books.directory.warn_if_empty()
-            return fleet.sync(supply, on_report)
+        if accounts is None:
+            return self._operations.sync_all(domain_id, workers, on_report)
+        if domain_id is not None:
+            raise ConfigurationError("give either accounts or domain_id")
+        return self._operations.sync_given(accounts, workers, on_report)
+
+    def sync_due(
+        self,
+        domain_id: str | None = None,
+        *,
+        workers: int = 8,
+        on_report: Callable[[SyncReport], None] | None = None,
+    ) -> FleetReport:
+        """Sync the accounts that are due: active, and their `next_sync_at` has come.
+
+        For a scheduler that calls it every minute. As `sync_all`, but each account is claimed, so
+        that of several processes that do this at once one begins it.
+
+        Args:
+            domain_id: Only the accounts of this tenant.
+            workers: How many accounts are worked on at once.
+            on_report: Called in this thread with the report of each account when it is done.
+
+        Raises:
+            ConfigurationError: An argument is something else, or there is no account store.
+            OAuthAppError: HubSpot does not accept the app; no account can go on.
+            StoreUnavailableError: The account store stays away.
+            BaseException: As in `sync_all`.
+        """
+        return self._operations.sync_due(domain_id, workers, on_report)
 
     def run(self, *, workers: int = 8, poll_every: timedelta = timedelta(seconds=10)) -> None:
         """Sync accounts whenever they are due, until `stop()`; for hosts without a scheduler.
 
-        As `sync_all(due_only=True)`, for ever. Accounts come from the account store, where
-        `for_domain(...).connect` or `.add` puts them; while it has none, a warning is logged once.
+        As `sync_due()`, for ever. Accounts come from the account store, where
+        `domain(...).connect` or `.add` puts them; while it has none, a warning is logged once.
         Several processes may do it on one account store. Observers are told of each account that
         is done (`AccountFinished`). While the account store is away it waits.
 
@@ -374,11 +332,7 @@ class SyncEngine:
             ConfigurationError: An argument is not above zero, or there is no account store.
             OAuthAppError: HubSpot does not accept the app; no account can go on.
         """
-        self._operations.check_open()
-        is_positive_delay.of("poll_every", poll_every)
-        fleet, books = self._fleet(workers), self._books()
-        with self._operations.under_way("run"):
-            fleet.run(books, poll_every)
+        self._operations.run(workers, poll_every)
 
     def claim_due(
         self, *, claim_for: timedelta, limit: int, domain_id: str | None = None
@@ -398,13 +352,7 @@ class SyncEngine:
             ConfigurationError: An argument is not above zero, or there is no account store.
             StoreUnavailableError: The account store stays away.
         """
-        self._operations.check_open()
-        is_positive_delay.of("claim_for", claim_for)
-        is_number.of("limit", limit)
-        if domain_id is not None:
-            domain_id = self.for_domain(domain_id).domain_id
-        due_now = claimed(self._books(), domain_id, limit=limit, claim_for=claim_for)
-        return self._operations.steps("claim_due", islice(due_now, limit))
+        return self._operations.claim_due(domain_id, claim_for, limit)
 
     def redrive(
         self,
@@ -413,7 +361,7 @@ class SyncEngine:
         object_type: str | None = None,
         reason: str | None = None,
         object_ids: Iterable[str] | None = None,
-        dead: bool | None = None,
+        parked: bool | None = None,
     ) -> RedriveReport:
         """Try refused actions again, due or not; all of the account, or those that fit.
 
@@ -426,7 +374,7 @@ class SyncEngine:
             object_type: Name or id of an object type.
             reason: A reason, word for word as it is in the error queue.
             object_ids: HubSpot's ids of objects.
-            dead: True for dead letters only, False for all others only.
+            parked: True for parked actions only, False for all others only.
 
         Returns:
             What became of them, per stream.
@@ -437,15 +385,14 @@ class SyncEngine:
                 later on is in the report.
         """
         is_account.of("account", account)
-        selection = FailureSelection(
+        selection = RejectedSelection(
             account=account.key,
             object_type=object_type,
             reason=reason,
             object_ids=object_ids,
-            dead=dead,
+            parked=parked,
         )
-        with self._operations.under_way(f"redrive {account.key}"):
-            return self._runner.redrive(selection, self._stop)
+        return self._operations.redrive(selection)
 
     def reencrypt(self) -> ReencryptionReport:
         """Seal the stored credentials of all accounts again under the primary encryption key.
@@ -462,40 +409,7 @@ class SyncEngine:
                 `hubspot_sync.interfaces.TokenStoreAdmin`.
             StoreUnavailableError: The token store is away.
         """
-        with self._operations.under_way("reencrypt"):
-            return reencrypt(self._safe, self._stop)
-
-    def _until(self, at_most: timedelta | None) -> threading.Event:
-        """What ends a run: the engine's stop, or the end of its time."""
-        if at_most is None:
-            return self._stop
-        is_positive_delay.of("at_most", at_most)
-        ends = self._clock.monotonic() + at_most.total_seconds()
-        return Turn(self._stop, lambda: self._clock.monotonic() >= ends, self._clock)
-
-    def _fleet(self, workers: int) -> Fleet:
-        is_number_of_workers.of("workers", workers)
-        return Fleet(runner=self._runner, books=self._bookkeeping, stop=self._stop, workers=workers)
-
-    def _connect_accounts(self) -> Connecting:
-        if self._connecting is None:
-            raise ConfigurationError(
-                "this engine cannot connect accounts; give it "
-                "SyncEngine(connecting=hubspot_connecting(...))"
-            )
-        return Connecting(
-            parts=self._connecting,
-            directory=self._books().directory,
-            safe=self._safe,
-            clock=self._clock,
-        )
-
-    def _books(self) -> Bookkeeping:
-        if self._bookkeeping is None:
-            raise ConfigurationError(
-                "this engine has no account store; give it one with SyncEngine(accounts=...)"
-            )
-        return self._bookkeeping
+        return self._operations.reencrypt()
 
     def stop(self) -> None:
         """End all runs soon, each with all that it has read stored; later runs end at once.
@@ -503,7 +417,7 @@ class SyncEngine:
         Returns immediately; `sync` returns when its run has ended. May be called from a signal
         handler and from any thread. Twice: nothing more happens.
         """
-        self._stop.set()
+        self._operations.stop.set()
 
     def close(self) -> None:
         """Stop, wait for what runs, and close what was opened for this engine.
@@ -515,7 +429,7 @@ class SyncEngine:
         May be called from any thread. Twice: nothing more happens.
         """
         self.stop()
-        self._operations.close()
+        self._operations.lifetime.close()
 
     def __enter__(self) -> SyncEngine:  # noqa: PYI034 - Python has `Self` from 3.11 on
         return self
@@ -527,3 +441,70 @@ class SyncEngine:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _wired(
+    stores: Stores,
+    *,
+    validators: Sequence[Validator],
+    observers: Sequence[Observer],
+    oauth_app: OAuthApp | None,
+    hubspot: HubSpotSettings,
+    settings: SyncSettings,
+    clock: Clock,
+    open_source: SourceFactory | None,
+) -> Operations:
+    """Put the engine together from parts that were checked."""
+    stop, notify = StopSignal(), Broadcaster(observers).notify
+    tokens = guarded(stores.tokens, TOKEN_STORE)
+    if open_source is None:
+        open_source = HubSpotConnector(settings=hubspot, tokens=tokens, app=oauth_app, clock=clock)
+    runner = Runner(
+        open_source=open_source,
+        sink=guarded(stores.sink, SINK),
+        checkpointer=guarded(stores.checkpointer, CHECKPOINTER),
+        error_queue=(
+            None if stores.error_queue is None else guarded(stores.error_queue, ERROR_QUEUE)
+        ),
+        validators=validators,
+        settings=settings,
+        clock=clock,
+        notify=notify,
+    )
+    safe = Safe(store=tokens, retrier=runner.store_retrier(stop))
+    books = connection = None
+    if stores.accounts is not None:
+        directory = Directory(
+            store=guarded(stores.accounts, ACCOUNT_STORE),
+            retrier=runner.store_retrier(stop),
+            notify=notify,
+        )
+        books = Bookkeeping(directory=directory, clock=clock, notify=notify)
+        connection = Connecting(
+            probe=HubSpotProbe(settings=hubspot, clock=clock),
+            provider=(
+                HubSpotOAuth(app=oauth_app, settings=hubspot, clock=clock) if oauth_app else None
+            ),
+            desk=_consents(stores.nonces, oauth_app, clock),
+            directory=directory,
+            safe=safe,
+            clock=clock,
+        )
+    return Operations(
+        runner=runner,
+        safe=safe,
+        books=books,
+        connection=connection,
+        lifetime=Lifetime(stores.close),
+        stop=stop,
+        clock=clock,
+    )
+
+
+def _consents(
+    nonces: NonceStore | None, oauth_app: OAuthApp | None, clock: Clock
+) -> ConsentDesk | None:
+    """What remembers the consents that people are asked for; None without an app to consent to."""
+    if oauth_app is None or nonces is None:
+        return None
+    return ConsentDesk(app=oauth_app, nonces=guarded(nonces, NONCE_STORE), clock=clock)

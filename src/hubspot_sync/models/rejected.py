@@ -50,7 +50,7 @@ def _optional_to_the_millisecond(instant: datetime | None) -> datetime | None:
 
 
 @frozen(kw_only=True)
-class Failure(AsDict):
+class RejectedAction(AsDict):
     """An action that was refused, as it waits in an `ErrorQueue` to be tried again.
 
     Attributes:
@@ -62,7 +62,7 @@ class Failure(AsDict):
         attempts: How often it was tried, from 1.
         first_at: When this version of the object was refused first, aware, to the millisecond.
         last_at: When it was refused last.
-        next_at: When it is due to be tried again; None for a dead letter, which is tried again
+        next_at: When it is due to be tried again; None for a parked action, which is tried again
             on demand only.
     """
 
@@ -79,15 +79,17 @@ class Failure(AsDict):
     def __repr__(self) -> str:
         # The reason may quote a value of the record's.
         tries = number_of(self.attempts, "attempt", "attempts")
-        return f"<Failure {self.action.action_id} {self.action.name!r}: {self.error}, {tries}>"
+        return (
+            f"<RejectedAction {self.action.action_id} {self.action.name!r}: {self.error}, {tries}>"
+        )
 
     def as_dict(self) -> dict[str, Any]:
-        """The failure as values that JSON knows, with all that its action holds."""
-        return {**super().as_dict(), "dead": self.dead}
+        """The rejected action as values that JSON knows, with all that its action holds."""
+        return {**super().as_dict(), "parked": self.parked}
 
     @property
-    def dead(self) -> bool:
-        """Whether it is a dead letter: parked after the last attempt."""
+    def parked(self) -> bool:
+        """Whether it was tried for the last time, and is tried again on demand only."""
         return self.next_at is None
 
     def is_due(self, now: datetime) -> bool:
@@ -118,29 +120,29 @@ def _optional_ids(object_ids: Iterable[str] | None) -> tuple[str, ...] | None:
     given = object_ids if is_list(object_ids) else (object_ids,)
     ids = [digits(one) for one in given]
     for one in ids:
-        is_digits.of("FailureSelection.object_ids has an id that", one)
+        is_digits.of("RejectedSelection.object_ids has an id that", one)
     return tuple(dict.fromkeys(map(str, ids)))
 
 
 @frozen(kw_only=True)
-class FailureSelection(AsDict):
-    """Which failures of an account are meant: those that fit everything that is given.
+class RejectedSelection(AsDict):
+    """Which rejected actions of an account are meant: those that fit everything that is given.
 
     Attributes:
         account: The account.
         object_type: Name or id of their object type; None for all.
         reason: Their reason, word for word as it was given; None for any.
         object_ids: HubSpot's ids of their objects; None for all.
-        dead: True for dead letters only, False for all others only, None for both.
+        parked: True for parked actions only, False for all others only, None for both.
     """
 
     account: AccountKey = field(validator=is_kind(AccountKey, such_as="account.key"))
     object_type: str | None = field(default=None, converter=_optional_object_type)
     reason: str | None = field(default=None, converter=_optional_line, validator=maybe(is_remark))
     object_ids: tuple[str, ...] | None = field(default=None, converter=_optional_ids)
-    dead: bool | None = field(default=None, validator=maybe(is_choice))
+    parked: bool | None = field(default=None, validator=maybe(is_choice))
 
-    def fits(self, failure: Failure) -> bool:
+    def fits(self, failure: RejectedAction) -> bool:
         """Whether *failure* is one of those that are meant."""
         action = failure.action
         return (
@@ -148,5 +150,5 @@ class FailureSelection(AsDict):
             and self.object_type in (None, action.object_type)
             and self.reason in (None, failure.reason)
             and (self.object_ids is None or action.object_id in self.object_ids)
-            and self.dead in (None, failure.dead)
+            and self.parked in (None, failure.parked)
         )
