@@ -108,11 +108,16 @@ class AccountEntry(AsDict):
         del entry["account"]
         return {
             "domain_id": self.account.domain_id,
-            "account_id": self.account.account_id,
+            "account_id": self.account_id,
             "sync_every": seconds(self.account.sync_every),
             "settings": plain(self.account.streams),
             **entry,
         }
+
+    @property
+    def account_id(self) -> str:
+        """HubSpot's id of the account, as the methods of `Domain` take it."""
+        return self.account.account_id
 
     @property
     def key(self) -> AccountKey:
