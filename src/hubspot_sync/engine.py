@@ -164,6 +164,7 @@ class SyncEngine:
         Raises:
             ConfigurationError: The engine has no account store, or *domain_id* is no such text.
         """
+        self._operations.bookkeeping()
         return Domain(domain_id=domain_id, operations=self._operations)
 
     def store_credentials(self, account: Account, credentials: Credentials) -> None:

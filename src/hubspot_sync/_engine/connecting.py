@@ -10,11 +10,11 @@ import logging
 import re
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from hubspot_sync._engine.arguments import is_credentials
 from hubspot_sync._engine.credentials import UNREADABLE
-from hubspot_sync._engine.entries import altered, opened, with_status
+from hubspot_sync._engine.entries import opened, with_status
 from hubspot_sync.errors import (
     ConfigurationError,
     ConsentError,
@@ -30,43 +30,21 @@ from hubspot_sync.models import (
     OAuthTokens,
     StaticAccessToken,
 )
-from hubspot_sync.models._checks import is_positive_duration, is_remark, maybe
-from hubspot_sync.models.accounts import streams_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import timedelta
+    from collections.abc import Callable
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._consent import ConsentDesk
     from hubspot_sync._engine.credentials import Safe
     from hubspot_sync._engine.directory import Directory
     from hubspot_sync.interfaces import CredentialsProbe, OAuthProvider
-    from hubspot_sync.models import Credentials, Grant, StreamSettings
+    from hubspot_sync.models import Credentials, Grant
 
 _DISCONNECTED: Final = "disconnected"
 _LONGEST_CODE: Final = 2_000
 _ERROR_NAME: Final = re.compile(r"[a-z_]{1,40}")
 _logger = logging.getLogger("hubspot_sync")
-
-
-def _some(values: Iterable[StreamSettings] | None) -> Sequence[StreamSettings] | None:
-    return None if values is None else streams_of(values)
-
-
-@frozen(kw_only=True)
-class Wishes:
-    """What a host wants of an account that is connected; None leaves it as it is.
-
-    Attributes:
-        streams: What to read.
-        sync_every: How often.
-        name: What people call it.
-    """
-
-    streams: Sequence[StreamSettings] | None = field(default=None, converter=_some)
-    sync_every: timedelta | None = field(default=None, validator=maybe(is_positive_duration))
-    name: str | None = field(default=None, validator=maybe(is_remark))
 
 
 @frozen(kw_only=True)
@@ -101,7 +79,8 @@ class Connecting:
         proof: str | None,
         code: str | None,
         error: str | None,
-        wishes: Wishes,
+        alter: Callable[[Account], Account],
+        name: str | None,
     ) -> AccountEntry:
         """Connect what a person consented to; all three texts came through a browser.
 
@@ -121,10 +100,15 @@ class Connecting:
         key = AccountKey(domain_id, grant.account_id)
         # A wrong grant is not revoked: its tokens may be the very ones that another domain uses.
         _check(key, consent.account_id, "let the person choose that account at HubSpot")
-        return self._keep(key, grant.tokens, grant, wishes)
+        return self._keep(key, grant.tokens, grant, alter, name)
 
     def connect(
-        self, domain_id: str, credentials: Credentials, account_id: str | None, wishes: Wishes
+        self,
+        domain_id: str,
+        credentials: Credentials,
+        account_id: str | None,
+        alter: Callable[[Account], Account],
+        name: str | None,
     ) -> AccountEntry:
         """Connect the account that *credentials* open."""
         grant = None
@@ -137,7 +121,7 @@ class Connecting:
             found = grant.account_id
         key = AccountKey(domain_id, found)
         _check(key, expected, "give the right credentials or the right account id")
-        return self._keep(key, credentials, grant, wishes)
+        return self._keep(key, credentials, grant, alter, name)
 
     def disconnect(self, key: AccountKey, *, revoke: bool) -> AccountEntry:
         """Tell HubSpot, forget the tokens, and leave the account disabled."""
@@ -177,18 +161,21 @@ class Connecting:
             return account_id
 
     def _keep(
-        self, key: AccountKey, credentials: Credentials, grant: Grant | None, wishes: Wishes
+        self,
+        key: AccountKey,
+        credentials: Credentials,
+        grant: Grant | None,
+        alter: Callable[[Account], Account],
+        name: str | None,
     ) -> AccountEntry:
         """Keep credentials, then the account: what is found to be due can be opened."""
         now = self.clock.now()
         account = Account(account_id=key.account_id, domain_id=key.domain_id)
 
         def change(entry: AccountEntry) -> AccountEntry:
-            changed = altered(entry.account, wishes)
-            return opened(evolve(entry, account=changed), grant, wishes.name, now)
+            return opened(evolve(entry, account=alter(entry.account)), grant, name, now)
 
         fresh = AccountEntry(account=account, status_since=now)
-        change(fresh)  # wrong wishes are refused before anything is kept
         self.safe.replace(key, credentials)
         entry = self.directory.put(fresh, change)
         _logger.info("%s: connected, %s", key, entry.reason or entry.status.value)

@@ -11,9 +11,8 @@ from attrs import evolve, field, frozen
 
 from hubspot_sync._clock import later
 from hubspot_sync._engine.arguments import is_status
-from hubspot_sync._engine.connecting import Wishes
 from hubspot_sync._engine.directory import Directory
-from hubspot_sync._engine.entries import altered, status_in_words, with_account, with_status
+from hubspot_sync._engine.entries import alteration, status_in_words, with_account, with_status
 from hubspot_sync._engine.operations import Operations
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.interfaces import ErrorQueue
@@ -140,9 +139,9 @@ class Domain:
         """
         for parameter, given in (("state", state), ("code", code), ("error", error)):
             maybe(is_text).of(parameter, given)
-        wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
+        alter = alteration(streams, sync_every, name)
         return self._operations.connecting().finish(
-            self.domain_id, proof=state, code=code, error=error, wishes=wishes
+            self.domain_id, proof=state, code=code, error=error, alter=alter, name=name
         )
 
     @_counted
@@ -176,9 +175,9 @@ class Domain:
             WrongAccountError: They open another account; nothing was stored.
             RetryableError: HubSpot or a store is away.
         """
-        wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
+        alter = alteration(streams, sync_every, name)
         return self._operations.connecting().connect(
-            self.domain_id, credentials, account_id, wishes
+            self.domain_id, credentials, account_id, alter, name
         )
 
     @_counted
@@ -220,10 +219,10 @@ class Domain:
         Raises:
             ConfigurationError: The domain has it already.
         """
-        wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
+        alter = alteration(streams, sync_every, name)
         now = self._operations.clock.now()
         key = self._key(account_id)
-        account = altered(Account(account_id=key.account_id, domain_id=key.domain_id), wishes)
+        account = alter(Account(account_id=key.account_id, domain_id=key.domain_id))
         return self._directory.add(
             AccountEntry(account=account, name=name, status_since=now, next_sync_at=now)
         )
@@ -241,12 +240,12 @@ class Domain:
 
         An active account is due at once when its streams change, and when the new rhythm says so.
         """
-        wishes = Wishes(streams=streams, sync_every=sync_every, name=name)
+        alter = alteration(streams, sync_every, name)
         now = self._operations.clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
-            account = altered(entry.account, wishes)
-            return evolve(with_account(entry, account, now), name=name or entry.name)
+            changed = with_account(entry, alter(entry.account), now)
+            return evolve(changed, name=name or entry.name)
 
         return self._directory.change(self._key(account_id), change)
 

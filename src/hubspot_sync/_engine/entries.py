@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from hubspot_sync._clock import later
 from hubspot_sync._engine.scopes import in_words, missing_scopes
 from hubspot_sync.models import AccountStatus
+from hubspot_sync.models._checks import is_positive_duration, is_remark, maybe
+from hubspot_sync.models.accounts import streams_of
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable, Iterable
+    from datetime import datetime, timedelta
 
-    from hubspot_sync._engine.connecting import Wishes
-    from hubspot_sync.models import Account, AccountEntry, Grant
+    from hubspot_sync.models import Account, AccountEntry, Grant, StreamSettings
 
 
 def with_status(
@@ -50,11 +52,22 @@ def with_account(entry: AccountEntry, account: Account, now: datetime) -> Accoun
     return changed if due == entry.next_sync_at or due is None else changed.due_from(due, now)
 
 
-def altered(account: Account, wishes: Wishes) -> Account:
-    """*account* with what is wanted of it."""
-    if wishes.streams is not None:
-        account = evolve(account, streams=wishes.streams)
-    return account if wishes.sync_every is None else evolve(account, sync_every=wishes.sync_every)
+def alteration(
+    streams: Iterable[StreamSettings] | None, sync_every: timedelta | None, name: str | None
+) -> Callable[[Account], Account]:
+    """Check what a host wants of an account, and return what changes its settings to that.
+
+    Raises:
+        ConfigurationError: A stream, the period or the name is wrong.
+    """
+    wanted: dict[str, Any] = {}
+    if streams is not None:
+        wanted["streams"] = streams_of(streams)
+    if sync_every is not None:
+        is_positive_duration.of("sync_every", sync_every)
+        wanted["sync_every"] = sync_every
+    maybe(is_remark).of("name", name)
+    return lambda account: evolve(account, **wanted)
 
 
 def opened(
