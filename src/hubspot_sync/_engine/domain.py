@@ -10,10 +10,9 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 from attrs import evolve, field, frozen
 
 from hubspot_sync._clock import later
-from hubspot_sync._engine.arguments import is_status
 from hubspot_sync._engine.directory import Directory
 from hubspot_sync._engine.entries import alteration, status_in_words, with_account, with_status
-from hubspot_sync._engine.operations import Operations
+from hubspot_sync._engine.operations import Operations, is_credentials
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.interfaces import ErrorQueue
 from hubspot_sync.models import (
@@ -32,6 +31,7 @@ from hubspot_sync.models import (
 from hubspot_sync.models._checks import (
     is_choice,
     is_delay,
+    is_kind,
     is_remark,
     is_text,
     is_text_key,
@@ -42,6 +42,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PAGE: Final = 100
+_is_status = maybe(is_kind(AccountStatus, such_as="AccountStatus.ACTIVE"))
 
 
 def _counted(
@@ -75,7 +76,7 @@ class Domain:
 
     def accounts(self, status: AccountStatus | None = None) -> Iterator[AccountEntry]:
         """The domain's accounts in the order of their ids as text, or those with *status*."""
-        is_status.of("status", status)
+        _is_status.of("status", status)
         self._operations.lifetime.check_open()
         return self._operations.lifetime.steps(
             "accounts", self._directory.browse(self.domain_id, status)
@@ -175,6 +176,7 @@ class Domain:
             WrongAccountError: They open another account; nothing was stored.
             RetryableError: HubSpot or a store is away.
         """
+        is_credentials.of("credentials", credentials)
         alter = alteration(streams, sync_every, name)
         return self._operations.connecting().connect(
             self.domain_id, credentials, account_id, alter, name
