@@ -338,7 +338,9 @@ class TestAccounts:
                 rest = client.post(f"{errors}/redrive").json()
                 assert rest["streams"]["contacts"]["delivered"] == 2
                 assert client.get(errors).json() == []
-        assert_holds_the_account(sqlite_actions(settings.store), emulator, "acme")
+        assert_holds_the_account(
+            sqlite_actions(settings.store.removeprefix("sqlite:///")), emulator, "acme"
+        )
 
     def test_accounts_that_are_due_are_synced(self, settings, emulator):
         """By the host itself, to be followed all the same."""
@@ -352,7 +354,9 @@ class TestAccounts:
             kind, last = follow(client, ACME)[-1]
 
         assert (kind, last["report"]["completed"]) == ("ended", True)
-        assert_holds_the_account(sqlite_actions(settings.store), emulator, "acme")
+        assert_holds_the_account(
+            sqlite_actions(settings.store.removeprefix("sqlite:///")), emulator, "acme"
+        )
 
     def test_an_app_that_hubspot_does_not_accept(self, settings, emulator, monkeypatch):
         """What is due waits, and is synced as soon as HubSpot accepts the app again."""

@@ -409,7 +409,7 @@ class TestSettings:
         """Everything else has a default, and nothing secret is shown."""
         settings = Settings.from_environment(ENVIRON)
 
-        assert settings.store == "hubspot.db"
+        assert settings.store == "sqlite:///hubspot.db"
         assert settings.workers == 8
         assert settings.sync_due
         assert settings.hubspot == HubSpotSettings()
