@@ -26,9 +26,9 @@ KINDS = {
 # What else a store may be called that keeps the contract of an interface of another name.
 ALSO = {"RecordSink": "ActionSink", "FanOutSink": "ActionSink"}
 TESTS = {
-    "memory": ("test_stores_memory", "test_record_sinks", "test_account_stores"),
-    "sqlite": ("test_stores_sqlite", "test_record_sinks", "test_account_stores"),
-    "mongodb": ("test_stores_mongodb", "test_record_sinks", "test_account_stores"),
+    "memory": ("test_memory", "test_record_sinks", "test_account_stores"),
+    "sqlite": ("test_sqlite", "test_record_sinks", "test_account_stores"),
+    "mongodb": ("test_mongodb", "test_record_sinks", "test_account_stores"),
     "fan_out": ("test_fan_out",),
 }
 
@@ -46,7 +46,7 @@ def public_stores() -> list[type]:
 def cases_of(kind: type) -> list[type]:
     """The contract classes that the tests make of the store *kind*."""
     names = {name for names in TESTS.values() for name in names}
-    modules = [importlib.import_module(name) for name in sorted(names)]
+    modules = [importlib.import_module(f"stores.{name}") for name in sorted(names)]
     return [
         case
         for module in modules
