@@ -585,7 +585,7 @@ def test_there_is_one_door():
 
 def test_an_account_without_credentials_is_refused_before_any_call(host, emulator):
     """The message says how to give them."""
-    with pytest.raises(NotConnectedError, match=r"engine\.connect"):
+    with pytest.raises(NotConnectedError, match=r"engine\.store_credentials"):
         host.source(Account(account_id="7"))
 
     assert emulator.calls.count() == 0
