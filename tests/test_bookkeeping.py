@@ -1,6 +1,5 @@
 """What a run leaves in an account's entry, and when the account is due again."""
 
-import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -18,14 +17,13 @@ from hubspot_sync import (
     RateLimitedError,
     StreamReport,
     StreamStatus,
+    SyncEngine,
     SyncReport,
     WrongAccountError,
 )
-from hubspot_sync._engine.bookkeeping import Bookkeeping, noted
-from hubspot_sync._engine.directory import Directory
-from hubspot_sync._retry import Retrier, RetryPolicy
+from hubspot_sync._engine.account.entry import noted
 from hubspot_sync.models import Counts, Mode, StreamKey, StreamSummary
-from hubspot_sync.stores.memory import MemoryAccountStore
+from hubspot_sync.stores.memory import MemoryAccountStore, MemoryStores
 from hubspot_sync.testing import ManualClock
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
@@ -66,6 +64,11 @@ def after(entry, report, chance=0.0, claimed_until=None):
         claimed_until=claimed_until,
         chance=chance,
     )
+
+
+def books_in(store, clock):
+    """What keeps the entries of *store* up to date."""
+    return SyncEngine(MemoryStores(), accounts=store, clock=clock)._operations.bookkeeping()
 
 
 def test_a_run_that_completes():
@@ -243,10 +246,7 @@ def test_a_claim_lasts_one_period_and_not_too_long(period, claimed):
     store = MemoryAccountStore()
     account = evolve(ACCOUNT, sync_every=period * MINUTE)
     entry = store.save(evolve(ENTRY, account=account))
-    policy = RetryPolicy(max_tries=1, max_wait=MINUTE)
-    retrier = Retrier(policy=policy, clock=clock, stop=threading.Event())
-    directory = Directory(store=store, retrier=retrier, notify=lambda event: None)
-    books = Bookkeeping(directory=directory, clock=clock, notify=lambda event: None)
+    books = books_in(store, clock)
 
     mine = books.claim(entry)
 
@@ -320,11 +320,7 @@ def test_a_long_wait_that_was_asked_for_is_kept(days):
 def test_a_claim_of_a_clock_that_is_ahead_is_none():
     """The process died with it, and somebody put the clock right."""
     clock, store = ManualClock(NOON), MemoryAccountStore()
-    retrier = Retrier(
-        policy=RetryPolicy(max_tries=1, max_wait=MINUTE), clock=clock, stop=threading.Event()
-    )
-    directory = Directory(store=store, retrier=retrier, notify=lambda _: None)
-    books = Bookkeeping(directory=directory, clock=clock, notify=lambda _: None)
+    books = books_in(store, clock)
     entry = store.save(ENTRY)
     clock.set(NOON + YEARS)
     assert books.claim(entry, timedelta(days=30)) is not None

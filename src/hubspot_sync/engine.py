@@ -11,20 +11,19 @@ from attrs import evolve
 
 from hubspot_sync._clock import Clock, StopSignal
 from hubspot_sync._consent import ConsentDesk
+from hubspot_sync._engine.account.connect import Connecting
+from hubspot_sync._engine.account.credentials import Safe
+from hubspot_sync._engine.account.directory import Bookkeeping, Directory
 from hubspot_sync._engine.arguments import (
     is_account,
     is_hubspot_settings,
     is_oauth_app,
     is_sync_settings,
 )
-from hubspot_sync._engine.bookkeeping import Bookkeeping
-from hubspot_sync._engine.connecting import Connecting
-from hubspot_sync._engine.credentials import Safe
-from hubspot_sync._engine.directory import Directory
+from hubspot_sync._engine.context import RunContext
 from hubspot_sync._engine.domain import Domain
 from hubspot_sync._engine.lifetime import Lifetime
 from hubspot_sync._engine.operations import Operations
-from hubspot_sync._engine.runner import Runner
 from hubspot_sync._events import Broadcaster, LoggingObserver
 from hubspot_sync._hubspot.connector import HubSpotConnector
 from hubspot_sync._hubspot.credentials.connect import HubSpotOAuth, HubSpotProbe
@@ -460,7 +459,7 @@ def _wired(
     tokens = guarded(stores.tokens, TOKEN_STORE)
     if open_source is None:
         open_source = HubSpotConnector(settings=hubspot, tokens=tokens, app=oauth_app, clock=clock)
-    runner = Runner(
+    context = RunContext(
         open_source=open_source,
         sink=guarded(stores.sink, SINK),
         checkpointer=guarded(stores.checkpointer, CHECKPOINTER),
@@ -470,17 +469,14 @@ def _wired(
         validators=validators,
         settings=settings,
         clock=clock,
+        stop=stop,
         notify=notify,
     )
-    safe = Safe(store=tokens, retrier=runner.store_retrier(stop))
+    safe = Safe(context=context, store=tokens)
     books = connection = None
     if stores.accounts is not None:
-        directory = Directory(
-            store=guarded(stores.accounts, ACCOUNT_STORE),
-            retrier=runner.store_retrier(stop),
-            notify=notify,
-        )
-        books = Bookkeeping(directory=directory, clock=clock, notify=notify)
+        directory = Directory(context=context, store=guarded(stores.accounts, ACCOUNT_STORE))
+        books = Bookkeeping(context=context, directory=directory)
         connection = Connecting(
             probe=HubSpotProbe(settings=hubspot, clock=clock),
             provider=(
@@ -492,7 +488,7 @@ def _wired(
             clock=clock,
         )
     return Operations(
-        runner=runner,
+        context=context,
         safe=safe,
         books=books,
         connection=connection,

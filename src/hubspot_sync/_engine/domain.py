@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from attrs import evolve, field, frozen
 
 from hubspot_sync._clock import later
+from hubspot_sync._engine.account.directory import Directory
+from hubspot_sync._engine.account.entry import (
+    alteration,
+    status_in_words,
+    with_account,
+    with_status,
+)
 from hubspot_sync._engine.arguments import is_status
-from hubspot_sync._engine.directory import Directory
-from hubspot_sync._engine.entries import alteration, status_in_words, with_account, with_status
 from hubspot_sync._engine.operations import Operations
+from hubspot_sync._engine.stream.rejected import browsed, counted
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.interfaces import ErrorQueue
 from hubspot_sync.models import (
     Account,
     AccountEntry,
@@ -40,8 +45,6 @@ from hubspot_sync.models._checks import (
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_PAGE: Final = 100
 
 
 def _counted(
@@ -385,7 +388,7 @@ class Domain:
             parked=parked,
         )
         return self._operations.lifetime.steps(
-            "rejected_actions", _pages(self._operations.runner.queue(), selection)
+            "rejected_actions", browsed(self._operations.context, selection)
         )
 
     @_counted
@@ -396,7 +399,7 @@ class Domain:
             ConfigurationError: The engine has no error queue.
         """
         selection = RejectedSelection(account=self.account(account_id).key)
-        return self._operations.runner.queue().count(selection)
+        return counted(self._operations.context, selection)
 
     @_counted
     def remove(self, account_id: str) -> None:
@@ -423,10 +426,3 @@ class Domain:
         return self._directory.change(
             self._key(account_id), lambda entry: with_status(entry, status, reason, now)
         )
-
-
-def _pages(queue: ErrorQueue, selection: RejectedSelection) -> Iterator[RejectedAction]:
-    after: RejectedAction | None = None
-    while page := queue.browse(selection, limit=_PAGE, after=after):
-        yield from page
-        after = page[-1]

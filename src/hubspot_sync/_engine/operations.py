@@ -10,21 +10,22 @@ from itertools import islice
 from attrs import frozen
 
 from hubspot_sync._clock import Clock
+from hubspot_sync._engine.account.connect import Connecting
+from hubspot_sync._engine.account.credentials import Safe, reencrypt
+from hubspot_sync._engine.account.directory import Bookkeeping
+from hubspot_sync._engine.account.redrive import redrive
+from hubspot_sync._engine.account.run import sync_account
 from hubspot_sync._engine.arguments import (
     checked_accounts,
     is_account,
     is_credentials,
     is_number_of_workers,
 )
-from hubspot_sync._engine.bookkeeping import Bookkeeping
-from hubspot_sync._engine.connecting import Connecting
-from hubspot_sync._engine.credentials import Safe
-from hubspot_sync._engine.fleet import Fleet, claimed, due, given, listed
+from hubspot_sync._engine.context import RunContext
+from hubspot_sync._engine.fleet.fleet import Fleet, claimed, due, given, listed
+from hubspot_sync._engine.fleet.turns import Turn
 from hubspot_sync._engine.lifetime import Lifetime
-from hubspot_sync._engine.marks import streams_of
-from hubspot_sync._engine.reencrypting import reencrypt
-from hubspot_sync._engine.runner import Runner
-from hubspot_sync._engine.turns import Turn
+from hubspot_sync._engine.stream.marks import mark, streams_of
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.interfaces._parts import is_callback
 from hubspot_sync.models import (
@@ -45,7 +46,7 @@ class Operations:
     """Checks what is asked for, and does it while the engine is open; threads may share it.
 
     Attributes:
-        runner: Works on one account at a time.
+        context: What all runs work with.
         safe: Keeps the accounts' credentials.
         books: Keeps which accounts there are; None without an account store.
         connection: Connects accounts; None without an account store.
@@ -54,7 +55,7 @@ class Operations:
         clock: Tells when a time limit is over.
     """
 
-    runner: Runner
+    context: RunContext
     safe: Safe
     books: Bookkeeping | None
     connection: Connecting | None
@@ -75,7 +76,7 @@ class Operations:
         until = self._until(time_limit)
         with self.lifetime.under_way(f"sync {account.key}"):
             started_at = self.clock.now()
-            report = self.runner.sync(account, until)
+            report = sync_account(self.context.until(until), account)
             if self.books is not None:
                 self.books.note(report, started_at)
             return report
@@ -92,7 +93,7 @@ class Operations:
         is_account.of("account", account)
         streams = streams_of(account, object_types)
         with self.lifetime.under_way(f"{name} {account.key}"):
-            self.runner.mark(streams, self.stop, redeliver=redeliver)
+            mark(self.context, streams, redeliver=redeliver)
 
     def sync_given(
         self,
@@ -153,12 +154,12 @@ class Operations:
     def redrive(self, selection: RejectedSelection) -> RedriveReport:
         """Try rejected actions again."""
         with self.lifetime.under_way(f"redrive {selection.account}"):
-            return self.runner.redrive(selection, self.stop)
+            return redrive(self.context, selection)
 
     def reencrypt(self) -> ReencryptionReport:
         """Seal all stored credentials again."""
         with self.lifetime.under_way("reencrypt"):
-            return reencrypt(self.safe, self.stop)
+            return reencrypt(self.safe)
 
     def bookkeeping(self) -> Bookkeeping:
         """The entries of the accounts.
@@ -194,4 +195,4 @@ class Operations:
         self.lifetime.check_open()
         is_number_of_workers.of("workers", workers)
         maybe(is_callback).of("on_report", on_report)
-        return Fleet(runner=self.runner, books=self.books, stop=self.stop, workers=workers)
+        return Fleet(context=self.context, books=self.books, workers=workers)

@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from hubspot_sync._clock import StopRequested
-from hubspot_sync._engine.crew import Crew
-from hubspot_sync._engine.turn_taking import TurnTaking
-from hubspot_sync._engine.turns import Ticket
+from hubspot_sync._engine.fleet.turns import Ticket
+from hubspot_sync._engine.fleet.workers import AccountTurns, Workers
 from hubspot_sync.errors import StoreUnavailableError
 from hubspot_sync.models import AccountStatus, FleetFinished, FleetReport, FleetStarted
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterable, Iterator
 
-    from hubspot_sync._engine.bookkeeping import Bookkeeping
-    from hubspot_sync._engine.directory import Directory
-    from hubspot_sync._engine.runner import Runner
+    from hubspot_sync._engine.account.directory import Bookkeeping, Directory
+    from hubspot_sync._engine.context import RunContext
     from hubspot_sync.models import Account, AccountEntry, SyncReport
 
 _logger = logging.getLogger("hubspot_sync")
@@ -33,46 +30,44 @@ class Fleet:
     """Syncs many accounts with a few workers.
 
     Attributes:
-        runner: Syncs one account.
+        context: What to sync them with.
         books: Where the accounts' entries are; None for none.
-        stop: Ends it.
         workers: How many accounts are worked on at once.
     """
 
-    runner: Runner
+    context: RunContext
     books: Bookkeeping | None
-    stop: threading.Event
     workers: int
 
     def sync(
         self, supply: Iterator[Ticket], on_report: Callable[[SyncReport], None] | None
     ) -> FleetReport:
         """Sync all accounts of *supply* once."""
-        started = self.runner.clock.monotonic()
-        self.runner.notify(FleetStarted(workers=self.workers))
+        started = self.context.clock.monotonic()
+        self.context.notify(FleetStarted(workers=self.workers))
         reports: list[SyncReport] = []
-        with self._crew() as crew:
-            for report in crew.work_off(supply):
+        with self._threads() as workers:
+            for report in workers.work_off(supply):
                 reports.append(report)
                 if on_report is not None:
                     on_report(report)
         fleet_report = FleetReport(
             accounts=tuple(reports),
-            stopped=self.stop.is_set(),
-            duration=timedelta(seconds=self.runner.clock.monotonic() - started),
+            stopped=self.context.stop.is_set(),
+            duration=timedelta(seconds=self.context.clock.monotonic() - started),
         )
-        self.runner.notify(FleetFinished(report=fleet_report))
+        self.context.notify(FleetFinished(report=fleet_report))
         return fleet_report
 
     def run(self, books: Bookkeeping, poll_every: timedelta) -> None:
         """Sync what is due, again and again, until stopped."""
-        with self._crew() as crew:
-            for _ in crew.work_off(self._for_ever(books, poll_every)):
+        with self._threads() as workers:
+            for _ in workers.work_off(self._for_ever(books, poll_every)):
                 pass
 
-    def _crew(self) -> Crew:
-        taking = TurnTaking(runner=self.runner, books=self.books)
-        return Crew(taking=taking, stop=self.stop, workers=self.workers)
+    def _threads(self) -> Workers:
+        turns = AccountTurns(context=self.context, books=self.books)
+        return Workers(turns=turns, stop=self.context.stop, number=self.workers)
 
     def _for_ever(self, books: Bookkeeping, poll_every: timedelta) -> Iterator[Ticket]:
         while True:
@@ -82,7 +77,7 @@ class Fleet:
             except StoreUnavailableError as error:
                 _logger.warning("not known what is due, looking again: %s", error)
             try:
-                self.runner.clock.sleep(poll_every.total_seconds(), self.stop)
+                self.context.clock.sleep(poll_every.total_seconds(), self.context.stop)
             except StopRequested:
                 return
 
@@ -130,7 +125,7 @@ def _claims(
     books: Bookkeeping, domain_id: str | None, *, limit: int, claim_for: timedelta | None
 ) -> Iterator[tuple[AccountEntry, AccountEntry]]:
     """Entries that are due, each as it was and as it is claimed."""
-    now = books.clock.now()
+    now = books.context.clock.now()
     while entries := books.directory.due(now, limit=limit, domain_id=domain_id):
         for entry in entries:
             mine = books.claim(entry, claim_for)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
+from hubspot_sync._engine.account.credentials import UNREADABLE
+from hubspot_sync._engine.account.entry import opened, with_status
 from hubspot_sync._engine.arguments import is_credentials
-from hubspot_sync._engine.credentials import UNREADABLE
-from hubspot_sync._engine.entries import opened, with_status
 from hubspot_sync.errors import (
     ConfigurationError,
     ConsentError,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._consent import ConsentDesk
-    from hubspot_sync._engine.credentials import Safe
-    from hubspot_sync._engine.directory import Directory
+    from hubspot_sync._engine.account.credentials import Safe
+    from hubspot_sync._engine.account.directory import Directory
     from hubspot_sync.interfaces import CredentialsProbe, OAuthProvider
     from hubspot_sync.models import Credentials, Grant
 
