@@ -50,7 +50,7 @@ def engine(base_url: str, mongodb_uri: str) -> int:
     account = Account(account_id=ACCOUNT_ID, streams=(contacts,))
     hubspot = HubSpotSettings(base_url=base_url, burst_limit=None, search_limit=None)
     with SyncEngine(MongoStores(mongodb_uri), hubspot=hubspot) as sync_engine:
-        sync_engine.connect(account, StaticAccessToken(ACCESS_TOKEN))
+        sync_engine.store_credentials(account, StaticAccessToken(ACCESS_TOKEN))
         report = sync_engine.sync(account)
     report.raise_for_failure()
     return report.counts.delivered

@@ -14,16 +14,10 @@ from hubspot_sync._consent import ConsentDesk
 from hubspot_sync._engine.account.connect import Connecting
 from hubspot_sync._engine.account.credentials import Safe
 from hubspot_sync._engine.account.directory import Bookkeeping, Directory
-from hubspot_sync._engine.arguments import (
-    is_account,
-    is_hubspot_settings,
-    is_oauth_app,
-    is_sync_settings,
-)
 from hubspot_sync._engine.context import RunContext
 from hubspot_sync._engine.domain import Domain
 from hubspot_sync._engine.lifetime import Lifetime
-from hubspot_sync._engine.operations import Operations
+from hubspot_sync._engine.operations import Operations, is_account
 from hubspot_sync._events import Broadcaster, LoggingObserver
 from hubspot_sync._hubspot.connector import HubSpotConnector
 from hubspot_sync._hubspot.credentials.connect import HubSpotOAuth, HubSpotProbe
@@ -118,9 +112,9 @@ class SyncEngine:
     ) -> None:
         _is_stores.of("stores", stores)
         try:
-            is_oauth_app.of("oauth_app", oauth_app)
-            is_hubspot_settings.of("hubspot", hubspot)
-            is_sync_settings.of("settings", settings)
+            maybe(is_kind(OAuthApp)).of("oauth_app", oauth_app)
+            maybe(is_kind(HubSpotSettings)).of("hubspot", hubspot)
+            maybe(is_kind(SyncSettings)).of("settings", settings)
             maybe(is_clock).of("clock", clock)
             maybe(is_function).of("open_source", open_source)
             replaced: dict[str, Any] = {
@@ -131,8 +125,11 @@ class SyncEngine:
                 "nonces": nonces,
                 "error_queue": error_queue,
             }
+            self._stores = evolve(
+                stores, **{name: one for name, one in replaced.items() if one is not None}
+            )
             self._operations = _wired(
-                evolve(stores, **{name: one for name, one in replaced.items() if one is not None}),
+                self._stores,
                 validators=is_validator.each_of("validators", validators),
                 observers=(
                     (LoggingObserver(),)
@@ -145,10 +142,9 @@ class SyncEngine:
                 clock=clock_of(clock),
                 open_source=open_source,
             )
-        except ConfigurationError:
+        except BaseException:
             stores.close()
             raise
-        self._stores = stores
 
     def __repr__(self) -> str:
         return f"SyncEngine({self._stores!r})"
@@ -317,9 +313,9 @@ class SyncEngine:
         return self._operations.sync_due(domain_id, workers, on_report)
 
     def run(self, *, workers: int = 8, poll_every: timedelta = timedelta(seconds=10)) -> None:
-        """Sync accounts whenever they are due, until `stop()`; for hosts without a scheduler.
+        """Loop until `stop()`, and sync accounts whenever they are due.
 
-        As `sync_due()`, for ever. Accounts come from the account store, where
+        For hosts without a scheduler. Accounts come from the account store, where
         `domain(...).connect` or `.add` puts them; while it has none, a warning is logged once.
         Several processes may do it on one account store. Observers are told of each account that
         is done (`AccountFinished`). While the account store is away it waits.

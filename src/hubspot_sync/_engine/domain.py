@@ -17,8 +17,7 @@ from hubspot_sync._engine.account.entry import (
     with_account,
     with_status,
 )
-from hubspot_sync._engine.arguments import is_status
-from hubspot_sync._engine.operations import Operations
+from hubspot_sync._engine.operations import Operations, is_credentials
 from hubspot_sync._engine.stream.rejected import browsed, counted
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import (
@@ -37,6 +36,7 @@ from hubspot_sync.models import (
 from hubspot_sync.models._checks import (
     is_choice,
     is_delay,
+    is_kind,
     is_remark,
     is_text,
     is_text_key,
@@ -45,6 +45,8 @@ from hubspot_sync.models._checks import (
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_is_status = maybe(is_kind(AccountStatus, such_as="AccountStatus.ACTIVE"))
 
 
 def _counted(
@@ -78,7 +80,7 @@ class Domain:
 
     def accounts(self, status: AccountStatus | None = None) -> Iterator[AccountEntry]:
         """The domain's accounts in the order of their ids as text, or those with *status*."""
-        is_status.of("status", status)
+        _is_status.of("status", status)
         self._operations.lifetime.check_open()
         return self._operations.lifetime.steps(
             "accounts", self._directory.browse(self.domain_id, status)
@@ -178,6 +180,7 @@ class Domain:
             WrongAccountError: They open another account; nothing was stored.
             RetryableError: HubSpot or a store is away.
         """
+        is_credentials.of("credentials", credentials)
         alter = alteration(streams, sync_every, name)
         return self._operations.connecting().connect(
             self.domain_id, credentials, account_id, alter, name

@@ -15,12 +15,6 @@ from hubspot_sync._engine.account.credentials import Safe, reencrypt
 from hubspot_sync._engine.account.directory import Bookkeeping
 from hubspot_sync._engine.account.redrive import redrive
 from hubspot_sync._engine.account.run import sync_account
-from hubspot_sync._engine.arguments import (
-    checked_accounts,
-    is_account,
-    is_credentials,
-    is_number_of_workers,
-)
 from hubspot_sync._engine.context import RunContext
 from hubspot_sync._engine.fleet.fleet import Fleet, claimed, due, given, listed
 from hubspot_sync._engine.fleet.turns import Turn
@@ -33,12 +27,35 @@ from hubspot_sync.models import (
     AccountEntry,
     Credentials,
     FleetReport,
+    OAuthTokens,
     RedriveReport,
     ReencryptionReport,
     RejectedSelection,
+    StaticAccessToken,
     SyncReport,
 )
-from hubspot_sync.models._checks import is_number, is_positive_delay, is_text_key, maybe
+from hubspot_sync.models._checks import (
+    Check,
+    is_kind,
+    is_list,
+    is_number,
+    is_positive_delay,
+    is_text_key,
+    is_whole,
+    kind_of,
+    maybe,
+)
+
+is_account = is_kind(
+    Account, such_as="Account(account_id=...); domain(...) has methods that take an id alone"
+)
+is_credentials = Check(
+    lambda value: isinstance(value, (StaticAccessToken, OAuthTokens)),
+    "StaticAccessToken(access_token=...), or OAuthTokens(refresh_token=...)",
+    shown=False,
+)
+# Each of them takes up to a dozen threads.
+_is_number_of_workers = is_whole(1, 1_000)
 
 
 @frozen(kw_only=True, eq=False)
@@ -103,7 +120,7 @@ class Operations:
     ) -> FleetReport:
         """Sync the accounts that the host names."""
         fleet = self._fleet(workers, on_report)
-        supply = given(checked_accounts(accounts))
+        supply = given(_checked(accounts))
         with self.lifetime.under_way("sync_all"):
             return fleet.sync(supply, on_report)
 
@@ -168,9 +185,7 @@ class Operations:
             ConfigurationError: There is no account store.
         """
         if self.books is None:
-            raise ConfigurationError(
-                "this engine has no account store; give it one with SyncEngine(..., accounts=...)"
-            )
+            raise _no_account_store()
         return self.books
 
     def connecting(self) -> Connecting:
@@ -179,8 +194,8 @@ class Operations:
         Raises:
             ConfigurationError: There is no account store.
         """
-        self.bookkeeping()
-        assert self.connection is not None, "made together with the books"
+        if self.connection is None:
+            raise _no_account_store()
         return self.connection
 
     def _until(self, time_limit: timedelta | None) -> threading.Event:
@@ -193,6 +208,22 @@ class Operations:
 
     def _fleet(self, workers: int, on_report: Callable[[SyncReport], None] | None = None) -> Fleet:
         self.lifetime.check_open()
-        is_number_of_workers.of("workers", workers)
+        _is_number_of_workers.of("workers", workers)
         maybe(is_callback).of("on_report", on_report)
         return Fleet(context=self.context, books=self.books, workers=workers)
+
+
+def _no_account_store() -> ConfigurationError:
+    return ConfigurationError(
+        "this engine has no account store; give it one with SyncEngine(..., accounts=...)"
+    )
+
+
+def _checked(accounts: Iterable[Account]) -> list[Account]:
+    """The accounts as a list, each of them checked."""
+    if not is_list(accounts):
+        raise ConfigurationError(f"accounts is {kind_of(accounts)}; give a list of Account")
+    named = list(accounts)
+    for account in named:
+        is_account.of("one of the accounts", account)
+    return named

@@ -16,7 +16,7 @@ from hubspot_sync.models.accounts import (
     StreamKey,
     StreamSettings,
 )
-from hubspot_sync.models.actions import Action, ActionKind, SinkAnswer
+from hubspot_sync.models.actions import Action, ActionKind, Evidence, Gone, SinkAnswer
 from hubspot_sync.models.checkpoints import (
     Checkpoint,
     Fingerprint,
@@ -91,11 +91,13 @@ __all__ = [
     "Counts",
     "Credentials",
     "Event",
+    "Evidence",
     "Fingerprint",
     "FleetFinished",
     "FleetReport",
     "FleetStarted",
     "FoundAssociations",
+    "Gone",
     "Grant",
     "HubSpotSettings",
     "IdRange",

@@ -14,7 +14,6 @@ from attrs import evolve, frozen
 
 from hubspot_sync._engine.account.credentials import UNREADABLE
 from hubspot_sync._engine.account.entry import opened, with_status
-from hubspot_sync._engine.arguments import is_credentials
 from hubspot_sync.errors import (
     ConfigurationError,
     ConsentError,
@@ -112,7 +111,6 @@ class Connecting:
     ) -> AccountEntry:
         """Connect the account that *credentials* open."""
         grant = None
-        is_credentials.of("credentials", credentials)
         expected = None if account_id is None else AccountKey(domain_id, account_id).account_id
         if isinstance(credentials, StaticAccessToken):
             found = self._opened_by(credentials, expected)
