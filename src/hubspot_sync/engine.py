@@ -11,9 +11,9 @@ from attrs import evolve
 
 from hubspot_sync._clock import Clock, StopSignal
 from hubspot_sync._consent import ConsentDesk
-from hubspot_sync._engine.account.connect import Connecting
-from hubspot_sync._engine.account.credentials import Safe
-from hubspot_sync._engine.account.directory import Bookkeeping, Directory
+from hubspot_sync._engine.account.connect import Connections
+from hubspot_sync._engine.account.credentials import AccountCredentials
+from hubspot_sync._engine.account.directory import Directory
 from hubspot_sync._engine.context import RunContext
 from hubspot_sync._engine.domain import Domain
 from hubspot_sync._engine.lifetime import Lifetime
@@ -159,7 +159,7 @@ class SyncEngine:
         Raises:
             ConfigurationError: The engine has no account store, or *domain_id* is no such text.
         """
-        self._operations.bookkeeping()
+        self._operations.directory()
         return Domain(domain_id=domain_id, operations=self._operations)
 
     def store_credentials(self, account: Account, credentials: Credentials) -> None:
@@ -413,7 +413,7 @@ class SyncEngine:
         Returns immediately; `sync` returns when its run has ended. May be called from a signal
         handler and from any thread. Twice: nothing more happens.
         """
-        self._operations.stop.set()
+        self._operations.context.stop.set()
 
     def close(self) -> None:
         """Stop, wait for what runs, and close what was opened for this engine.
@@ -468,29 +468,26 @@ def _wired(
         stop=stop,
         notify=notify,
     )
-    safe = Safe(context=context, store=tokens)
-    books = connection = None
+    credentials = AccountCredentials(context=context, store=tokens)
+    directory = connections = None
     if stores.accounts is not None:
         directory = Directory(context=context, store=guarded(stores.accounts, ACCOUNT_STORE))
-        books = Bookkeeping(context=context, directory=directory)
-        connection = Connecting(
+        connections = Connections(
             probe=HubSpotProbe(settings=hubspot, clock=clock),
             provider=(
                 HubSpotOAuth(app=oauth_app, settings=hubspot, clock=clock) if oauth_app else None
             ),
             desk=_consents(stores.nonces, oauth_app, clock),
             directory=directory,
-            safe=safe,
+            credentials=credentials,
             clock=clock,
         )
     return Operations(
         context=context,
-        safe=safe,
-        books=books,
-        connection=connection,
+        credentials=credentials,
+        directory=directory,
+        connections=connections,
         lifetime=Lifetime(stores.close),
-        stop=stop,
-        clock=clock,
     )
 
 

@@ -66,9 +66,9 @@ def after(entry, report, chance=0.0, claimed_until=None):
     )
 
 
-def books_in(store, clock):
+def directory_of(store, clock):
     """What keeps the entries of *store* up to date."""
-    return SyncEngine(MemoryStores(), accounts=store, clock=clock)._operations.bookkeeping()
+    return SyncEngine(MemoryStores(), accounts=store, clock=clock)._operations.directory()
 
 
 def test_a_run_that_completes():
@@ -246,13 +246,13 @@ def test_a_claim_lasts_one_period_and_not_too_long(period, claimed):
     store = MemoryAccountStore()
     account = evolve(ACCOUNT, sync_every=period * MINUTE)
     entry = store.save(evolve(ENTRY, account=account))
-    books = books_in(store, clock)
+    directory = directory_of(store, clock)
 
-    mine = books.claim(entry)
+    mine = directory.claim(entry)
 
     assert mine == store.load(account.key)
     assert mine.next_sync_at == clock.now() + claimed * MINUTE
-    assert books.claim(entry) is None
+    assert directory.claim(entry) is None
 
 
 def test_streams_that_the_account_has_no_more_are_forgotten():
@@ -320,15 +320,15 @@ def test_a_long_wait_that_was_asked_for_is_kept(days):
 def test_a_claim_of_a_clock_that_is_ahead_is_none():
     """The process died with it, and somebody put the clock right."""
     clock, store = ManualClock(NOON), MemoryAccountStore()
-    books = books_in(store, clock)
+    directory = directory_of(store, clock)
     entry = store.save(ENTRY)
     clock.set(NOON + YEARS)
-    assert books.claim(entry, timedelta(days=30)) is not None
+    assert directory.claim(entry, timedelta(days=30)) is not None
 
     clock.set(NOON)
 
     (due,) = store.due(NOON, limit=10)
-    claimed = books.claim(due)
+    claimed = directory.claim(due)
     assert claimed.next_sync_at == NOON + ACCOUNT.sync_every
     assert list(store.due(NOON, limit=10)) == []
 

@@ -407,9 +407,7 @@ def test_credentials_alone_are_not_an_account(engine, host, caplog):
         domain.sync("62515")
     domain.add("62515")
     caplog.clear()
-    assert (
-        host.engine(accounts=engine._operations.bookkeeping().directory.store).sync_all().completed
-    )
+    assert host.engine(accounts=engine._operations.directory().store).sync_all().completed
     assert "no accounts" not in caplog.text
 
 

@@ -106,7 +106,7 @@ class Domain:
         """
         if account_id is not None:
             account_id = self.account(account_id).key.account_id
-        return self._operations.connecting().begin(self.domain_id, account_id)
+        return self._operations.connections().begin(self.domain_id, account_id)
 
     @_counted
     def finish_authorization(
@@ -145,7 +145,7 @@ class Domain:
         for parameter, given in (("state", state), ("code", code), ("error", error)):
             maybe(is_text).of(parameter, given)
         alter = alteration(streams, sync_every, name)
-        return self._operations.connecting().finish(
+        return self._operations.connections().finish(
             self.domain_id, proof=state, code=code, error=error, alter=alter, name=name
         )
 
@@ -182,7 +182,7 @@ class Domain:
         """
         is_credentials.of("credentials", credentials)
         alter = alteration(streams, sync_every, name)
-        return self._operations.connecting().connect(
+        return self._operations.connections().connect(
             self.domain_id, credentials, account_id, alter, name
         )
 
@@ -201,7 +201,7 @@ class Domain:
         """
         is_choice.of("revoke", revoke)
         key = self.account(account_id).key
-        return self._operations.connecting().disconnect(key, revoke=revoke)
+        return self._operations.connections().disconnect(key, revoke=revoke)
 
     @_counted
     def add(
@@ -226,7 +226,7 @@ class Domain:
             ConfigurationError: The domain has it already.
         """
         alter = alteration(streams, sync_every, name)
-        now = self._operations.clock.now()
+        now = self._operations.context.clock.now()
         key = self._key(account_id)
         account = alter(Account(account_id=key.account_id, domain_id=key.domain_id))
         return self._directory.add(
@@ -247,7 +247,7 @@ class Domain:
         An active account is due at once when its streams change, and when the new rhythm says so.
         """
         alter = alteration(streams, sync_every, name)
-        now = self._operations.clock.now()
+        now = self._operations.context.clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
             changed = with_account(entry, alter(entry.account), now)
@@ -271,12 +271,14 @@ class Domain:
             NotConnectedError: It was disconnected, or never connected; connect it instead, which
                 makes it active by itself.
         """
-        now = self._operations.clock.now()
+        now = self._operations.context.clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
             # Asked at each try: whoever disconnects it meanwhile changes the entry.
             if entry.status is not AccountStatus.ACTIVE:
-                self._operations.safe.require(entry.key, f"the account is {status_in_words(entry)}")
+                self._operations.credentials.require(
+                    entry.key, f"the account is {status_in_words(entry)}"
+                )
             return with_status(entry, AccountStatus.ACTIVE, None, now)
 
         return self._directory.change(self._key(account_id), change)
@@ -296,7 +298,7 @@ class Domain:
         For hosts that have a sync of it in hand, so that nobody begins another one meanwhile.
         """
         is_delay.of("by", by)
-        now = self._operations.clock.now()
+        now = self._operations.context.clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
             active = entry.status is AccountStatus.ACTIVE
@@ -318,7 +320,7 @@ class Domain:
         entry = self.account(account_id)
         if entry.status is AccountStatus.DISABLED:
             disabled = f"the account is {status_in_words(entry)}"
-            self._operations.safe.require(entry.key, disabled)
+            self._operations.credentials.require(entry.key, disabled)
             raise ConfigurationError(f"{disabled}; call resume first", account=str(entry.key))
         return self._operations.sync(entry.account, time_limit)
 
@@ -413,19 +415,19 @@ class Domain:
         """
         entry = self.account(account_id)
         # In this order: an account without credentials can be removed again, not the reverse.
-        self._operations.safe.forget(entry.key)
+        self._operations.credentials.forget(entry.key)
         self._directory.remove(entry.key)
 
     @property
     def _directory(self) -> Directory:
-        return self._operations.bookkeeping().directory
+        return self._operations.directory()
 
     def _key(self, account_id: str) -> AccountKey:
         return AccountKey(self.domain_id, account_id)
 
     def _set(self, account_id: str, status: AccountStatus, reason: str | None) -> AccountEntry:
         maybe(is_remark).of("reason", reason)
-        now = self._operations.clock.now()
+        now = self._operations.context.clock.now()
         return self._directory.change(
             self._key(account_id), lambda entry: with_status(entry, status, reason, now)
         )

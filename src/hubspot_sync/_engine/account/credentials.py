@@ -32,7 +32,7 @@ UNREADABLE: Final = (ConfigurationError, InvariantError)
 
 
 @frozen(kw_only=True)
-class Safe:
+class AccountCredentials:
     """Finds and changes the credentials of accounts; threads may share it.
 
     Each method raises `StoreUnavailableError` when the store stays away, and when the engine is
@@ -149,7 +149,7 @@ class Safe:
         self.context.ask("token store", lambda: self.store.delete(account), account)
 
 
-def reencrypt(safe: Safe) -> ReencryptionReport:
+def reencrypt(credentials: AccountCredentials) -> ReencryptionReport:
     """Seal all stored credentials again, those of one account after the other.
 
     One that fails keeps no other from it.
@@ -160,11 +160,11 @@ def reencrypt(safe: Safe) -> ReencryptionReport:
     """
     resealed = 0
     failures: dict[AccountKey, HubSpotSyncError] = {}
-    for account in safe.accounts():
-        if safe.context.stop.is_set():
+    for account in credentials.accounts():
+        if credentials.context.stop.is_set():
             return ReencryptionReport(resealed=resealed, failures=failures, completed=False)
         try:
-            resealed += safe.reseal(account)
+            resealed += credentials.reseal(account)
         except StoreUnavailableError:
             raise
         except HubSpotSyncError as error:

@@ -43,10 +43,10 @@ class Directory:
     """Finds and changes the entries of accounts; threads may share it.
 
     Each method raises `StoreUnavailableError` when the store stays away, and when the engine is
-    stopped while it is.
+    stopped while it is; those that write down how a run went tell the observers instead.
 
     Attributes:
-        context: Asks the store.
+        context: Asks the store; time and chance.
         store: Where the entries are.
     """
 
@@ -149,9 +149,71 @@ class Directory:
         """
         return self._changed(fresh.key, lambda: self.find(fresh.key) or fresh, change)
 
+    def note(
+        self, report: SyncReport, started_at: datetime, claimed_until: datetime | None = None
+    ) -> None:
+        """Write down what *report* says; an account without an entry gets none.
+
+        A store that stays away spoils nothing: it is reported and that is all.
+
+        Args:
+            report: How the run went.
+            started_at: When it began.
+            claimed_until: What `claim` made of `next_sync_at`, where the account was claimed.
+        """
+        finished_at = self.context.clock.now()
+        chance = self.context.clock.random()
+        self._change_quietly(
+            report.account,
+            lambda entry: noted(
+                entry,
+                report,
+                started_at=started_at,
+                finished_at=finished_at,
+                claimed_until=claimed_until,
+                chance=chance,
+            ),
+        )
+
+    def claim(self, entry: AccountEntry, claim_for: timedelta | None = None) -> AccountEntry | None:
+        """Take a due account on, and give its entry; None if another did.
+
+        Nobody else begins it for *claim_for*, or for one period of its own, 15 minutes at most.
+
+        Raises:
+            StoreUnavailableError: The account store stays away.
+        """
+        now = self.context.clock.now()
+        until = later(now, claim_for or min(entry.account.sync_every, _LONGEST_CLAIM))
+        try:
+            return self.save(entry.due_from(until, now))
+        except RevisionConflictError:
+            return None
+
+    def give_back(self, key: AccountKey) -> None:
+        """Make an account due again that was claimed and not synced."""
+        now = self.context.clock.now()
+        self._change_quietly(
+            key,
+            lambda entry: (
+                entry.due_from(now, now) if entry.status is AccountStatus.ACTIVE else entry
+            ),
+        )
+
     def remove(self, key: AccountKey) -> None:
         """Forget an account."""
         self._ask(lambda: self.store.delete(key))
+
+    def _change_quietly(
+        self, key: AccountKey, change: Callable[[AccountEntry], AccountEntry]
+    ) -> None:
+        """Apply *change*; where that fails, observers are told, and that is all."""
+        try:
+            self.change(key, change)
+        except UnknownAccountError:
+            return
+        except HubSpotSyncError as error:
+            self.context.notify(BookkeepingFailed(account=key, reason=str(error)))
 
     def _changed(
         self,
@@ -182,75 +244,3 @@ class Directory:
 
     def _ask(self, function: Callable[[], T]) -> T:
         return self.context.ask("account store", function)
-
-
-@frozen(kw_only=True)
-class Bookkeeping:
-    """Keeps the entries of accounts up to date.
-
-    Attributes:
-        context: Time and chance; told when an entry could not be updated.
-        directory: Where the entries are.
-    """
-
-    context: RunContext
-    directory: Directory
-
-    def note(
-        self, report: SyncReport, started_at: datetime, claimed_until: datetime | None = None
-    ) -> None:
-        """Write down what *report* says; an account without an entry gets none.
-
-        A store that stays away spoils nothing: it is reported and that is all.
-
-        Args:
-            report: How the run went.
-            started_at: When it began.
-            claimed_until: What `claim` made of `next_sync_at`, where the account was claimed.
-        """
-        finished_at = self.context.clock.now()
-        chance = self.context.clock.random()
-        self._change(
-            report.account,
-            lambda entry: noted(
-                entry,
-                report,
-                started_at=started_at,
-                finished_at=finished_at,
-                claimed_until=claimed_until,
-                chance=chance,
-            ),
-        )
-
-    def claim(self, entry: AccountEntry, claim_for: timedelta | None = None) -> AccountEntry | None:
-        """Take a due account on, and give its entry; None if another did.
-
-        Nobody else begins it for *claim_for*, or for one period of its own, 15 minutes at most.
-
-        Raises:
-            StoreUnavailableError: The account store stays away.
-        """
-        now = self.context.clock.now()
-        until = later(now, claim_for or min(entry.account.sync_every, _LONGEST_CLAIM))
-        try:
-            return self.directory.save(entry.due_from(until, now))
-        except RevisionConflictError:
-            return None
-
-    def give_back(self, key: AccountKey) -> None:
-        """Make an account due again that was claimed and not synced."""
-        now = self.context.clock.now()
-        self._change(
-            key,
-            lambda entry: (
-                entry.due_from(now, now) if entry.status is AccountStatus.ACTIVE else entry
-            ),
-        )
-
-    def _change(self, key: AccountKey, change: Callable[[AccountEntry], AccountEntry]) -> None:
-        try:
-            self.directory.change(key, change)
-        except UnknownAccountError:
-            return
-        except HubSpotSyncError as error:
-            self.context.notify(BookkeepingFailed(account=key, reason=str(error)))

@@ -18,7 +18,7 @@ from hubspot_sync.models import AccountStatus, FleetFinished, FleetReport, Fleet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from hubspot_sync._engine.account.directory import Bookkeeping, Directory
+    from hubspot_sync._engine.account.directory import Directory
     from hubspot_sync._engine.context import RunContext
     from hubspot_sync.models import Account, AccountEntry, SyncReport
 
@@ -31,12 +31,12 @@ class Fleet:
 
     Attributes:
         context: What to sync them with.
-        books: Where the accounts' entries are; None for none.
+        directory: Where the accounts' entries are; None for none.
         workers: How many accounts are worked on at once.
     """
 
     context: RunContext
-    books: Bookkeeping | None
+    directory: Directory | None
     workers: int
 
     def sync(
@@ -59,21 +59,21 @@ class Fleet:
         self.context.notify(FleetFinished(report=fleet_report))
         return fleet_report
 
-    def run(self, books: Bookkeeping, poll_every: timedelta) -> None:
+    def run(self, directory: Directory, poll_every: timedelta) -> None:
         """Sync what is due, again and again, until stopped."""
         with self._threads() as workers:
-            for _ in workers.work_off(self._for_ever(books, poll_every)):
+            for _ in workers.work_off(self._for_ever(directory, poll_every)):
                 pass
 
     def _threads(self) -> Workers:
-        turns = AccountTurns(context=self.context, books=self.books)
+        turns = AccountTurns(context=self.context, directory=self.directory)
         return Workers(turns=turns, stop=self.context.stop, number=self.workers)
 
-    def _for_ever(self, books: Bookkeeping, poll_every: timedelta) -> Iterator[Ticket]:
+    def _for_ever(self, directory: Directory, poll_every: timedelta) -> Iterator[Ticket]:
         while True:
             try:
-                books.directory.warn_if_empty()
-                yield from due(books, None, limit=self.workers)
+                directory.warn_if_empty()
+                yield from due(directory, None, limit=self.workers)
             except StoreUnavailableError as error:
                 _logger.warning("not known what is due, looking again: %s", error)
             try:
@@ -100,9 +100,9 @@ def listed(directory: Directory, domain_id: str | None) -> Iterator[Ticket]:
             yield Ticket(account=entry.account, listed=True)
 
 
-def due(books: Bookkeeping, domain_id: str | None, *, limit: int) -> Iterator[Ticket]:
+def due(directory: Directory, domain_id: str | None, *, limit: int) -> Iterator[Ticket]:
     """The accounts that are due now, each claimed when it is given out."""
-    for before, entry in _claims(books, domain_id, limit=limit, claim_for=None):
+    for before, entry in _claims(directory, domain_id, limit=limit, claim_for=None):
         yield Ticket(
             account=entry.account,
             listed=True,
@@ -112,22 +112,22 @@ def due(books: Bookkeeping, domain_id: str | None, *, limit: int) -> Iterator[Ti
 
 
 def claimed(
-    books: Bookkeeping, domain_id: str | None, *, limit: int, claim_for: timedelta | None
+    directory: Directory, domain_id: str | None, *, limit: int, claim_for: timedelta | None
 ) -> Iterator[AccountEntry]:
     """The accounts that are due now, each claimed when it is given out.
 
     Only what is taken is claimed, so that what is left is left for other processes.
     """
-    return (mine for _, mine in _claims(books, domain_id, limit=limit, claim_for=claim_for))
+    return (mine for _, mine in _claims(directory, domain_id, limit=limit, claim_for=claim_for))
 
 
 def _claims(
-    books: Bookkeeping, domain_id: str | None, *, limit: int, claim_for: timedelta | None
+    directory: Directory, domain_id: str | None, *, limit: int, claim_for: timedelta | None
 ) -> Iterator[tuple[AccountEntry, AccountEntry]]:
     """Entries that are due, each as it was and as it is claimed."""
-    now = books.context.clock.now()
-    while entries := books.directory.due(now, limit=limit, domain_id=domain_id):
+    now = directory.context.clock.now()
+    while entries := directory.due(now, limit=limit, domain_id=domain_id):
         for entry in entries:
-            mine = books.claim(entry, claim_for)
+            mine = directory.claim(entry, claim_for)
             if mine is not None:
                 yield entry, mine

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hubspot_sync._clock import Clock
-    from hubspot_sync._engine.account.directory import Bookkeeping
+    from hubspot_sync._engine.account.directory import Directory
     from hubspot_sync._engine.context import RunContext
     from hubspot_sync._engine.fleet.turns import Ticket
     from hubspot_sync.models import Account, AccountKey, StreamReport
@@ -187,11 +187,11 @@ class AccountTurns:
 
     Attributes:
         context: What to sync an account with.
-        books: Where the accounts' entries are; None for none.
+        directory: Where the accounts' entries are; None for none.
     """
 
     context: RunContext
-    books: Bookkeeping | None
+    directory: Directory | None
 
     @property
     def clock(self) -> Clock:
@@ -226,13 +226,13 @@ class AccountTurns:
         """Write down how it went; None when nothing was begun."""
         report, started_at = ticket.report, ticket.started_at
         in_vain = report is None or isinstance(report.failure, OAuthAppError)
-        if self.books is not None and ticket.claimed_until and in_vain:
-            self.books.give_back(ticket.key)
+        if self.directory is not None and ticket.claimed_until and in_vain:
+            self.directory.give_back(ticket.key)
         if report is None or started_at is None:
             return None
-        if self.books is not None:
+        if self.directory is not None:
             self.ask_again(ticket)  # before, so that what was asked for is found there
-            self.books.note(report, started_at, ticket.claimed_until)
+            self.directory.note(report, started_at, ticket.claimed_until)
         self.context.notify(AccountFinished(report=report))
         return report
 
@@ -241,20 +241,20 @@ class AccountTurns:
 
         How it went is not written down, since that is not known; what is stored is stored.
         """
-        if self.books is not None and ticket.claimed_until:
-            self.books.give_back(ticket.key)
+        if self.directory is not None and ticket.claimed_until:
+            self.directory.give_back(ticket.key)
 
     def ask_again(self, ticket: Ticket) -> None:
         """Make the account due where another sync was wanted during this one."""
         again, ticket.again = ticket.again, False
-        if self.books is not None and again:
-            self.books.give_back(ticket.key)
+        if self.directory is not None and again:
+            self.directory.give_back(ticket.key)
 
     def _still_wanted(self, ticket: Ticket) -> bool:
         """Whether the account is still active; it may have been paused between two turns."""
-        if self.books is None or not ticket.listed:
+        if self.directory is None or not ticket.listed:
             return True
-        entry = self.books.directory.find(ticket.key)
+        entry = self.directory.find(ticket.key)
         return entry is not None and entry.status is AccountStatus.ACTIVE
 
     def _failed(self, ticket: Ticket, error: HubSpotSyncError) -> SyncReport:
