@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
 
+from hubspot_sync._actions import as_update, digest_of, unproved
 from hubspot_sync._engine.stream.rejected import Rejection, is_settled, is_superseded, timely
-from hubspot_sync._processing import as_update, digest_of, unproved
 from hubspot_sync.errors import ActionRejectedError, InvariantError
 from hubspot_sync.interfaces._answers import place_of
 from hubspot_sync.models import ActionKind, BatchStored, Counts, Fingerprint, RetryCounts

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from hubspot_sync._engine.stream.delivery import Batch, Delivery
-from hubspot_sync._processing import (
+from hubspot_sync._actions import (
     doubted,
     newest_versions,
     to_actions,
     without_queued,
     without_repeats,
 )
+from hubspot_sync._engine.stream.delivery import Batch, Delivery
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync._threads import Worker
 from hubspot_sync._windows import advance, is_late, look_deeper

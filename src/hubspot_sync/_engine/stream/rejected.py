@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from hubspot_sync._processing import as_update, digest_of
+from hubspot_sync._actions import as_update, digest_of
 from hubspot_sync.errors import ActionRejectedError, TooManyRejectedError
 from hubspot_sync.models import ActionKind, ActionsRejected, RejectedAction, RejectedSelection
 
