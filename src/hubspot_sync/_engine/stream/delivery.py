@@ -59,7 +59,7 @@ class Batch:
 
     def delivered(self, written: Written) -> list[Fingerprint]:
         """What is known of the objects after *written*."""
-        rejected = written.object_ids
+        rejected = written.rejected_ids
         # A rejected object has no new fingerprint: it was not delivered, so its next version is
         # compared with what the sink has, and if it has nothing, creates the object there.
         fingerprints = {
@@ -133,7 +133,7 @@ class Written:
         )
 
     @property
-    def object_ids(self) -> set[str]:
+    def rejected_ids(self) -> set[str]:
         """The objects whose action was rejected."""
         return {one.action.object_id for one in self.rejections}
 
@@ -241,7 +241,7 @@ class Delivery:
         if fingerprints or not batch.tried:
             self._commit(batch.checkpoint, fingerprints)
         # After the commit, so that an object that is taken out of the queue is in the sink.
-        rejected = written.object_ids
+        rejected = written.rejected_ids
         self._rejected.settle(
             {one: version for one, version in batch.outdated.items() if one not in rejected}
         )
