@@ -89,7 +89,7 @@ def total(pipeline: str, stage: int, pages: Path) -> int:
 
 def engine(stage: int, pages: Path) -> int:
     """The engine's stages, batch by batch; how many documents came out of the last one."""
-    from hubspot_sync import _processing
+    from hubspot_sync import _actions
     from hubspot_sync._hubspot.calls.bodies import loads
     from hubspot_sync._hubspot.records.associations import InlineKeys
     from hubspot_sync._hubspot.records.properties import _definition
@@ -110,7 +110,7 @@ def engine(stage: int, pages: Path) -> int:
             if stage >= ENGINE.index("records"):
                 records += to_records(rows, "contacts", convert, keys.on_page(rows))[0]
         if stage >= ENGINE.index("actions"):
-            outcome = _processing.to_actions(account, records, {}, deliver_unchanged=False)
+            outcome = _actions.to_actions(account, records, {}, deliver_unchanged=False)
             if stage >= ENGINE.index("BSON documents"):
                 made += len(encoded_actions(outcome.actions, now)[0])
     return made

@@ -11,14 +11,13 @@ from attrs import evolve
 
 from hubspot_sync._clock import Clock, StopSignal
 from hubspot_sync._consent import ConsentDesk
-from hubspot_sync._engine.bookkeeping import Bookkeeping
-from hubspot_sync._engine.connecting import Connecting
-from hubspot_sync._engine.credentials import Safe
-from hubspot_sync._engine.directory import Directory
+from hubspot_sync._engine.account.connect import Connections
+from hubspot_sync._engine.account.credentials import AccountCredentials
+from hubspot_sync._engine.account.directory import Directory
+from hubspot_sync._engine.context import RunContext
 from hubspot_sync._engine.domain import Domain
 from hubspot_sync._engine.lifetime import Lifetime
 from hubspot_sync._engine.operations import Operations, is_account
-from hubspot_sync._engine.runner import Runner
 from hubspot_sync._events import Broadcaster, LoggingObserver
 from hubspot_sync._hubspot.connector import HubSpotConnector
 from hubspot_sync._hubspot.credentials.connect import HubSpotOAuth, HubSpotProbe
@@ -160,7 +159,7 @@ class SyncEngine:
         Raises:
             ConfigurationError: The engine has no account store, or *domain_id* is no such text.
         """
-        self._operations.bookkeeping()
+        self._operations.directory()
         return Domain(domain_id=domain_id, operations=self._operations)
 
     def store_credentials(self, account: Account, credentials: Credentials) -> None:
@@ -414,7 +413,7 @@ class SyncEngine:
         Returns immediately; `sync` returns when its run has ended. May be called from a signal
         handler and from any thread. Twice: nothing more happens.
         """
-        self._operations.stop.set()
+        self._operations.context.stop.set()
 
     def close(self) -> None:
         """Stop, wait for what runs, and close what was opened for this engine.
@@ -456,7 +455,7 @@ def _wired(
     tokens = guarded(stores.tokens, TOKEN_STORE)
     if open_source is None:
         open_source = HubSpotConnector(settings=hubspot, tokens=tokens, app=oauth_app, clock=clock)
-    runner = Runner(
+    context = RunContext(
         open_source=open_source,
         sink=guarded(stores.sink, SINK),
         checkpointer=guarded(stores.checkpointer, CHECKPOINTER),
@@ -466,35 +465,29 @@ def _wired(
         validators=validators,
         settings=settings,
         clock=clock,
+        stop=stop,
         notify=notify,
     )
-    safe = Safe(store=tokens, retrier=runner.store_retrier(stop))
-    books = connection = None
+    credentials = AccountCredentials(context=context, store=tokens)
+    directory = connections = None
     if stores.accounts is not None:
-        directory = Directory(
-            store=guarded(stores.accounts, ACCOUNT_STORE),
-            retrier=runner.store_retrier(stop),
-            notify=notify,
-        )
-        books = Bookkeeping(directory=directory, clock=clock, notify=notify)
-        connection = Connecting(
+        directory = Directory(context=context, store=guarded(stores.accounts, ACCOUNT_STORE))
+        connections = Connections(
             probe=HubSpotProbe(settings=hubspot, clock=clock),
             provider=(
                 HubSpotOAuth(app=oauth_app, settings=hubspot, clock=clock) if oauth_app else None
             ),
             desk=_consents(stores.nonces, oauth_app, clock),
             directory=directory,
-            safe=safe,
+            credentials=credentials,
             clock=clock,
         )
     return Operations(
-        runner=runner,
-        safe=safe,
-        books=books,
-        connection=connection,
+        context=context,
+        credentials=credentials,
+        directory=directory,
+        connections=connections,
         lifetime=Lifetime(stores.close),
-        stop=stop,
-        clock=clock,
     )
 
 

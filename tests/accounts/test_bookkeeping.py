@@ -1,6 +1,5 @@
 """What a run leaves in an account's entry, and when the account is due again."""
 
-import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -18,14 +17,13 @@ from hubspot_sync import (
     RateLimitedError,
     StreamReport,
     StreamStatus,
+    SyncEngine,
     SyncReport,
     WrongAccountError,
 )
-from hubspot_sync._engine.bookkeeping import Bookkeeping, noted
-from hubspot_sync._engine.directory import Directory
-from hubspot_sync._retry import Retrier, RetryPolicy
+from hubspot_sync._engine.account.entry import noted
 from hubspot_sync.models import Counts, Mode, StreamKey, StreamSummary
-from hubspot_sync.stores.memory import MemoryAccountStore
+from hubspot_sync.stores.memory import MemoryAccountStore, MemoryStores
 from hubspot_sync.testing import ManualClock
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
@@ -66,6 +64,11 @@ def after(entry, report, chance=0.0, claimed_until=None):
         claimed_until=claimed_until,
         chance=chance,
     )
+
+
+def directory_of(store, clock):
+    """What keeps the entries of *store* up to date."""
+    return SyncEngine(MemoryStores(), accounts=store, clock=clock)._operations.directory()
 
 
 def test_a_run_that_completes():
@@ -243,16 +246,13 @@ def test_a_claim_lasts_one_period_and_not_too_long(period, claimed):
     store = MemoryAccountStore()
     account = evolve(ACCOUNT, sync_every=period * MINUTE)
     entry = store.save(evolve(ENTRY, account=account))
-    policy = RetryPolicy(max_tries=1, max_wait=MINUTE)
-    retrier = Retrier(policy=policy, clock=clock, stop=threading.Event())
-    directory = Directory(store=store, retrier=retrier, notify=lambda event: None)
-    books = Bookkeeping(directory=directory, clock=clock, notify=lambda event: None)
+    directory = directory_of(store, clock)
 
-    mine = books.claim(entry)
+    mine = directory.claim(entry)
 
     assert mine == store.load(account.key)
     assert mine.next_sync_at == clock.now() + claimed * MINUTE
-    assert books.claim(entry) is None
+    assert directory.claim(entry) is None
 
 
 def test_streams_that_the_account_has_no_more_are_forgotten():
@@ -320,19 +320,15 @@ def test_a_long_wait_that_was_asked_for_is_kept(days):
 def test_a_claim_of_a_clock_that_is_ahead_is_none():
     """The process died with it, and somebody put the clock right."""
     clock, store = ManualClock(NOON), MemoryAccountStore()
-    retrier = Retrier(
-        policy=RetryPolicy(max_tries=1, max_wait=MINUTE), clock=clock, stop=threading.Event()
-    )
-    directory = Directory(store=store, retrier=retrier, notify=lambda _: None)
-    books = Bookkeeping(directory=directory, clock=clock, notify=lambda _: None)
+    directory = directory_of(store, clock)
     entry = store.save(ENTRY)
     clock.set(NOON + YEARS)
-    assert books.claim(entry, timedelta(days=30)) is not None
+    assert directory.claim(entry, timedelta(days=30)) is not None
 
     clock.set(NOON)
 
     (due,) = store.due(NOON, limit=10)
-    claimed = books.claim(due)
+    claimed = directory.claim(due)
     assert claimed.next_sync_at == NOON + ACCOUNT.sync_every
     assert list(store.due(NOON, limit=10)) == []
 

@@ -247,6 +247,43 @@ def test_refused_actions_are_seen_and_tried_again(host, store):
     assert acme.rejected_counts("62515") == {}
 
 
+class AwayQueue(MemoryErrorQueue):
+    """Cannot be reached for the next *failures* calls."""
+
+    failures = 0
+
+    def _away(self):
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailableError("the database is away")
+
+    def browse(self, *args, **kwargs):
+        self._away()
+        return super().browse(*args, **kwargs)
+
+    def count(self, selection):
+        self._away()
+        return super().count(selection)
+
+
+def test_an_error_queue_that_is_away_is_waited_for_by_those_who_look_into_it(host, store):
+    """Like every other store, and observers are told."""
+    queue = AwayQueue()
+    engine = host.engine(accounts=store, error_queue=queue, validators=[lambda action: "not now"])
+    acme = engine.domain("acme")
+    acme.add("62515", streams=CONTACTS_ONLY)
+    acme.sync("62515")
+
+    queue.failures = 2
+    found = list(acme.rejected_actions("62515"))
+    queue.failures = 1
+    counts = acme.rejected_counts("62515")
+
+    assert (len(found), counts) == (30, {"contacts": 30})
+    retries = [(event.what, event.attempt) for event in host.recorder.of(Retried)]
+    assert retries == [("error queue", 1), ("error queue", 2), ("error queue", 1)]
+
+
 def test_without_an_error_queue_there_is_none_to_look_into(host, store):
     """The error says what to give."""
     acme = host.engine(accounts=store).domain("acme")
@@ -407,9 +444,7 @@ def test_credentials_alone_are_not_an_account(engine, host, caplog):
         domain.sync("62515")
     domain.add("62515")
     caplog.clear()
-    assert (
-        host.engine(accounts=engine._operations.bookkeeping().directory.store).sync_all().completed
-    )
+    assert host.engine(accounts=engine._operations.directory().store).sync_all().completed
     assert "no accounts" not in caplog.text
 
 

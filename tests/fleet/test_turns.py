@@ -13,9 +13,8 @@ from hubspot_sync import (
     SyncReport,
 )
 from hubspot_sync._clock import StopRequested, SystemClock
-from hubspot_sync._engine.crew import Crew
-from hubspot_sync._engine.joining import joined
-from hubspot_sync._engine.turns import Ticket, Turn, TurnQueue
+from hubspot_sync._engine.fleet.turns import Ticket, Turn, TurnQueue
+from hubspot_sync._engine.fleet.workers import Workers, joined
 from hubspot_sync.models import AccountKey, Counts, Mode, RetryCounts, StreamKey
 
 KEY = AccountKey("acme", "62515")
@@ -69,11 +68,11 @@ def test_an_account_that_comes_up_once_more_while_it_is_under_way():
     one = Ticket(account=account, claimed_until=ends[0])
 
     kept = ends[0].replace(microsecond=0)
-    one.take_over(Ticket(account=account, was_due_at=kept, claimed_until=ends[1]))
+    one.renew_claim(Ticket(account=account, was_due_at=kept, claimed_until=ends[1]))
     assert (one.again, one.claimed_until) == (False, ends[1])
-    one.take_over(Ticket(account=account, was_due_at=kept, claimed_until=ends[2]))
+    one.renew_claim(Ticket(account=account, was_due_at=kept, claimed_until=ends[2]))
     assert (one.again, one.claimed_until) == (True, ends[2])
-    one.take_over(Ticket(account=account, was_due_at=ends[2], claimed_until=ends[3]))
+    one.renew_claim(Ticket(account=account, was_due_at=ends[2], claimed_until=ends[3]))
     assert (one.again, one.claimed_until) == (True, ends[3])
 
 
@@ -153,12 +152,12 @@ def test_reports_are_given_out_while_more_accounts_come():
     def supply():
         for number in range(1, 9):
             yield ticket(str(number))
-            while len(given) + len(crew._reports) < number:  # until it is done
+            while len(given) + len(workers._reports) < number:  # until it is done
                 CLOCK.sleep(0.001)
-            waiting.append(len(crew._reports))
+            waiting.append(len(workers._reports))
 
-    with Crew(taking=Briefly(), stop=threading.Event(), workers=8) as crew:
-        for report in crew.work_off(supply()):
+    with Workers(turns=Briefly(), stop=threading.Event(), number=8) as workers:
+        for report in workers.work_off(supply()):
             given.append(report)  # noqa: PERF402 - one by one, as they come
 
     assert len(given) == 8
@@ -185,22 +184,22 @@ class Interrupted(Briefly):
 
 def test_all_are_put_down_whatever_comes_out_of_it():
     """Those that wait, those that have their turn, and the threads; what came first is raised."""
-    taking = Interrupted()
+    turns = Interrupted()
     tickets = [ticket(str(number)) for number in range(1, 4)]
 
     def supply():
         yield from tickets[:2]
-        while len(taking.begun) < 2:
+        while len(turns.begun) < 2:
             CLOCK.sleep(0.001)
         yield tickets[2]  # it waits
         raise ZeroDivisionError
 
-    crew = Crew(taking=taking, stop=threading.Event(), workers=2)
-    with pytest.raises(ZeroDivisionError), crew:
-        list(crew.work_off(supply()))
+    workers = Workers(turns=turns, stop=threading.Event(), number=2)
+    with pytest.raises(ZeroDivisionError), workers:
+        list(workers.work_off(supply()))
 
-    assert {one.key for one in tickets} == set(taking.ended)
-    assert not any(thread.is_alive() for thread in crew._threads)
+    assert {one.key for one in tickets} == set(turns.ended)
+    assert not any(thread.is_alive() for thread in workers._threads)
 
 
 def stream(object_type, status, mode, counts, error=None):

@@ -26,7 +26,7 @@ from hubspot_sync import (
     RequestRefusedError,
 )
 from hubspot_sync._clock import StopRequested, SystemClock
-from hubspot_sync._engine.turns import Turn
+from hubspot_sync._engine.fleet.turns import Turn
 from hubspot_sync._hubspot.calls.bodies import loads
 from hubspot_sync._hubspot.calls.client import Call
 from hubspot_sync._hubspot.calls.errors import error_for

@@ -30,7 +30,7 @@ from hubspot_sync.models import (
 )
 from hubspot_sync.stores.memory import MemoryStores
 from hubspot_sync.testing import ManualClock
-from hubspot_sync.testing.contracts._operating import walk
+from hubspot_sync.testing.contracts._admin import walk
 from kit.support import Recorder, engine_on
 
 if TYPE_CHECKING:

@@ -162,7 +162,7 @@ def test_a_token_store(method, odd):
     engine = setting.engine(tokens=Odd(MemoryTokenStore(), method, odd))
     calls = {
         "accounts": engine.reencrypt,
-        "load": lambda: engine._operations.safe.find(ACCOUNT.key),
+        "load": lambda: engine._operations.credentials.find(ACCOUNT.key),
         "save": lambda: engine.store_credentials(ACCOUNT, TOKEN),
     }
     with pytest.raises(InvariantError) as caught:
@@ -312,11 +312,11 @@ def test_a_part_is_what_it_was():
     sink, queue = MemoryActionSink(), MemoryErrorQueue()
     engine = Setting().engine(sink=sink, error_queue=queue)
 
-    assert isinstance(engine._operations.runner.sink, MemoryActionSink)
-    assert engine._operations.runner.sink.actions == sink.actions == ()
-    assert engine._operations.runner.sink.write([]) == SinkAnswer()
+    assert isinstance(engine._operations.context.sink, MemoryActionSink)
+    assert engine._operations.context.sink.actions == sink.actions == ()
+    assert engine._operations.context.sink.write([]) == SinkAnswer()
     away = Odd(MemoryCheckpointer(), "load", StoreUnavailableError)
     with pytest.raises(StoreUnavailableError):
-        Setting().engine(checkpointer=away)._operations.runner.checkpointer.load(CONTACTS)
+        Setting().engine(checkpointer=away)._operations.context.checkpointer.load(CONTACTS)
     assert evolve(Checkpoint(), reading=None) == Checkpoint()
     assert AccountKey("acme", "62515") == ACCOUNT.key

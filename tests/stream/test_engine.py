@@ -409,6 +409,8 @@ def test_a_token_store_that_is_away_is_waited_for(host, times, store_tries):
         with pytest.raises(StoreUnavailableError, match="failover"):
             engine.sync(ACCOUNT)
     assert len(raised) == times
+    retries = [(event.what, event.account) for event in host.recorder.of(Retried)]
+    assert retries == [("token store", ACCOUNT.key)] * (store_tries - 1)
 
 
 def test_nobody_waits_for_a_token_store_in_an_engine_that_is_stopped(host):

@@ -131,8 +131,8 @@ def test_a_sink_of_no_length_is_a_sink(tmp_path):
         accounts=Empty(),
         error_queue=Empty(),
     ) as engine:
-        assert isinstance(engine._operations.runner.sink, Counting)
-        assert isinstance(engine._operations.runner.error_queue, Empty)
+        assert isinstance(engine._operations.context.sink, Counting)
+        assert isinstance(engine._operations.context.error_queue, Empty)
 
 
 @pytest.mark.parametrize(

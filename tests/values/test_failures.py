@@ -8,7 +8,7 @@ import pytest
 
 from hubspot_sync import Action, ConfigurationError, InvariantError, RejectedSelection
 from hubspot_sync.models import RedriveReport, RetryCounts, StreamRedrive, StreamStatus
-from hubspot_sync.testing.contracts._operating import SELECTIONS, failure, mixed, places
+from hubspot_sync.testing.contracts._admin import SELECTIONS, failure, mixed, places
 from hubspot_sync.testing.contracts._samples import ACCOUNT, MOMENT, STREAM, rich_action
 
 

@@ -34,7 +34,7 @@ from hubspot_sync.models import (
     StreamSummary,
     SyncSummary,
 )
-from hubspot_sync.testing.contracts._operating import failure
+from hubspot_sync.testing.contracts._admin import failure
 from hubspot_sync.testing.contracts._samples import rich_action
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)

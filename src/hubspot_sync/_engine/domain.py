@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from attrs import evolve, field, frozen
 
 from hubspot_sync._clock import later
-from hubspot_sync._engine.directory import Directory
-from hubspot_sync._engine.entries import alteration, status_in_words, with_account, with_status
+from hubspot_sync._engine.account.directory import Directory
+from hubspot_sync._engine.account.entry import (
+    alteration,
+    status_in_words,
+    with_account,
+    with_status,
+)
 from hubspot_sync._engine.operations import Operations, is_credentials
+from hubspot_sync._engine.stream.rejected import browsed, counted
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.interfaces import ErrorQueue
 from hubspot_sync.models import (
     Account,
     AccountEntry,
@@ -41,7 +46,6 @@ from hubspot_sync.models._checks import (
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PAGE: Final = 100
 _is_status = maybe(is_kind(AccountStatus, such_as="AccountStatus.ACTIVE"))
 
 
@@ -102,7 +106,7 @@ class Domain:
         """
         if account_id is not None:
             account_id = self.account(account_id).key.account_id
-        return self._operations.connecting().begin(self.domain_id, account_id)
+        return self._operations.connections().begin(self.domain_id, account_id)
 
     @_counted
     def finish_authorization(
@@ -141,7 +145,7 @@ class Domain:
         for parameter, given in (("state", state), ("code", code), ("error", error)):
             maybe(is_text).of(parameter, given)
         alter = alteration(streams, sync_every, name)
-        return self._operations.connecting().finish(
+        return self._operations.connections().finish(
             self.domain_id, proof=state, code=code, error=error, alter=alter, name=name
         )
 
@@ -178,7 +182,7 @@ class Domain:
         """
         is_credentials.of("credentials", credentials)
         alter = alteration(streams, sync_every, name)
-        return self._operations.connecting().connect(
+        return self._operations.connections().connect(
             self.domain_id, credentials, account_id, alter, name
         )
 
@@ -197,7 +201,7 @@ class Domain:
         """
         is_choice.of("revoke", revoke)
         key = self.account(account_id).key
-        return self._operations.connecting().disconnect(key, revoke=revoke)
+        return self._operations.connections().disconnect(key, revoke=revoke)
 
     @_counted
     def add(
@@ -222,7 +226,7 @@ class Domain:
             ConfigurationError: The domain has it already.
         """
         alter = alteration(streams, sync_every, name)
-        now = self._operations.clock.now()
+        now = self._operations.context.clock.now()
         key = self._key(account_id)
         account = alter(Account(account_id=key.account_id, domain_id=key.domain_id))
         return self._directory.add(
@@ -243,7 +247,7 @@ class Domain:
         An active account is due at once when its streams change, and when the new rhythm says so.
         """
         alter = alteration(streams, sync_every, name)
-        now = self._operations.clock.now()
+        now = self._operations.context.clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
             changed = with_account(entry, alter(entry.account), now)
@@ -267,12 +271,14 @@ class Domain:
             NotConnectedError: It was disconnected, or never connected; connect it instead, which
                 makes it active by itself.
         """
-        now = self._operations.clock.now()
+        now = self._operations.context.clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
             # Asked at each try: whoever disconnects it meanwhile changes the entry.
             if entry.status is not AccountStatus.ACTIVE:
-                self._operations.safe.require(entry.key, f"the account is {status_in_words(entry)}")
+                self._operations.credentials.require(
+                    entry.key, f"the account is {status_in_words(entry)}"
+                )
             return with_status(entry, AccountStatus.ACTIVE, None, now)
 
         return self._directory.change(self._key(account_id), change)
@@ -292,7 +298,7 @@ class Domain:
         For hosts that have a sync of it in hand, so that nobody begins another one meanwhile.
         """
         is_delay.of("by", by)
-        now = self._operations.clock.now()
+        now = self._operations.context.clock.now()
 
         def change(entry: AccountEntry) -> AccountEntry:
             active = entry.status is AccountStatus.ACTIVE
@@ -314,7 +320,7 @@ class Domain:
         entry = self.account(account_id)
         if entry.status is AccountStatus.DISABLED:
             disabled = f"the account is {status_in_words(entry)}"
-            self._operations.safe.require(entry.key, disabled)
+            self._operations.credentials.require(entry.key, disabled)
             raise ConfigurationError(f"{disabled}; call resume first", account=str(entry.key))
         return self._operations.sync(entry.account, time_limit)
 
@@ -387,7 +393,7 @@ class Domain:
             parked=parked,
         )
         return self._operations.lifetime.steps(
-            "rejected_actions", _pages(self._operations.runner.queue(), selection)
+            "rejected_actions", browsed(self._operations.context, selection)
         )
 
     @_counted
@@ -398,7 +404,7 @@ class Domain:
             ConfigurationError: The engine has no error queue.
         """
         selection = RejectedSelection(account=self.account(account_id).key)
-        return self._operations.runner.queue().count(selection)
+        return counted(self._operations.context, selection)
 
     @_counted
     def remove(self, account_id: str) -> None:
@@ -409,26 +415,19 @@ class Domain:
         """
         entry = self.account(account_id)
         # In this order: an account without credentials can be removed again, not the reverse.
-        self._operations.safe.forget(entry.key)
+        self._operations.credentials.forget(entry.key)
         self._directory.remove(entry.key)
 
     @property
     def _directory(self) -> Directory:
-        return self._operations.bookkeeping().directory
+        return self._operations.directory()
 
     def _key(self, account_id: str) -> AccountKey:
         return AccountKey(self.domain_id, account_id)
 
     def _set(self, account_id: str, status: AccountStatus, reason: str | None) -> AccountEntry:
         maybe(is_remark).of("reason", reason)
-        now = self._operations.clock.now()
+        now = self._operations.context.clock.now()
         return self._directory.change(
             self._key(account_id), lambda entry: with_status(entry, status, reason, now)
         )
-
-
-def _pages(queue: ErrorQueue, selection: RejectedSelection) -> Iterator[RejectedAction]:
-    after: RejectedAction | None = None
-    while page := queue.browse(selection, limit=_PAGE, after=after):
-        yield from page
-        after = page[-1]

@@ -9,16 +9,16 @@ from itertools import islice
 
 from attrs import frozen
 
-from hubspot_sync._clock import Clock
-from hubspot_sync._engine.bookkeeping import Bookkeeping
-from hubspot_sync._engine.connecting import Connecting
-from hubspot_sync._engine.credentials import Safe
-from hubspot_sync._engine.fleet import Fleet, claimed, due, given, listed
+from hubspot_sync._engine.account.connect import Connections
+from hubspot_sync._engine.account.credentials import AccountCredentials, reencrypt
+from hubspot_sync._engine.account.directory import Directory
+from hubspot_sync._engine.account.redrive import redrive
+from hubspot_sync._engine.account.run import sync_account
+from hubspot_sync._engine.context import RunContext
+from hubspot_sync._engine.fleet.fleet import Fleet, claimed, due, given, listed
+from hubspot_sync._engine.fleet.turns import Turn
 from hubspot_sync._engine.lifetime import Lifetime
-from hubspot_sync._engine.marks import streams_of
-from hubspot_sync._engine.reencrypting import reencrypt
-from hubspot_sync._engine.runner import Runner
-from hubspot_sync._engine.turns import Turn
+from hubspot_sync._engine.stream.marks import mark, streams_of
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.interfaces._parts import is_callback
 from hubspot_sync.models import (
@@ -62,39 +62,33 @@ class Operations:
     """Checks what is asked for, and does it while the engine is open; threads may share it.
 
     Attributes:
-        runner: Works on one account at a time.
-        safe: Keeps the accounts' credentials.
-        books: Keeps which accounts there are; None without an account store.
-        connection: Connects accounts; None without an account store.
+        context: What all runs work with.
+        credentials: Keeps what opens the accounts.
         lifetime: Counts what is under way.
-        stop: Ends all of it.
-        clock: Tells when a time limit is over.
     """
 
-    runner: Runner
-    safe: Safe
-    books: Bookkeeping | None
-    connection: Connecting | None
+    context: RunContext
+    credentials: AccountCredentials
+    _directory: Directory | None
+    _connections: Connections | None
     lifetime: Lifetime
-    stop: threading.Event
-    clock: Clock
 
     def store_credentials(self, account: Account, credentials: Credentials) -> None:
         """Store the credentials that open *account*."""
         is_account.of("account", account)
         is_credentials.of("credentials", credentials)
         with self.lifetime.under_way(f"store_credentials {account.key}"):
-            self.safe.replace(account.key, credentials)
+            self.credentials.replace(account.key, credentials)
 
     def sync(self, account: Account, time_limit: timedelta | None) -> SyncReport:
         """Bring the sink up to date with *account*, and its entry with how that went."""
         is_account.of("account", account)
         until = self._until(time_limit)
         with self.lifetime.under_way(f"sync {account.key}"):
-            started_at = self.clock.now()
-            report = self.runner.sync(account, until)
-            if self.books is not None:
-                self.books.note(report, started_at)
+            started_at = self.context.clock.now()
+            report = sync_account(self.context.until(until), account)
+            if self._directory is not None:
+                self._directory.note(report, started_at)
             return report
 
     def mark(
@@ -109,7 +103,7 @@ class Operations:
         is_account.of("account", account)
         streams = streams_of(account, object_types)
         with self.lifetime.under_way(f"{name} {account.key}"):
-            self.runner.mark(streams, self.stop, redeliver=redeliver)
+            mark(self.context, streams, redeliver=redeliver)
 
     def sync_given(
         self,
@@ -131,7 +125,7 @@ class Operations:
     ) -> FleetReport:
         """Sync the active accounts of one domain, or of all."""
         maybe(is_text_key).of("domain_id", domain_id)
-        fleet, directory = self._fleet(workers, on_report), self.bookkeeping().directory
+        fleet, directory = self._fleet(workers, on_report), self.directory()
         with self.lifetime.under_way("sync_all"):
             directory.warn_if_empty()
             return fleet.sync(listed(directory, domain_id), on_report)
@@ -144,17 +138,17 @@ class Operations:
     ) -> FleetReport:
         """Sync the accounts of one domain, or of all, that are due."""
         maybe(is_text_key).of("domain_id", domain_id)
-        fleet, books = self._fleet(workers, on_report), self.bookkeeping()
+        fleet, directory = self._fleet(workers, on_report), self.directory()
         with self.lifetime.under_way("sync_due"):
-            books.directory.warn_if_empty()
-            return fleet.sync(due(books, domain_id, limit=workers), on_report)
+            directory.warn_if_empty()
+            return fleet.sync(due(directory, domain_id, limit=workers), on_report)
 
     def run(self, workers: int, poll_every: timedelta) -> None:
         """Sync accounts whenever they are due, until stopped."""
         is_positive_delay.of("poll_every", poll_every)
-        fleet, books = self._fleet(workers), self.bookkeeping()
+        fleet, directory = self._fleet(workers), self.directory()
         with self.lifetime.under_way("run"):
-            fleet.run(books, poll_every)
+            fleet.run(directory, poll_every)
 
     def claim_due(
         self, domain_id: str | None, claim_for: timedelta, limit: int
@@ -164,52 +158,54 @@ class Operations:
         is_positive_delay.of("claim_for", claim_for)
         is_number.of("limit", limit)
         maybe(is_text_key).of("domain_id", domain_id)
-        due_now = claimed(self.bookkeeping(), domain_id, limit=limit, claim_for=claim_for)
+        due_now = claimed(self.directory(), domain_id, limit=limit, claim_for=claim_for)
         return self.lifetime.steps("claim_due", islice(due_now, limit))
 
     def redrive(self, selection: RejectedSelection) -> RedriveReport:
         """Try rejected actions again."""
         with self.lifetime.under_way(f"redrive {selection.account}"):
-            return self.runner.redrive(selection, self.stop)
+            return redrive(self.context, selection)
 
     def reencrypt(self) -> ReencryptionReport:
         """Seal all stored credentials again."""
         with self.lifetime.under_way("reencrypt"):
-            return reencrypt(self.safe, self.stop)
+            return reencrypt(self.credentials)
 
-    def bookkeeping(self) -> Bookkeeping:
+    def directory(self) -> Directory:
         """The entries of the accounts.
 
         Raises:
             ConfigurationError: There is no account store.
         """
-        if self.books is None:
+        if self._directory is None:
             raise _no_account_store()
-        return self.books
+        return self._directory
 
-    def connecting(self) -> Connecting:
+    def connections(self) -> Connections:
         """What connects accounts.
 
         Raises:
             ConfigurationError: There is no account store.
         """
-        if self.connection is None:
+        if self._connections is None:
             raise _no_account_store()
-        return self.connection
+        return self._connections
 
     def _until(self, time_limit: timedelta | None) -> threading.Event:
         """What ends a run: the engine's stop, or the end of its time."""
         if time_limit is None:
-            return self.stop
+            return self.context.stop
         is_positive_delay.of("time_limit", time_limit)
-        ends = self.clock.monotonic() + time_limit.total_seconds()
-        return Turn(self.stop, lambda: self.clock.monotonic() >= ends, self.clock)
+        ends = self.context.clock.monotonic() + time_limit.total_seconds()
+        return Turn(
+            self.context.stop, lambda: self.context.clock.monotonic() >= ends, self.context.clock
+        )
 
     def _fleet(self, workers: int, on_report: Callable[[SyncReport], None] | None = None) -> Fleet:
         self.lifetime.check_open()
         _is_number_of_workers.of("workers", workers)
         maybe(is_callback).of("on_report", on_report)
-        return Fleet(runner=self.runner, books=self.books, stop=self.stop, workers=workers)
+        return Fleet(context=self.context, directory=self._directory, workers=workers)
 
 
 def _no_account_store() -> ConfigurationError:

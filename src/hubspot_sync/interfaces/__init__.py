@@ -9,7 +9,7 @@ leaves what was stored as it was then.
 All methods may be called from several threads at once.
 """
 
-from hubspot_sync.interfaces.connecting import (
+from hubspot_sync.interfaces.accounts import (
     AccountStore,
     CredentialsProbe,
     NonceStore,
@@ -18,13 +18,13 @@ from hubspot_sync.interfaces.connecting import (
     TokenStoreAdmin,
 )
 from hubspot_sync.interfaces.progress import Checkpointer
-from hubspot_sync.interfaces.reading import Observer, Source, SourceFactory, SourceSchema
-from hubspot_sync.interfaces.storing import (
+from hubspot_sync.interfaces.sinks import (
     ActionSink,
     ErrorQueue,
     ErrorQueueAdmin,
     Validator,
 )
+from hubspot_sync.interfaces.source import Observer, Source, SourceFactory, SourceSchema
 
 __all__ = [
     "AccountStore",

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from hubspot_sync._clock import Clock, StopRequested, SystemClock
 from hubspot_sync.errors import HubSpotSyncError, InvariantError
-from hubspot_sync.interfaces.reading import Source
+from hubspot_sync.interfaces.source import Source
 from hubspot_sync.models import (
     AccountDetails,
     AccountEntry,

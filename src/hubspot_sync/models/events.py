@@ -63,9 +63,9 @@ class Retried:
     """A call to HubSpot or to a store failed in passing and is made again after a wait.
 
     Attributes:
-        what: What was called: "store", "account store", or the class of HubSpot's endpoint
-            ("list", "search", "oauth"...).
-        account: The account that it is about; None for the account store.
+        what: What was called: "store" in a stream's run, else "account store", "token store" or
+            "error queue"; or the class of HubSpot's endpoint ("list", "search", "oauth"...).
+        account: The account that it is about; None where it is about no single one.
         stream: The stream; None where it is about no single one.
         attempt: How many tries have failed, from 1.
         wait: How long it waits now.

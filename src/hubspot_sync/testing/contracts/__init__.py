@@ -22,14 +22,14 @@ import pytest
 
 # Before the imports: only modules that are registered by then explain a failed assert.
 pytest.register_assert_rewrite(
-    "hubspot_sync.testing.contracts._browsing",
+    "hubspot_sync.testing.contracts._lists",
     "hubspot_sync.testing.contracts._entries",
     "hubspot_sync.testing.contracts._leases",
     "hubspot_sync.testing.contracts._newest",
     "hubspot_sync.testing.contracts._once",
-    "hubspot_sync.testing.contracts._operating",
+    "hubspot_sync.testing.contracts._admin",
     "hubspot_sync.testing.contracts._samples",
-    "hubspot_sync.testing.contracts._sharing",
+    "hubspot_sync.testing.contracts._races",
     "hubspot_sync.testing.contracts._turns",
     "hubspot_sync.testing.contracts.account_store",
     "hubspot_sync.testing.contracts.action_sink",

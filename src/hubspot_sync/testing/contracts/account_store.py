@@ -9,8 +9,9 @@ from attrs import evolve
 
 from hubspot_sync.errors import RevisionConflictError, StoreUnavailableError
 from hubspot_sync.models import AccountKey, AccountStatus
-from hubspot_sync.testing.contracts._browsing import BrowsingCases
 from hubspot_sync.testing.contracts._entries import ENTRIES, SECOND, entry, keep, walk
+from hubspot_sync.testing.contracts._lists import ListCases
+from hubspot_sync.testing.contracts._races import RaceCases
 from hubspot_sync.testing.contracts._samples import (
     ACCOUNT,
     MOMENT,
@@ -18,7 +19,6 @@ from hubspot_sync.testing.contracts._samples import (
     OTHER_DOMAIN,
     STRANGE_NAMES,
 )
-from hubspot_sync.testing.contracts._sharing import SharingCases
 from hubspot_sync.testing.contracts._turns import TurnsCases
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hubspot_sync.models import AccountEntry
 
 
-class AccountStoreContract(SharingCases, TurnsCases, BrowsingCases):
+class AccountStoreContract(RaceCases, TurnsCases, ListCases):
     """Subclass it and override `store` and `reopen`; `away` too if the back end can be away."""
 
     def test_absent_is_none(self, store: AccountStore) -> None:

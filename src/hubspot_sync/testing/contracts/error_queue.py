@@ -9,11 +9,11 @@ import pytest
 
 from hubspot_sync.errors import StoreUnavailableError
 from hubspot_sync.models import AccountKey, RejectedSelection, StreamKey
-from hubspot_sync.testing.contracts._operating import (
+from hubspot_sync.testing.contracts._admin import (
     COMPANIES,
     EVERYTHING,
     LATER,
-    OperatingCases,
+    AdminCases,
     failure,
     mixed,
     places,
@@ -52,7 +52,7 @@ _KEPT = {
 }
 
 
-class ErrorQueueContract(OperatingCases):
+class ErrorQueueContract(AdminCases):
     """Subclass it and override `store` and `reopen`; `away` where it applies.
 
     A queue without what an `ErrorQueueAdmin` has sets `has_admin` to False.

@@ -1,4 +1,4 @@
-"""The part of the `AccountStore` contract that is about several workers on one store."""
+"""Cases of the `AccountStore` contract about several workers that want the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hubspot_sync.models import AccountEntry
 
 
-class SharingCases(AccountStoreFixtures):
+class RaceCases(AccountStoreFixtures):
     """Of workers that want the same, one gets it, and all see what it did."""
 
     def test_one_of_many_savers_wins(

@@ -1,120 +1,129 @@
-"""Writes down in an account's entry how its run went, and when it is due again."""
+"""How an account's entry changes: by what a host decides, and by how a run went."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from hubspot_sync._clock import is_ahead, later
-from hubspot_sync._engine.entries import with_status
-from hubspot_sync._engine.turns import is_same
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     HubSpotSyncError,
     OAuthAppError,
     RetryableError,
-    RevisionConflictError,
     SupersededError,
-    UnknownAccountError,
     WrongAccountError,
 )
-from hubspot_sync.models import (
-    AccountStatus,
-    BookkeepingFailed,
-    StreamStatus,
-    StreamSummary,
-    SyncSummary,
-)
+from hubspot_sync.models import AccountStatus, StreamStatus, StreamSummary, SyncSummary
+from hubspot_sync.models._checks import is_positive_duration, is_remark, maybe
+from hubspot_sync.models.accounts import streams_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from hubspot_sync._clock import Clock
-    from hubspot_sync._engine.directory import Directory
-    from hubspot_sync.models import AccountEntry, AccountKey, Event, StreamReport, SyncReport
+    from hubspot_sync.models import (
+        Account,
+        AccountEntry,
+        Grant,
+        StreamReport,
+        StreamSettings,
+        SyncReport,
+    )
 
+# Judged are only object types whose scopes are known for sure; of all others HubSpot itself says,
+# when they are read, which scope they need. Any one of a stream's scopes is enough.
+# https://developers.hubspot.com/docs/apps/developer-platform/build-apps/authentication/scopes
+_ANY_OF: Final[dict[str, tuple[str, ...]]] = {
+    "companies": ("crm.objects.companies.read",),
+    "contacts": ("crm.objects.contacts.read",),
+}
 _FIRST_WAIT: Final = timedelta(minutes=1)
 _LONGEST_WAIT: Final = timedelta(hours=1)
 _MOST_DOUBLINGS: Final = 20
-# A process that died keeps others from its accounts no longer than this.
-_LONGEST_CLAIM: Final = timedelta(minutes=15)
+# MongoDB keeps milliseconds.
+_STORED_TO: Final = timedelta(milliseconds=1)
 
 
-@frozen(kw_only=True)
-class Bookkeeping:
-    """Keeps the entries of accounts up to date.
+def with_status(
+    entry: AccountEntry, status: AccountStatus, reason: str | None, now: datetime
+) -> AccountEntry:
+    """The entry with another status: an active account is due at once, others never."""
+    if entry.status is status:
+        return evolve(entry, reason=reason)
+    return evolve(
+        entry,
+        status=status,
+        reason=reason,
+        status_since=now,
+        next_sync_at=now if status is AccountStatus.ACTIVE else None,
+        postponed_at=None,
+    )
 
-    Attributes:
-        directory: Where the entries are.
-        clock: Time and chance.
-        notify: Told when an entry could not be updated.
+
+def status_in_words(entry: AccountEntry) -> str:
+    """The status of the entry and why it has it, for people."""
+    status = entry.status.value
+    return f"{status} ({entry.reason})" if entry.reason else status
+
+
+def with_account(entry: AccountEntry, account: Account, now: datetime) -> AccountEntry:
+    """The entry with other settings: due at once for other streams, else by the new rhythm."""
+    due, last, before = entry.next_sync_at, entry.last_sync, entry.account
+    if due is not None and account.streams != before.streams:
+        due = now
+    elif due is not None and last is not None and account.sync_every != before.sync_every:
+        due = max(later(min(last.started_at, now), account.sync_every), now)
+    changed = evolve(entry, account=account)
+    return changed if due == entry.next_sync_at or due is None else changed.due_from(due, now)
+
+
+def alteration(
+    streams: Iterable[StreamSettings] | None, sync_every: timedelta | None, name: str | None
+) -> Callable[[Account], Account]:
+    """Check what a host wants of an account, and return what changes its settings to that.
+
+    Raises:
+        ConfigurationError: A stream, the period or the name is wrong.
     """
+    wanted: dict[str, Any] = {}
+    if streams is not None:
+        wanted["streams"] = streams_of(streams)
+    if sync_every is not None:
+        is_positive_duration.of("sync_every", sync_every)
+        wanted["sync_every"] = sync_every
+    maybe(is_remark).of("name", name)
+    return lambda account: evolve(account, **wanted)
 
-    directory: Directory
-    clock: Clock
-    notify: Callable[[Event], None]
 
-    def note(
-        self, report: SyncReport, started_at: datetime, claimed_until: datetime | None = None
-    ) -> None:
-        """Write down what *report* says; an account without an entry gets none.
+def opened(
+    entry: AccountEntry, grant: Grant | None, name: str | None, now: datetime
+) -> AccountEntry:
+    """The entry of an account that was connected just now: it is due at once.
 
-        A store that stays away spoils nothing: it is reported and that is all.
-
-        Args:
-            report: How the run went.
-            started_at: When it began.
-            claimed_until: What `claim` made of `next_sync_at`, where the account was claimed.
-        """
-        finished_at = self.clock.now()
-        chance = self.clock.random()
-        self._change(
-            report.account,
-            lambda entry: noted(
-                entry,
-                report,
-                started_at=started_at,
-                finished_at=finished_at,
-                claimed_until=claimed_until,
-                chance=chance,
-            ),
-        )
-
-    def claim(self, entry: AccountEntry, claim_for: timedelta | None = None) -> AccountEntry | None:
-        """Take a due account on, and give its entry; None if another did.
-
-        Nobody else begins it for *claim_for*, or for one period of its own, 15 minutes at most.
-
-        Raises:
-            StoreUnavailableError: The account store stays away.
-        """
-        now = self.clock.now()
-        until = later(now, claim_for or min(entry.account.sync_every, _LONGEST_CLAIM))
-        try:
-            return self.directory.save(entry.due_from(until, now))
-        except RevisionConflictError:
-            return None
-
-    def give_back(self, key: AccountKey) -> None:
-        """Make an account due again that was claimed and not synced."""
-        now = self.clock.now()
-        self._change(
-            key,
-            lambda entry: (
-                entry.due_from(now, now) if entry.status is AccountStatus.ACTIVE else entry
-            ),
-        )
-
-    def _change(self, key: AccountKey, change: Callable[[AccountEntry], AccountEntry]) -> None:
-        try:
-            self.directory.change(key, change)
-        except UnknownAccountError:
-            return
-        except HubSpotSyncError as error:
-            self.notify(BookkeepingFailed(account=key, reason=str(error)))
+    One that was paused stays so. One of which nothing may be read with the scopes that were
+    granted waits for more; where only some of it may be read, the reason says what not.
+    """
+    scopes, found = (grant.scopes, grant.account_name) if grant else ((), None)
+    missing = _missing_scopes(entry.account.streams, scopes)
+    status, reason = AccountStatus.ACTIVE, _in_words(missing) or None
+    if len(missing) == len(entry.account.streams):
+        status = AccountStatus.NEEDS_REAUTHORIZATION
+    if entry.status is AccountStatus.PAUSED:
+        status, reason = entry.status, entry.reason
+    return evolve(
+        entry,
+        status=status,
+        reason=reason,
+        status_since=now,
+        name=name or found or entry.name,
+        scopes=scopes,
+        next_sync_at=now if status is AccountStatus.ACTIVE else None,
+        postponed_at=None,
+        failed_runs=0,
+    )
 
 
 def noted(
@@ -254,3 +263,37 @@ def _wait(entry: AccountEntry, failure: RetryableError, chance: float) -> timede
     doublings = min(entry.failed_runs - 1, _MOST_DOUBLINGS)
     wait: timedelta = min(_FIRST_WAIT * 2**doublings, longest) * (1 - chance / 2)
     return max(wait, failure.retry_after or timedelta(0))
+
+
+def is_same(stored: datetime | None, instant: datetime | None) -> bool:
+    """Whether a store that keeps milliseconds made *stored* of *instant*."""
+    if stored is None or instant is None:
+        return False
+    return abs(stored - instant) < _STORED_TO
+
+
+def _missing_scopes(
+    streams: Sequence[StreamSettings], granted: Collection[str]
+) -> Mapping[str, Sequence[str]]:
+    """The object types that cannot be read, each with the scopes of which any one would do.
+
+    Args:
+        streams: What is to be read.
+        granted: What was granted; nothing at all means that it is not known.
+    """
+    if not granted:
+        return {}
+    needed = {stream.object_type: _ANY_OF.get(stream.object_type, ()) for stream in streams}
+    return {
+        object_type: scopes
+        for object_type, scopes in needed.items()
+        if scopes and not set(scopes) & set(granted)
+    }
+
+
+def _in_words(missing: Mapping[str, Sequence[str]]) -> str:
+    """What is missing, for people: one clause per object type."""
+    return "; ".join(
+        f"{object_type} cannot be read until {' or '.join(scopes)} is granted"
+        for object_type, scopes in missing.items()
+    )

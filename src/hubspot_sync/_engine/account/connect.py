@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
-from hubspot_sync._engine.credentials import UNREADABLE
-from hubspot_sync._engine.entries import opened, with_status
+from hubspot_sync._engine.account.credentials import UNREADABLE
+from hubspot_sync._engine.account.entry import opened, with_status
 from hubspot_sync.errors import (
     ConfigurationError,
     ConsentError,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from hubspot_sync._clock import Clock
     from hubspot_sync._consent import ConsentDesk
-    from hubspot_sync._engine.credentials import Safe
-    from hubspot_sync._engine.directory import Directory
+    from hubspot_sync._engine.account.credentials import AccountCredentials
+    from hubspot_sync._engine.account.directory import Directory
     from hubspot_sync.interfaces import CredentialsProbe, OAuthProvider
     from hubspot_sync.models import Credentials, Grant
 
@@ -47,7 +47,7 @@ _logger = logging.getLogger("hubspot_sync")
 
 
 @frozen(kw_only=True)
-class Connecting:
+class Connections:
     """Connects and disconnects accounts of any domain; threads may share it.
 
     Attributes:
@@ -55,7 +55,7 @@ class Connecting:
         provider: HubSpot's side of OAuth; None without an app.
         desk: Gives out and takes back the `state` of consents; None without an app.
         directory: Keeps the accounts.
-        safe: Keeps their credentials.
+        credentials: Keeps what opens them.
         clock: Tells when it happened.
     """
 
@@ -63,7 +63,7 @@ class Connecting:
     provider: OAuthProvider | None
     desk: ConsentDesk | None
     directory: Directory
-    safe: Safe
+    credentials: AccountCredentials
     clock: Clock
 
     def begin(self, domain_id: str, account_id: str | None) -> str:
@@ -126,7 +126,7 @@ class Connecting:
         # First of all, so that nobody starts a sync meanwhile; a second call does what is left.
         self._disable(key, _DISCONNECTED)
         problem = self._revoke(key) if revoke else None
-        self.safe.forget(key)
+        self.credentials.forget(key)
         # Once more, because somebody who connected it meanwhile may have lost the tokens by that.
         entry = self._disable(key, "; ".join(filter(None, (_DISCONNECTED, problem))))
         _logger.info("%s: %s", key, entry.reason)
@@ -174,7 +174,7 @@ class Connecting:
             return opened(evolve(entry, account=alter(entry.account)), grant, name, now)
 
         fresh = AccountEntry(account=account, status_since=now)
-        self.safe.replace(key, credentials)
+        self.credentials.replace(key, credentials)
         entry = self.directory.put(fresh, change)
         _logger.info("%s: connected, %s", key, entry.reason or entry.status.value)
         return entry
@@ -188,7 +188,7 @@ class Connecting:
     def _revoke(self, key: AccountKey) -> str | None:
         """Tell HubSpot; why it could not be told, in words."""
         try:
-            credentials = self.safe.find(key)
+            credentials = self.credentials.find(key)
         except UNREADABLE as error:
             return _untold(error)
         if not isinstance(credentials, OAuthTokens) or self.provider is None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from hubspot_sync._clock import StopRequested
-from hubspot_sync._engine.leases import held_lease
-from hubspot_sync._engine.redelivery import Redelivery
-from hubspot_sync._engine.refusals import Refusals
-from hubspot_sync._engine.stream_run import StreamRun
+from hubspot_sync._engine.stream.delivery import Delivery
+from hubspot_sync._engine.stream.lease import held_lease
+from hubspot_sync._engine.stream.pipeline import Pipeline
+from hubspot_sync._engine.stream.rejected import RejectedActions
 from hubspot_sync._windows import doubt_left, grounded, plan_pass, with_properties
 from hubspot_sync.models import Checkpoint, Counts, Mode, RetryCounts, StreamStarted
 
@@ -21,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from hubspot_sync._engine.parts import Parts
-    from hubspot_sync.models import Lease, StreamKey, StreamSettings
+    from hubspot_sync._engine.context import RunContext
+    from hubspot_sync._engine.stream.lease import Progress
+    from hubspot_sync.interfaces import Source
+    from hubspot_sync.models import StreamKey, StreamSettings
 
 _logger = logging.getLogger("hubspot_sync")
 
@@ -34,7 +35,8 @@ class StreamSession:
     """Brings one stream up to date.
 
     Args:
-        parts: What to work with.
+        context: What to work with.
+        source: Reads HubSpot.
         stream: The stream.
         wanted: What to read of each record.
         owner: Who takes the lease.
@@ -48,21 +50,23 @@ class StreamSession:
     def __init__(
         self,
         *,
-        parts: Parts,
+        context: RunContext,
+        source: Source,
         stream: StreamKey,
         wanted: StreamSettings,
         owner: str,
         before_first_write: Callable[[], None],
     ) -> None:
-        self._parts = parts
+        self._context = context
+        self._source = source
         self.stream = stream
         self._wanted = wanted
         self._owner = owner
         self._before_first_write = before_first_write
         self._compared = False
-        self._refusals = Refusals(parts, stream)
-        self._runs: list[StreamRun] = []
-        self._redelivery: Redelivery | None = None
+        self._rejected = RejectedActions(context, stream)
+        self._runs: list[Pipeline] = []
+        self._retries: Delivery | None = None
         self.mode: Mode | None = None
 
     @property
@@ -95,8 +99,8 @@ class StreamSession:
 
     @property
     def retried(self) -> RetryCounts:
-        """Where the failures ended that were due."""
-        return RetryCounts() if self._redelivery is None else self._redelivery.counts
+        """What became of the rejected actions that were due."""
+        return RetryCounts() if self._retries is None else self._retries.retried
 
     def run(self) -> None:
         """Try again what is due, read what an earlier run left over, then up to the present.
@@ -106,33 +110,39 @@ class StreamSession:
             HubSpotSyncError: What else ended it.
             StopRequested: The engine was stopped.
         """
-        with held_lease(self._parts, self.stream, self._owner) as lease:
-            self._retry(lease)
-            while self._pass(lease):
+        with held_lease(self._context, self.stream, self._owner) as progress:
+            self._retry(progress)
+            while self._pass(progress):
                 pass
 
-    def _retry(self, lease: Lease) -> None:
-        queue = self._parts.error_queue
-        if queue is None:
+    def _retry(self, progress: Progress) -> None:
+        """Try again what was rejected before and is due."""
+        self._rejected.look()
+        if not self._rejected.may_hold:
             return
-        self._refusals.look(queue)
+        checkpoint = progress.load()
         # A sink that was emptied is told of creations first, by the pass that delivers all again.
-        if self._refusals.may_hold and not self._load().redeliver:
-            self._redelivery = Redelivery(
-                parts=self._parts, lease=lease, queue=queue, refusals=self._refusals
-            )
-            self._redelivery.retry()
+        if checkpoint.redeliver:
+            return
+        self._retries = Delivery(
+            context=self._context,
+            progress=progress,
+            rejected=self._rejected,
+            stored=checkpoint,
+            begun=True,
+        )
+        for waiting in self._rejected.due():
+            self._retries.retry(waiting)
 
-    def _pass(self, lease: Lease) -> bool:
+    def _pass(self, progress: Progress) -> bool:
         """Read one pass; whether it does not lead up to the present, so that another is due."""
-        if self._parts.stop.is_set():
-            raise StopRequested
-        checkpoint = self._load()
+        self._context.check_stop()
+        checkpoint = progress.load()
         if checkpoint == Checkpoint():
             self._before_first_write()
-        present = self._parts.source.server_time()
-        checkpoint = self._grounded(lease, checkpoint, present)
-        reading = plan_pass(checkpoint, present, self._parts.settings, compared=self._compared)
+        present = self._source.server_time()
+        checkpoint = self._grounded(progress, checkpoint, present)
+        reading = plan_pass(checkpoint, present, self._context.settings, compared=self._compared)
         resumed = reading is checkpoint.reading
         if reading.mode is not Mode.INCREMENTAL and not resumed:
             self._compared = True
@@ -142,35 +152,33 @@ class StreamSession:
             doubtful_until=present if resumed else doubt_left(checkpoint, reading),
         )
         if not resumed:
-            properties = self._parts.source.properties(self._wanted, checkpoint.properties)
-            reading = with_properties(checkpoint, reading, properties, self._parts.settings)
+            properties = self._source.properties(self._wanted, checkpoint.properties)
+            reading = with_properties(checkpoint, reading, properties, self._context.settings)
         self.mode = self.mode or reading.mode
-        self._parts.notify(
+        self._context.notify(
             StreamStarted(stream=self.stream, mode=reading.mode, reading=reading, resumed=resumed)
         )
-        run = StreamRun(
-            parts=self._parts,
-            lease=lease,
+        run = Pipeline(
+            context=self._context,
+            source=self._source,
+            progress=progress,
             wanted=self._wanted,
             checkpoint=checkpoint,
             reading=reading,
             resumed=resumed,
-            refusals=self._refusals,
+            rejected=self._rejected,
             ask_unread=not self._runs,
         )
         self._runs.append(run)
         run.run()
         return resumed or run.began_too_late or reading.mode is Mode.RECONCILE
 
-    def _load(self) -> Checkpoint:
-        return self._parts.patience.call(
-            self.stream, lambda: self._parts.checkpointer.load(self.stream)
-        )
-
-    def _grounded(self, lease: Lease, checkpoint: Checkpoint, present: datetime) -> Checkpoint:
+    def _grounded(
+        self, progress: Progress, checkpoint: Checkpoint, present: datetime
+    ) -> Checkpoint:
         """*checkpoint* with nothing in HubSpot's future; what changes is stored first."""
-        latest = partial(self._parts.source.server_time, latest=True)
-        after = grounded(checkpoint, present, latest, self._parts.settings)
+        latest = partial(self._source.server_time, latest=True)
+        after = grounded(checkpoint, present, latest, self._context.settings)
         if after != checkpoint:
             _logger.warning(
                 "%s: what is stored of its progress lies in HubSpot's future (high-water mark %s, "
@@ -179,7 +187,5 @@ class StreamSession:
                 checkpoint.high_water_mark,
                 present,
             )
-            self._parts.patience.call(
-                self.stream, lambda: self._parts.checkpointer.commit(lease, after)
-            )
+            progress.commit(after)
         return after

@@ -1,4 +1,4 @@
-"""The part of the `AccountStore` contract that is about lists: accounts, and their domains."""
+"""Cases of the `AccountStore` contract about lists: accounts page by page, and their domains."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def all_domains(store: Any, limit: int = 100) -> list[str]:
     return found
 
 
-class BrowsingCases(AccountStoreFixtures):
+class ListCases(AccountStoreFixtures):
     """Walks through the accounts of a domain, or of all."""
 
     def test_nothing_to_browse(self, store: Any) -> None:

@@ -1,47 +1,56 @@
-"""One run of one stream: pages are read and processed in the caller's thread, and stored beside it.
+"""One pass of one stream: pages become batches in the caller's thread, and are stored beside it.
 
 When reading fails, what was read before is still processed, and what was processed is stored.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from hubspot_sync._clock import StopRequested
-from hubspot_sync._engine.action_queue import ActionQueue
-from hubspot_sync._engine.delivery import Batch, Delivery
-from hubspot_sync._engine.oddities import Oddities
-from hubspot_sync._processing import (
+from hubspot_sync._actions import (
     doubted,
     newest_versions,
     to_actions,
     without_queued,
     without_repeats,
 )
-from hubspot_sync._queue import QueueClosedError
+from hubspot_sync._engine.stream.delivery import Batch, Delivery
+from hubspot_sync._queue import BoundedQueue, QueueClosedError
+from hubspot_sync._threads import Worker
 from hubspot_sync._windows import advance, is_late, look_deeper
-from hubspot_sync.models import Counts, Mode, SkippedRow, to_milliseconds
+from hubspot_sync.models import (
+    Counts,
+    Mode,
+    RecordSkipped,
+    SkippedRow,
+    ValueKeptAsText,
+    to_milliseconds,
+)
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
-    from hubspot_sync._engine.parts import Parts
-    from hubspot_sync._engine.refusals import Refusals
+    from hubspot_sync._engine.context import RunContext
+    from hubspot_sync._engine.stream.lease import Progress
+    from hubspot_sync._engine.stream.rejected import RejectedActions
+    from hubspot_sync.interfaces import Source
     from hubspot_sync.models import (
         Association,
         Checkpoint,
+        Event,
         Fingerprint,
-        Lease,
         Page,
         Pass,
         Record,
         StreamKey,
         StreamSettings,
+        SyncSettings,
     )
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -49,17 +58,18 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _MOST_UNREAD: Final = 1_000
 
 
-class StreamRun:
+class Pipeline:
     """Reads one pass of one stream and stores what it brings.
 
     Args:
-        parts: What to work with.
-        lease: The right to commit.
+        context: What to work with.
+        source: Reads HubSpot.
+        progress: What was delivered before, and the right to commit.
         wanted: What to read of each record.
         checkpoint: How far the stream is.
         reading: The pass.
         resumed: Whether an earlier run had begun it.
-        refusals: Takes the actions that are refused.
+        rejected: Takes the actions that are rejected.
         ask_unread: Whether to ask once more for records that HubSpot did not answer for.
 
     Attributes:
@@ -71,17 +81,20 @@ class StreamRun:
     def __init__(
         self,
         *,
-        parts: Parts,
-        lease: Lease,
+        context: RunContext,
+        source: Source,
+        progress: Progress,
         wanted: StreamSettings,
         checkpoint: Checkpoint,
         reading: Pass,
         resumed: bool,
-        refusals: Refusals,
+        rejected: RejectedActions,
         ask_unread: bool = True,
     ) -> None:
-        self._parts = parts
-        self._stream: StreamKey = lease.stream
+        self._context = context
+        self._source = source
+        self._progress = progress
+        self._stream: StreamKey = progress.stream
         self._wanted = wanted
         self._checkpoint = checkpoint
         self._reading = reading
@@ -90,16 +103,16 @@ class StreamRun:
         self._ask_unread = ask_unread
         self._label: str | None = None
         self.gaps: tuple[str, ...] = ()
-        settings = parts.settings
+        settings = context.settings
         self._max_bytes = min(settings.batch_bytes, settings.queue_bytes)
-        self._refusals = refusals
-        self._oddities = Oddities(self._stream, parts.notify)
+        self._rejected = rejected
+        self._oddities = Oddities(self._stream, context.notify)
         self.began_too_late = False
         self._forgotten = 0
         self._delivery = Delivery(
-            parts=parts,
-            lease=lease,
-            refusals=refusals,
+            context=context,
+            progress=progress,
+            rejected=rejected,
             stored=evolve(checkpoint, reading=reading),
             begun=resumed,
         )
@@ -132,7 +145,7 @@ class StreamRun:
             StopRequested: The run was stopped; all that was read is stored and committed.
         """
         queue = ActionQueue(
-            delivery=self._delivery, settings=self._parts.settings, stream=self._stream
+            delivery=self._delivery, settings=self._context.settings, stream=self._stream
         )
         failure: Exception | None = None
         try:
@@ -172,18 +185,18 @@ class StreamRun:
 
     def _read(self) -> Iterator[Page]:
         """What HubSpot did not answer for before, and the pass itself, until the run is stopped."""
-        self._label = self._parts.source.label(self._stream.object_type)
+        self._label = self._source.label(self._stream.object_type)
         unread = self._checkpoint.unread if self._ask_unread else ()
         reading = evolve(self._reading, object_ids=unread)
-        for page in self._parts.source.read(self._wanted, reading):
+        for page in self._source.read(self._wanted, reading):
             yield page
             # With the last page the pass is complete, whoever wants it to end.
-            if page.ranges and self._parts.stop.is_set():
-                raise StopRequested
+            if page.ranges:
+                self._context.check_stop()
 
     def _is_enough(self, pages: Sequence[Page]) -> bool:
         records = sum(len(page.records) for page in pages)
-        return records >= self._parts.settings.batch_size or _size(pages) >= self._max_bytes
+        return records >= self._context.settings.batch_size or _size(pages) >= self._max_bytes
 
     def _process(self, pages: Sequence[Page], queue: ActionQueue) -> Batch:
         """Validate, leave out what is known, associate, and make actions."""
@@ -199,14 +212,14 @@ class StreamRun:
         redelivers = self._reading.redelivers
         # What was delivered before is no reason to leave it out then.
         fresh, repeated = without_repeats(records, on_their_way if redelivers else known, compared)
-        queued = self._refusals.held([record.object_id for record in fresh])
+        queued = self._rejected.held([record.object_id for record in fresh])
         # What waits is delivered again as well, so that its object is created first.
         fresh, waiting = (fresh, 0) if redelivers else without_queued(fresh, queued)
         fresh, unanswered = self._associate(fresh)
         skipped += unanswered
         self._oddities.kept_as_text(fresh)
         self.began_too_late |= any(
-            is_late(record, self._checkpoint, self._reading, self._parts.settings)
+            is_late(record, self._checkpoint, self._reading, self._context.settings)
             for record in fresh
         )
         outcome = to_actions(
@@ -215,7 +228,7 @@ class StreamRun:
             doubted(known, queued),
             label=self._label,
             backfill=self._reading.mode is Mode.BACKFILL or redelivers,
-            deliver_unchanged=self._parts.settings.deliver_unchanged or self._doubtful,
+            deliver_unchanged=self._context.settings.deliver_unchanged or self._doubtful,
             redeliver=redelivers,
             variant=to_milliseconds(self._reading.end),
         )
@@ -251,7 +264,7 @@ class StreamRun:
             before,
             self._reading,
             last.ranges,
-            self._parts.settings,
+            self._context.settings,
             last.listed,
         )
         if last.ranges:
@@ -270,7 +283,7 @@ class StreamRun:
         mode = self._reading.mode
         if self._resumed and mode is Mode.INCREMENTAL:
             # What the run before delivered last, and this one did not find, changed once more.
-            return evolve(reached, doubtful_until=self._parts.source.server_time())
+            return evolve(reached, doubtful_until=self._source.server_time())
         if self._resumed or mode is Mode.RECONCILE:
             return reached  # it is the next pass that leads up to the present
         return evolve(reached, reconcile_since=None)
@@ -295,10 +308,7 @@ class StreamRun:
         """What was delivered before or is on its way to the sink, and the latter alone."""
         # Looked at first: what leaves the way to the sink meanwhile is in a store by then.
         on_their_way = queue.same_or_newer(records)
-        object_ids = [record.object_id for record in records]
-        recalled = self._parts.patience.call(
-            self._stream, lambda: self._parts.checkpointer.recall(self._stream, object_ids)
-        )
+        recalled = self._progress.recall([record.object_id for record in records])
         return {**recalled, **on_their_way}, on_their_way
 
     def _associate(self, records: Sequence[Record]) -> tuple[list[Record], list[SkippedRow]]:
@@ -313,9 +323,7 @@ class StreamRun:
                 record.object_id for record in complete if to_object_type not in record.associations
             ]
             if lacking:
-                found = self._parts.source.associations(
-                    self._stream.object_type, to_object_type, lacking
-                )
+                found = self._source.associations(self._stream.object_type, to_object_type, lacking)
                 skipped += [
                     SkippedRow(
                         object_id=one,
@@ -330,6 +338,130 @@ class StreamRun:
                     if record.object_id not in found.unanswered
                 ]
         return complete, skipped
+
+
+class ActionQueue:
+    """Takes the batches of one pass, and stores them while later ones are made.
+
+    When a batch fails, those before it are committed and those behind it dropped: the next run
+    reads them again.
+
+    Args:
+        delivery: Stores a batch.
+        settings: The bounds.
+        stream: The stream, for the name of the thread.
+    """
+
+    def __init__(self, *, delivery: Delivery, settings: SyncSettings, stream: StreamKey) -> None:
+        self._delivery = delivery
+        self._waiting: BoundedQueue[Batch] = BoundedQueue(settings.queue_size, settings.queue_bytes)
+        self._on_their_way: dict[str, Fingerprint] = {}
+        self._failed = False
+        self._changed = threading.Condition()
+        self._writer = Worker(self._work, f"writer {stream}")
+
+    def put(self, batch: Batch, *, size: int) -> None:
+        """Add *batch*; waits while the queue is full.
+
+        Args:
+            batch: What to store.
+            size: Roughly its bytes.
+
+        Raises:
+            QueueClosedError: A batch failed, and `raise_failure` says why.
+        """
+        with self._changed:
+            self._on_their_way.update((one.object_id, one) for one in batch.fingerprints)
+        self._waiting.put(batch, weight=len(batch.actions), size=size)
+
+    def same_or_newer(self, records: Sequence[Record]) -> Mapping[str, Fingerprint]:
+        """What of *records* is on its way to the sink; waits until no older versions of them are.
+
+        Whether a newer version is a creation or an update, and whether anything has changed,
+        depends on whether the sink takes the older one.
+
+        Raises:
+            QueueClosedError: A batch failed, and `raise_failure` says why.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._failed or not self._has_older(records))
+            if self._failed:
+                raise QueueClosedError
+            return {
+                record.object_id: fingerprint
+                for record in records
+                if (fingerprint := self._on_their_way.get(record.object_id)) is not None
+            }
+
+    def drain(self) -> None:
+        """Wait until all that was put is stored, or a batch has failed."""
+        self._waiting.finish()
+        self._writer.join()
+
+    def raise_failure(self) -> None:
+        """Raise what ended the batch that failed, if one did; after `drain`."""
+        self._writer.raise_failure()
+
+    def _work(self) -> None:
+        try:
+            for batch in self._waiting:
+                self._delivery.store(batch)
+                with self._changed:
+                    for one in batch.fingerprints:
+                        self._on_their_way.pop(one.object_id, None)
+                    self._changed.notify_all()
+        except BaseException:
+            self._waiting.abandon()
+            with self._changed:
+                self._failed = True
+                self._changed.notify_all()
+            raise
+
+    def _has_older(self, records: Sequence[Record]) -> bool:
+        return any(
+            (fingerprint := self._on_their_way.get(record.object_id)) is not None
+            and fingerprint.version < record.version
+            for record in records
+        )
+
+
+class Oddities:
+    """Notes rows that are no records, and values that do not fit their type.
+
+    Args:
+        stream: The stream.
+        notify: Told of each skipped row, and of each property once.
+
+    Attributes:
+        unconverted: How many values were kept as text, by property name.
+    """
+
+    def __init__(self, stream: StreamKey, notify: Callable[[Event], None]) -> None:
+        self._stream = stream
+        self._notify = notify
+        self.unconverted: Counter[str] = Counter()
+
+    def skipped(self, rows: Iterable[SkippedRow]) -> int:
+        """Note *rows*, and say how many they are."""
+        number = 0
+        for row in rows:
+            self._notify(
+                RecordSkipped(stream=self._stream, object_id=row.object_id, reason=row.reason)
+            )
+            number += 1
+        return number
+
+    def kept_as_text(self, records: Iterable[Record]) -> None:
+        """Note the values of *records* that were kept as text."""
+        for record in records:
+            for name in record.unconverted:
+                if name not in self.unconverted:
+                    self._notify(
+                        ValueKeptAsText(
+                            stream=self._stream, property_name=name, object_id=record.object_id
+                        )
+                    )
+                self.unconverted[name] += 1
 
 
 def _size(pages: Sequence[Page]) -> int:

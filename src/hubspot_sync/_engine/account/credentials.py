@@ -1,54 +1,50 @@
-"""The stored credentials of accounts, changed beside syncs that refresh them."""
+"""The stored credentials of accounts, changed and sealed again beside syncs that refresh them."""
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from attrs import frozen
 
-from hubspot_sync._clock import StopRequested
 from hubspot_sync.errors import (
     ConfigurationError,
+    HubSpotSyncError,
     InvariantError,
     NotConnectedError,
     RevisionConflictError,
     StoreUnavailableError,
 )
+from hubspot_sync.models import ReencryptionReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import timedelta
+    from collections.abc import Callable, Iterator, Sequence
 
-    from hubspot_sync._retry import Retrier
-    from hubspot_sync.errors import RetryableError
+    from hubspot_sync._engine.context import RunContext
     from hubspot_sync.interfaces import TokenStore, TokenStoreAdmin
     from hubspot_sync.models import AccountKey, Credentials, StoredCredentials
 
-T = TypeVar("T")
-
+_PAGE: Final = 200
 # Each time somebody refreshed in between; a refresh is two saves, and comes every half an hour.
 _SAVE_TRIES: Final = 20
 # What `find` raises where there are credentials that nobody here can open.
 UNREADABLE: Final = (ConfigurationError, InvariantError)
-_logger = logging.getLogger("hubspot_sync")
 
 
 @frozen(kw_only=True)
-class Safe:
+class AccountCredentials:
     """Finds and changes the credentials of accounts; threads may share it.
 
     Each method raises `StoreUnavailableError` when the store stays away, and when the engine is
     stopped while it is.
 
     Attributes:
+        context: Asks the store.
         store: Where the credentials are.
-        retrier: How often and how patiently.
     """
 
+    context: RunContext
     store: TokenStore
-    retrier: Retrier
 
     def find(self, account: AccountKey) -> Credentials | None:
         """The credentials of *account*, or None.
@@ -57,7 +53,7 @@ class Safe:
             ConfigurationError: No key at hand opens them.
             InvariantError: They were damaged, or sealed for another account.
         """
-        stored = self._patiently(lambda: self.store.load(account))
+        stored = self._load(account)
         return stored.credentials if stored else None
 
     def require(self, account: AccountKey, why: str) -> None:
@@ -106,41 +102,71 @@ class Safe:
     ) -> bool:
         """Save what is chosen when the stored credentials are known, and say whether it is any."""
         for _ in range(_SAVE_TRIES):
-            stored = self._patiently(lambda: self.store.load(account))
+            stored = self._load(account)
             chosen = choose(stored)
             if chosen is None:
                 return False
             with suppress(RevisionConflictError):
-                self._patiently(self._saving(account, chosen, stored.revision if stored else None))
+                self._store(account, chosen, stored.revision if stored else None)
                 return True
         raise RevisionConflictError(
             "the account's credentials were changed by others at every try; do it again",
             account=str(account),
         )
 
-    def _saving(
-        self, account: AccountKey, credentials: Credentials, revision: int | None
-    ) -> Callable[[], object]:
-        return lambda: self.store.save(account, credentials, expected_revision=revision)
+    def _load(self, account: AccountKey) -> StoredCredentials | None:
+        return self.context.ask("token store", lambda: self.store.load(account), account)
 
-    def accounts(self, *, limit: int, after: AccountKey | None) -> Sequence[AccountKey]:
-        """A page of the accounts that have credentials; see `TokenStoreAdmin.accounts`."""
+    def _store(self, account: AccountKey, credentials: Credentials, revision: int | None) -> None:
+        self.context.ask(
+            "token store",
+            lambda: self.store.save(account, credentials, expected_revision=revision),
+            account,
+        )
+
+    def accounts(self) -> Iterator[AccountKey]:
+        """All accounts that have credentials; see `TokenStoreAdmin.accounts`.
+
+        Raises:
+            ConfigurationError: The store cannot say which.
+        """
+        if not hasattr(self.store, "accounts"):
+            raise ConfigurationError(
+                f"{self.store.__class__.__name__} cannot say which accounts it has; give it the "
+                "method of TokenStoreAdmin, or save the credentials of each account again"
+            )
+        after: AccountKey | None = None
+        while page := self._page(after):
+            yield from page
+            after = page[-1]
+
+    def _page(self, after: AccountKey | None) -> Sequence[AccountKey]:
         store = cast("TokenStoreAdmin", self.store)
-        return self._patiently(lambda: store.accounts(limit=limit, after=after))
+        return self.context.ask("token store", lambda: store.accounts(limit=_PAGE, after=after))
 
     def forget(self, account: AccountKey) -> None:
         """Forget the credentials of *account*."""
-        self._patiently(lambda: self.store.delete(account))
+        self.context.ask("token store", lambda: self.store.delete(account), account)
 
-    def _patiently(self, function: Callable[[], T]) -> T:
+
+def reencrypt(credentials: AccountCredentials) -> ReencryptionReport:
+    """Seal all stored credentials again, those of one account after the other.
+
+    One that fails keeps no other from it.
+
+    Raises:
+        ConfigurationError: The token store cannot say which accounts it has.
+        StoreUnavailableError: It stays away.
+    """
+    resealed = 0
+    failures: dict[AccountKey, HubSpotSyncError] = {}
+    for account in credentials.accounts():
+        if credentials.context.stop.is_set():
+            return ReencryptionReport(resealed=resealed, failures=failures, completed=False)
         try:
-            return self.retrier.call(function, on_retry=_log)
-        except StopRequested:
-            raise StoreUnavailableError(
-                "the engine was stopped while the token store was away; do it again when both are "
-                "back"
-            ) from None
-
-
-def _log(attempt: int, wait: timedelta, error: RetryableError) -> None:
-    _logger.warning("token store: try %d failed, again in %s: %s", attempt, wait, error)
+            resealed += credentials.reseal(account)
+        except StoreUnavailableError:
+            raise
+        except HubSpotSyncError as error:
+            failures[account] = error
+    return ReencryptionReport(resealed=resealed, failures=failures)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
 from hubspot_sync._clock import StopSignal
+from hubspot_sync._engine.account.entry import is_same
 
 if TYPE_CHECKING:
     import threading
@@ -18,16 +18,7 @@ if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
     from hubspot_sync.models import Account, AccountKey, SyncReport
 
-# MongoDB keeps milliseconds.
-_STORED_TO: Final = timedelta(milliseconds=1)
 _LOOK_UP_SECONDS: Final = 0.25
-
-
-def is_same(stored: datetime | None, instant: datetime | None) -> bool:
-    """Whether a store that keeps milliseconds made *stored* of *instant*."""
-    if stored is None or instant is None:
-        return False
-    return abs(stored - instant) < _STORED_TO
 
 
 @define(eq=False)
@@ -59,7 +50,7 @@ class Ticket:
         """The name of the account in every store."""
         return self.account.key
 
-    def take_over(self, later: Ticket) -> None:
+    def renew_claim(self, later: Ticket) -> None:
         """Take the claim of *later*, which came while this one is under way.
 
         An account comes up by itself when its claim ends. One that came at another time was made
@@ -134,7 +125,7 @@ class TurnQueue:
     _last_was_long: bool = True
     _closed: bool = False
 
-    def hungry(self) -> bool:
+    def wants_more(self) -> bool:
         """Whether fewer wait for their first turn than there are workers."""
         return len(self._fresh) < self.workers
 

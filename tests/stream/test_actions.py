@@ -8,7 +8,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync._processing import (
+from hubspot_sync._actions import (
     digest_of,
     newest_versions,
     to_actions,

@@ -1,4 +1,4 @@
-"""One run over the streams of one account: reports, and whose failure ends what."""
+"""One run over the streams of one account: opening it, reports, and whose failure ends what."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from hubspot_sync._engine.outcomes import outcome_of
-from hubspot_sync._engine.stream_session import StreamSession
+from hubspot_sync._engine.context import outcome_of
+from hubspot_sync._engine.stream.session import StreamSession
+from hubspot_sync._ownership import new_owner_name
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     HubSpotSyncError,
@@ -19,6 +20,7 @@ from hubspot_sync.errors import (
     RetryableError,
     WrongAccountError,
 )
+from hubspot_sync.interfaces._answers import guarded_source, unforeseen
 from hubspot_sync.models import (
     RunFinished,
     RunStarted,
@@ -32,8 +34,8 @@ from hubspot_sync.models import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubspot_sync._clock import Clock
-    from hubspot_sync._engine.parts import Parts
+    from hubspot_sync._engine.context import RunContext
+    from hubspot_sync.interfaces import Source
     from hubspot_sync.models import Account, StreamSettings
 
 _logger = logging.getLogger("hubspot_sync")
@@ -49,28 +51,54 @@ _ENDS_THE_RUN = (
 )
 
 
+def sync_account(context: RunContext, account: Account) -> SyncReport:
+    """Bring the sink up to date with *account*.
+
+    Raises:
+        NotConnectedError: There are no credentials for the account; nothing was done.
+        StoreUnavailableError: The token store stays away; nothing was done.
+        InvariantError: What opens the account raised what it may not; nothing was done.
+        BaseException: What is no `Exception`; see `AccountRun.run`.
+    """
+    source = _opened(context, account)
+    try:
+        return AccountRun(context=context, source=source, account=account).run()
+    finally:
+        source.close()
+
+
+def _opened(context: RunContext, account: Account) -> Source:
+    """The account, opened; a token store that is away is waited for."""
+    try:
+        source = context.ask(
+            "token store",
+            lambda: context.open_source(account, stop=context.stop, notify=context.notify),
+            account.key,
+        )
+        return guarded_source(source, context.open_source)
+    except HubSpotSyncError:
+        raise
+    except Exception as error:
+        raise unforeseen(error, account.key, "opening the account").locate(
+            account=str(account.key)
+        ) from error
+
+
 class AccountRun:
     """Runs the streams of one account, one after the other.
 
     Args:
+        context: What to work with.
+        source: Reads the account.
         account: The account.
-        parts: What to work with.
-        clock: Measures durations.
-        owner: Who takes the leases.
     """
 
-    def __init__(
-        self,
-        *,
-        account: Account,
-        parts: Parts,
-        clock: Clock,
-        owner: str,
-    ) -> None:
+    def __init__(self, *, context: RunContext, source: Source, account: Account) -> None:
+        self._context = context
+        self._source = source
         self._account = account
-        self._parts = parts
-        self._clock = clock
-        self._owner = owner
+        self._clock = context.clock
+        self._owner = new_owner_name()
         self._identified = False
         self._interrupted: BaseException | None = None
 
@@ -84,16 +112,16 @@ class AccountRun:
         started = self._clock.monotonic()
         streams = self._account.streams
         object_types = tuple(wanted.object_type for wanted in streams)
-        self._parts.notify(RunStarted(account=self._account.key, object_types=object_types))
+        self._context.notify(RunStarted(account=self._account.key, object_types=object_types))
         reports: list[StreamReport] = []
         for wanted in streams:
             if self._interrupted is not None or _end_of(reports) is not None:
                 reports.append(not_started(StreamKey(self._account.key, wanted.object_type)))
                 continue
             reports.append(self._stream(wanted))
-            self._parts.notify(StreamFinished(report=reports[-1]))
+            self._context.notify(StreamFinished(report=reports[-1]))
         report = self._report(reports, started)
-        self._parts.notify(RunFinished(report=report))
+        self._context.notify(RunFinished(report=report))
         if self._interrupted is not None:
             raise self._interrupted
         return report
@@ -102,7 +130,7 @@ class AccountRun:
         return SyncReport(
             account=self._account.key,
             streams=tuple(reports),
-            api_calls=self._parts.source.api_calls(),
+            api_calls=self._source.api_calls(),
             duration=timedelta(seconds=self._clock.monotonic() - started),
             error=_end_of(reports),
         )
@@ -110,14 +138,15 @@ class AccountRun:
     def _stream(self, wanted: StreamSettings) -> StreamReport:
         """Run one stream, and report whatever ended it."""
         session = StreamSession(
-            parts=self._parts,
+            context=self._context,
+            source=self._source,
             stream=StreamKey(self._account.key, wanted.object_type),
             wanted=wanted,
             owner=self._owner,
             before_first_write=self._identify,
         )
         started = self._clock.monotonic()
-        calls_before = self._parts.source.api_calls()
+        calls_before = self._source.api_calls()
         status, error = self._outcome(session)
         return StreamReport(
             stream=session.stream,
@@ -126,7 +155,7 @@ class AccountRun:
             counts=session.counts,
             unconverted=session.unconverted,
             retried=session.retried,
-            api_calls=_difference(self._parts.source.api_calls(), calls_before),
+            api_calls=_difference(self._source.api_calls(), calls_before),
             duration=timedelta(seconds=self._clock.monotonic() - started),
             gaps=session.gaps,
             error=error,
@@ -144,7 +173,7 @@ class AccountRun:
         if self._identified:
             return
         try:
-            details = self._parts.source.identify()
+            details = self._source.identify()
         except (MissingScopeError, RequestRefusedError) as error:
             # A service key may lack the scope "oauth"; that alone is no reason not to sync.
             _logger.warning("%s: not proved to be this account: %s", self._account.key, error)

@@ -1,37 +1,40 @@
-"""The accounts that an `AccountStore` keeps, with patience where it is away for a moment."""
+"""The entries of accounts in an `AccountStore`: found, changed, and kept up to date by runs."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import field, frozen
 
-from hubspot_sync._clock import StopRequested
+from hubspot_sync._clock import later
+from hubspot_sync._engine.account.entry import noted
 from hubspot_sync.errors import (
     ConfigurationError,
+    HubSpotSyncError,
     RevisionConflictError,
-    StoreUnavailableError,
     UnknownAccountError,
 )
-from hubspot_sync.models import Retried
+from hubspot_sync.models import AccountStatus, BookkeepingFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-    from hubspot_sync._retry import Retrier
-    from hubspot_sync.errors import RetryableError
+    from hubspot_sync._engine.context import RunContext
     from hubspot_sync.interfaces import AccountStore
-    from hubspot_sync.models import AccountEntry, AccountKey, AccountStatus, Event
+    from hubspot_sync.models import AccountEntry, AccountKey, SyncReport
 
 T = TypeVar("T")
 
 _PAGE: Final = 200
 # Each round somebody wins, so it takes as many who race before one of them gives up.
 _SAVE_TRIES: Final = 50
+# A process that died keeps others from its accounts no longer than this.
+_LONGEST_CLAIM: Final = timedelta(minutes=15)
 _logger = logging.getLogger("hubspot_sync")
 
 
@@ -40,22 +43,20 @@ class Directory:
     """Finds and changes the entries of accounts; threads may share it.
 
     Each method raises `StoreUnavailableError` when the store stays away, and when the engine is
-    stopped while it is.
+    stopped while it is; those that write down how a run went tell the observers instead.
 
     Attributes:
+        context: Asks the store; time and chance.
         store: Where the entries are.
-        retrier: How often and how patiently.
-        notify: Told of every retry.
     """
 
+    context: RunContext
     store: AccountStore
-    retrier: Retrier
-    notify: Callable[[Event], None]
     _looked: threading.Event = field(factory=threading.Event, init=False, repr=False, eq=False)
 
     def find(self, key: AccountKey) -> AccountEntry | None:
         """The entry of an account, or None."""
-        return self._patiently(lambda: self.store.load(key))
+        return self._ask(lambda: self.store.load(key))
 
     def entry(self, key: AccountKey) -> AccountEntry:
         """The entry of an account.
@@ -102,7 +103,7 @@ class Directory:
 
     def due(self, now: datetime, *, limit: int, domain_id: str | None) -> Sequence[AccountEntry]:
         """Some accounts that are due, domains in turn; see `AccountStore.due`."""
-        return self._patiently(lambda: self.store.due(now, limit=limit, domain_id=domain_id))
+        return self._ask(lambda: self.store.due(now, limit=limit, domain_id=domain_id))
 
     def add(self, entry: AccountEntry) -> AccountEntry:
         """Keep an account that was not known.
@@ -125,7 +126,7 @@ class Directory:
         Raises:
             RevisionConflictError: Somebody else changed it, or a try that seemed to fail did not.
         """
-        return self._patiently(lambda: self.store.save(entry))
+        return self._ask(lambda: self.store.save(entry))
 
     def change(
         self, key: AccountKey, change: Callable[[AccountEntry], AccountEntry]
@@ -148,9 +149,71 @@ class Directory:
         """
         return self._changed(fresh.key, lambda: self.find(fresh.key) or fresh, change)
 
+    def note(
+        self, report: SyncReport, started_at: datetime, claimed_until: datetime | None = None
+    ) -> None:
+        """Write down what *report* says; an account without an entry gets none.
+
+        A store that stays away spoils nothing: it is reported and that is all.
+
+        Args:
+            report: How the run went.
+            started_at: When it began.
+            claimed_until: What `claim` made of `next_sync_at`, where the account was claimed.
+        """
+        finished_at = self.context.clock.now()
+        chance = self.context.clock.random()
+        self._change_quietly(
+            report.account,
+            lambda entry: noted(
+                entry,
+                report,
+                started_at=started_at,
+                finished_at=finished_at,
+                claimed_until=claimed_until,
+                chance=chance,
+            ),
+        )
+
+    def claim(self, entry: AccountEntry, claim_for: timedelta | None = None) -> AccountEntry | None:
+        """Take a due account on, and give its entry; None if another did.
+
+        Nobody else begins it for *claim_for*, or for one period of its own, 15 minutes at most.
+
+        Raises:
+            StoreUnavailableError: The account store stays away.
+        """
+        now = self.context.clock.now()
+        until = later(now, claim_for or min(entry.account.sync_every, _LONGEST_CLAIM))
+        try:
+            return self.save(entry.due_from(until, now))
+        except RevisionConflictError:
+            return None
+
+    def give_back(self, key: AccountKey) -> None:
+        """Make an account due again that was claimed and not synced."""
+        now = self.context.clock.now()
+        self._change_quietly(
+            key,
+            lambda entry: (
+                entry.due_from(now, now) if entry.status is AccountStatus.ACTIVE else entry
+            ),
+        )
+
     def remove(self, key: AccountKey) -> None:
         """Forget an account."""
-        self._patiently(lambda: self.store.delete(key))
+        self._ask(lambda: self.store.delete(key))
+
+    def _change_quietly(
+        self, key: AccountKey, change: Callable[[AccountEntry], AccountEntry]
+    ) -> None:
+        """Apply *change*; where that fails, observers are told, and that is all."""
+        try:
+            self.change(key, change)
+        except UnknownAccountError:
+            return
+        except HubSpotSyncError as error:
+            self.context.notify(BookkeepingFailed(account=key, reason=str(error)))
 
     def _changed(
         self,
@@ -172,22 +235,12 @@ class Directory:
     def _page(
         self, domain_id: str | None, status: AccountStatus | None, after: AccountKey | None
     ) -> Sequence[AccountEntry]:
-        return self._patiently(
+        return self._ask(
             lambda: self.store.browse(domain_id, limit=_PAGE, after=after, status=status)
         )
 
     def _domains(self, after: str | None) -> Sequence[str]:
-        return self._patiently(lambda: self.store.domains(limit=_PAGE, after=after))
+        return self._ask(lambda: self.store.domains(limit=_PAGE, after=after))
 
-    def _patiently(self, function: Callable[[], T]) -> T:
-        def on_retry(attempt: int, wait: timedelta, error: RetryableError) -> None:
-            reason = str(error)
-            self.notify(Retried(what="account store", attempt=attempt, wait=wait, reason=reason))
-
-        try:
-            return self.retrier.call(function, on_retry=on_retry)
-        except StopRequested:
-            raise StoreUnavailableError(
-                "the engine was stopped while the account store was away; nothing is lost, do it "
-                "again when both are back"
-            ) from None
+    def _ask(self, function: Callable[[], T]) -> T:
+        return self.context.ask("account store", function)

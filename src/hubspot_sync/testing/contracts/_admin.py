@@ -1,4 +1,4 @@
-"""The part of the `ErrorQueue` contract that is for people: `ErrorQueueAdmin`."""
+"""Cases of the `ErrorQueue` contract for people who look after it: `ErrorQueueAdmin`."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ SELECTIONS: Final = {
 }
 
 
-class OperatingCases:
+class AdminCases:
     """What people see and clean up.
 
     Attributes:

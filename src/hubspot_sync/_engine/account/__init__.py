@@ -1,0 +1,1 @@
+"""One account: its streams, its entry and its credentials."""

@@ -1,0 +1,1 @@
+"""Many accounts, which share a few workers turn by turn."""

@@ -1,0 +1,1 @@
+"""One stream, from its lease to the commit; nothing here knows entries of accounts or a fleet."""

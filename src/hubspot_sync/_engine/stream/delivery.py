@@ -1,0 +1,417 @@
+"""The one way to the sink: batches are validated and written, and only then committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve, field, frozen
+
+from hubspot_sync._actions import as_update, digest_of, unproved
+from hubspot_sync._engine.stream.rejected import Rejection, is_settled, is_superseded, timely
+from hubspot_sync.errors import ActionRejectedError, InvariantError
+from hubspot_sync.interfaces._answers import place_of
+from hubspot_sync.models import ActionKind, BatchStored, Counts, Fingerprint, RetryCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+
+    from hubspot_sync._engine.context import RunContext
+    from hubspot_sync._engine.stream.lease import Progress
+    from hubspot_sync._engine.stream.rejected import RejectedActions
+    from hubspot_sync.interfaces import Validator
+    from hubspot_sync.models import Action, Checkpoint, RejectedAction, SinkAnswer, StreamKey
+
+_MUCH_MORE: Final = 1.5
+_BYTES_A_VALUE: Final = 50
+
+
+@frozen(kw_only=True)
+class Batch:
+    """Actions for the sink, and what holds once they are stored.
+
+    Attributes:
+        actions: What to store.
+        fingerprints: What is known of the objects then.
+        settled: Records that ended before the sink.
+        checkpoint: How far the stream is then.
+        before: How far it was before, with the pass under way.
+        outdated: Versions of objects of which an older one waits in the error queue.
+        known: What was delivered of the objects before, where they are delivered again.
+        tried: What waited in the error queue and is tried again, by object id.
+    """
+
+    actions: tuple[Action, ...]
+    fingerprints: tuple[Fingerprint, ...]
+    settled: Counts
+    checkpoint: Checkpoint
+    before: Checkpoint
+    outdated: Mapping[str, int] = field(factory=dict)
+    known: Mapping[str, Fingerprint] = field(factory=dict)
+    tried: Mapping[str, RejectedAction] = field(factory=dict)
+
+    def doubtful(self, actions: Iterable[Action]) -> list[Fingerprint]:
+        """What may be said of the objects of *actions*, of which the sink may have other values.
+
+        Of one that is delivered again as it was it has no others.
+        """
+        new = [one for one in self.fingerprints if self.known.get(one.object_id) != one]
+        return unproved(new, actions)
+
+    def delivered(self, written: Written) -> list[Fingerprint]:
+        """What is known of the objects after *written*."""
+        rejected = written.rejected_ids
+        # A rejected object has no new fingerprint: it was not delivered, so its next version is
+        # compared with what the sink has, and if it has nothing, creates the object there.
+        fingerprints = {
+            one.object_id: one for one in self.fingerprints if one.object_id not in rejected
+        }
+        # What the sink had before is from a run that was cut off, and may have had other values.
+        for one in self.doubtful(written.unproved):
+            if one.object_id in fingerprints:
+                fingerprints[one.object_id] = one
+        # One that the sink may have lost is not in it again.
+        for object_id in rejected & self.known.keys():
+            fingerprints[object_id] = evolve(self.known[object_id], digest=b"")
+        return list(fingerprints.values())
+
+    def pieces(self, size: int, most: int) -> Iterator[tuple[Batch, int]]:
+        """This batch of *size* bytes in pieces of *most* bytes, each with its size.
+
+        Whole pages may make a batch somewhat larger; it takes large records to cut one. The
+        checkpoint moves with the last piece.
+        """
+        if size < _MUCH_MORE * most:
+            yield self, size
+            return
+        piece: list[Action] = []
+        weight = 0
+        rest = self
+        for action in self.actions:
+            weighs = _weight(action)
+            if piece and weight + weighs > most:
+                done = {one.object_id for one in piece}
+                yield rest._of(done, settled=Counts(), checkpoint=self.before), weight
+                rest = rest._of({one.object_id for one in rest.fingerprints} - done)
+                piece, weight = [], 0
+            piece.append(action)
+            weight += weighs
+        yield rest, weight
+
+    def _of(self, object_ids: Container[str], **changes: Any) -> Batch:
+        """What this batch says of some objects."""
+        return evolve(
+            self,
+            actions=tuple(one for one in self.actions if one.object_id in object_ids),
+            fingerprints=tuple(one for one in self.fingerprints if one.object_id in object_ids),
+            outdated={one: version for one, version in self.outdated.items() if one in object_ids},
+            **changes,
+        )
+
+
+@frozen(kw_only=True)
+class Written:
+    """What became of some actions.
+
+    Attributes:
+        delivered: How many the sink accepted.
+        repeated: Those that it held already.
+        unproved: Those of which it, or a part of it, may have other values: what it held already.
+        rejections: Those that it, or a validator, rejected.
+    """
+
+    delivered: int = 0
+    repeated: int = 0
+    unproved: tuple[Action, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+
+    def __add__(self, other: Written) -> Written:
+        return Written(
+            delivered=self.delivered + other.delivered,
+            repeated=self.repeated + other.repeated,
+            unproved=self.unproved + other.unproved,
+            rejections=self.rejections + other.rejections,
+        )
+
+    @property
+    def rejected_ids(self) -> set[str]:
+        """The objects whose action was rejected."""
+        return {one.action.object_id for one in self.rejections}
+
+
+class Delivery:
+    """Stores the batches of one stream, one after the other.
+
+    Args:
+        context: The sink, the validators and the settings.
+        progress: The right to commit.
+        rejected: Takes the actions that are rejected.
+        stored: The checkpoint, with the pass under way.
+        begun: Whether the checkpointer knows of the pass.
+
+    Attributes:
+        counts: What became of fresh records.
+        retried: What became of actions that were rejected before.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: RunContext,
+        progress: Progress,
+        rejected: RejectedActions,
+        stored: Checkpoint,
+        begun: bool,
+    ) -> None:
+        self._context = context
+        self._progress = progress
+        self._rejected = rejected
+        self._stored = stored
+        self._begun = begun
+        self._writer = _SinkWriter(context, progress.stream)
+        self.counts = Counts()
+        self.retried = RetryCounts()
+
+    def store(self, batch: Batch) -> None:
+        """Bring a fresh batch to the sink, keep what is rejected of it, and commit its checkpoint.
+
+        Raises:
+            ActionRejectedError: An action was rejected and there is no error queue; nothing of the
+                batch is committed.
+            LeaseLostError: Another worker took the stream over.
+            StoreUnavailableError: A store stayed away; nothing of the batch is committed.
+            StopRequested: The run was stopped while a store was away.
+            TooManyRejectedError: So many actions were rejected that the stream ends here; the
+                batch is committed.
+        """
+        self._announce(batch)
+        written, _ = self._deliver(batch)
+        self._stored = batch.checkpoint
+        rejected = len(written.rejections)
+        counts = batch.settled + Counts(
+            delivered=written.delivered, repeated=written.repeated, rejected=rejected
+        )
+        self.counts += counts
+        self._context.notify(
+            BatchStored(stream=self._progress.stream, counts=counts, so_far=self.counts)
+        )
+        self._rejected.judge(written.delivered + written.repeated + rejected, rejected)
+
+    def retry(self, waiting: Sequence[RejectedAction]) -> None:
+        """Bring what was rejected before to the sink, and take it out of the error queue.
+
+        A version that is older than the last one delivered is dropped: the sink may keep the
+        latest version of each object, and one that keeps them all was told of a later one already.
+        So what a sink gets of an object always comes in the order of its versions.
+
+        Raises:
+            HubSpotSyncError: What ended it; what was tried before is settled.
+            StopRequested: The run was stopped.
+        """
+        self._context.check_stop()
+        known = self._progress.recall([one.action.object_id for one in waiting])
+        superseded = sum(is_superseded(one, known) for one in waiting)
+        written, parked = self._deliver(_retried(waiting, known, self._stored))
+        rejected = len(written.rejections)
+        self.retried += RetryCounts(
+            delivered=len(waiting) - superseded - rejected,
+            superseded=superseded,
+            rejected=rejected - parked,
+            parked=parked,
+        )
+
+    def _announce(self, batch: Batch) -> None:
+        """Note what is to come before the sink is told anything of it.
+
+        If the run is cut off between the sink's answer and the commit, the next one sees that the
+        pass has begun. A variant is noted for each object: its version is known, so afterwards
+        only an unproved digest tells that the sink may have other values than those that were
+        committed last.
+        """
+        variants = batch.doubtful(one for one in batch.actions if one.variant)
+        if batch.actions and (variants or not self._begun):
+            self._commit(self._stored, variants)
+            self._begun = True
+        self._rejected.announce([one for one in batch.actions if one.object_id in batch.outdated])
+
+    def _deliver(self, batch: Batch) -> tuple[Written, int]:
+        """Write, keep what is rejected, commit the rest; also how many are parked now."""
+        written = self._writer.write(batch.actions)
+        parked = self._rejected.keep(written.rejections, batch.tried)
+        fingerprints = batch.delivered(written)
+        if fingerprints or not batch.tried:
+            self._commit(batch.checkpoint, fingerprints)
+        # After the commit, so that an object that is taken out of the queue is in the sink.
+        rejected = written.rejected_ids
+        self._rejected.settle(
+            {one: version for one, version in batch.outdated.items() if one not in rejected}
+        )
+        return written, parked
+
+    def _commit(self, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint]) -> None:
+        self._progress.commit(checkpoint, fingerprints)
+
+
+def _retried(
+    waiting: Sequence[RejectedAction], known: Mapping[str, Fingerprint], stored: Checkpoint
+) -> Batch:
+    """The batch that brings what waits to the sink; the stream is then as far as it was."""
+    actions = tuple(timely(one.action, known) for one in waiting if not is_settled(one, known))
+    return Batch(
+        actions=actions,
+        fingerprints=tuple(
+            Fingerprint(
+                object_id=action.object_id,
+                version=action.version,
+                digest=digest_of(action),
+                variant=action.variant,
+            )
+            for action in actions
+        ),
+        settled=Counts(),
+        checkpoint=stored,
+        before=stored,
+        outdated={one.action.object_id: one.action.version for one in waiting},
+        tried={one.action.object_id: one for one in waiting},
+    )
+
+
+def _weight(action: Action) -> int:
+    """Roughly the bytes of *action*: its text, and something for each value."""
+    texts = (len(one) for one in action.properties.values() if isinstance(one, str))
+    return sum(texts) + _BYTES_A_VALUE * len(action.properties)
+
+
+class _SinkWriter:
+    """Validates actions and stores them.
+
+    Args:
+        context: The sink, and the validators.
+        stream: The stream that the actions belong to.
+    """
+
+    def __init__(self, context: RunContext, stream: StreamKey) -> None:
+        self._context = context
+        self._stream = stream
+
+    def write(self, actions: Sequence[Action]) -> Written:
+        """Store *actions*; each object at most once.
+
+        Raises:
+            ActionRejectedError: The sink rejected the batch, and there is no error queue.
+            InvariantError: The sink raised or answered what it may not.
+            StoreUnavailableError: The sink stayed away.
+            StopRequested: The run was stopped while the sink was away.
+        """
+        if not self._context.validators:
+            return self._store(actions)
+        passed, rejections = _validated(actions, self._context.validators)
+        return self._store(passed) + Written(rejections=tuple(rejections))
+
+    def _store(self, actions: Sequence[Action]) -> Written:
+        if not actions:
+            return Written()
+        try:
+            answer = self._context.call(self._stream, lambda: self._context.sink.write(actions))
+        except ActionRejectedError as error:
+            if self._context.error_queue is None:
+                raise
+            return self._apart(actions, error)
+        return self._sorted(actions, answer)
+
+    def _apart(self, actions: Sequence[Action], error: ActionRejectedError) -> Written:
+        """The sink does not say which it rejects: halve until those are alone."""
+        if len(actions) == 1:
+            kind = type(error).__name__
+            return Written(
+                rejections=(Rejection(action=actions[0], reason=error.message, error=kind),)
+            )
+        middle = len(actions) // 2
+        return self._store(actions[:middle]) + self._store(actions[middle:])
+
+    def _sorted(self, actions: Sequence[Action], answer: SinkAnswer) -> Written:
+        held = answer.repeated | answer.partly_repeated
+        if not (answer.refused or answer.already_created or held):
+            return Written(delivered=len(actions))
+        self._check(actions, held.union(answer.refused, answer.already_created))
+        rejections = tuple(
+            Rejection(action=action, reason=answer.refused[action.action_id])
+            for action in actions
+            if action.action_id in answer.refused
+        )
+        named = answer.already_created - answer.refused.keys()
+        again = [action for action in actions if action.action_id in named]
+        repeated = len(answer.repeated - answer.refused.keys() - answer.already_created)
+        known = Written(
+            delivered=len(actions) - len(rejections) - len(again) - repeated,
+            repeated=repeated,
+            unproved=tuple(action for action in actions if action.action_id in held),
+            rejections=rejections,
+        )
+        return known + self._store([as_update(_created(action)) for action in again])
+
+    def _check(self, actions: Sequence[Action], named: frozenset[str]) -> None:
+        """Refuse an answer about other actions, by which the counts would be wrong."""
+        strange = named.difference(action.action_id for action in actions)
+        if strange:
+            name = self._context.sink.__class__.__qualname__
+            raise InvariantError(
+                f"{name}.write answered about {len(strange)} actions that it was not given; fix "
+                "it so that its SinkAnswer has ids of the batch only, and run again"
+            )
+
+
+def _created(action: Action) -> Action:
+    if action.kind is not ActionKind.CREATED:
+        raise InvariantError(f"the sink took {action.name!r} for a creation")
+    return action
+
+
+def _validated(
+    actions: Iterable[Action], validators: Sequence[Validator]
+) -> tuple[list[Action], list[Rejection]]:
+    """The actions that all *validators* let pass, and the rejections of the others."""
+    passed: list[Action] = []
+    rejections: list[Rejection] = []
+    for action in actions:
+        rejection = _first_rejection(action, validators)
+        if rejection is None:
+            passed.append(action)
+        else:
+            rejections.append(rejection)
+    return passed, rejections
+
+
+def _first_rejection(action: Action, validators: Sequence[Validator]) -> Rejection | None:
+    for validator in validators:
+        rejection = _asked(validator, action)
+        if rejection is not None:
+            return rejection
+    return None
+
+
+def _asked(validator: Validator, action: Action) -> Rejection | None:
+    try:
+        reason: object = validator(action)
+    except Exception as error:  # noqa: BLE001 - a host's mistake must not end the stream
+        return Rejection(
+            action=action, reason=_failed(validator, error), error=type(error).__name__
+        )
+    if reason is None:
+        return None
+    if isinstance(reason, str):
+        return Rejection(action=action, reason=reason)
+    kind = type(reason).__name__
+    return Rejection(
+        action=action, reason=f"the validator {_name(validator)} gave a {kind}, not a reason"
+    )
+
+
+def _failed(validator: Validator, error: Exception) -> str:
+    """Which line failed and how, without the error's text, because that can hold values."""
+    return (
+        f"the validator {_name(validator)} failed with {type(error).__name__} ({place_of(error)})"
+    )
+
+
+def _name(validator: Validator) -> str:
+    return getattr(validator, "__qualname__", type(validator).__qualname__)

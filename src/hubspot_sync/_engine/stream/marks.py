@@ -1,0 +1,103 @@
+"""Marks in the checkpoints: the next sync compares all records, or delivers them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hubspot_sync._clock import StopRequested
+from hubspot_sync._engine.stream.lease import held_lease
+from hubspot_sync._ownership import new_owner_name
+from hubspot_sync._windows import marked
+from hubspot_sync.errors import ConfigurationError, LeaseHeldError, StoreUnavailableError
+from hubspot_sync.models import StreamKey
+from hubspot_sync.models.accounts import object_types_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hubspot_sync._engine.context import RunContext
+    from hubspot_sync.models import Account
+
+_PATIENCE_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.5
+
+
+def streams_of(account: Account, object_types: Iterable[str] | None) -> list[StreamKey]:
+    """The streams of *account*, or those of these object types.
+
+    Raises:
+        ConfigurationError: *object_types* is no list of names, or the account has no such stream.
+    """
+    known = [StreamKey(account.key, one.object_type) for one in account.streams]
+    if object_types is None:
+        return known
+    wanted = object_types_of(object_types)
+    unknown = set(wanted) - {one.object_type for one in known}
+    if unknown:
+        raise ConfigurationError(
+            f"the account has no stream of {', '.join(sorted(unknown))}; give some of "
+            f"{', '.join(one.object_type for one in known)}",
+            account=str(account.key),
+        )
+    return [one for one in known if one.object_type in wanted]
+
+
+def mark(context: RunContext, streams: Sequence[StreamKey], *, redeliver: bool) -> None:
+    """Let the next sync of *streams* compare all records, or deliver them again.
+
+    Each mark is written under the lease of its stream, so that no run overwrites it. A stream that
+    is being synced is waited for, ten seconds in all.
+
+    Args:
+        context: What to work with.
+        streams: Streams of one account.
+        redeliver: Whether all records are to be delivered again, and not only compared.
+
+    Raises:
+        LeaseHeldError: One of them is still being synced; the others are marked.
+        StoreUnavailableError: The checkpointer stays away, or the engine was stopped.
+    """
+    clock, owner = context.clock, new_owner_name()
+    ends = clock.monotonic() + _PATIENCE_SECONDS
+    try:
+        while busy := {
+            one: held
+            for one in streams
+            if (held := _mark(context, one, owner, redeliver=redeliver))
+        }:
+            if clock.monotonic() >= ends:
+                raise _still_busy(busy)
+            clock.sleep(_PAUSE_SECONDS, context.stop)
+            streams = list(busy)
+    except StopRequested:
+        raise StoreUnavailableError(
+            "the engine was stopped before all streams were marked; ask again",
+            account=str(streams[0].account),
+        ) from None
+
+
+def _mark(
+    context: RunContext, stream: StreamKey, owner: str, *, redeliver: bool
+) -> LeaseHeldError | None:
+    """Mark *stream*; what keeps it from being marked for now."""
+    try:
+        with held_lease(context, stream, owner) as progress:
+            before = progress.load()
+            after = marked(before, redeliver=redeliver)
+            if after != before:
+                progress.commit(after)
+    except LeaseHeldError as held:
+        return held
+    return None
+
+
+def _still_busy(busy: Mapping[StreamKey, LeaseHeldError]) -> LeaseHeldError:
+    first, held = next(iter(busy.items()))
+    named = " and ".join(one.object_type for one in busy)
+    return LeaseHeldError(
+        f"{held.owner} is synchronising {named}, which could not be marked; all others are, so ask "
+        "again when that has ended",
+        owner=held.owner,
+        account=str(first.account),
+        stream=first.object_type,
+    )
