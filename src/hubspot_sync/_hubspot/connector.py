@@ -6,6 +6,7 @@ These are limits, definitions, HubSpot's time, and tokens that no store has take
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync._hubspot.calls.client import Call, CallCounter, HubSpotClient
@@ -33,7 +34,14 @@ if TYPE_CHECKING:
     from hubspot_sync._hubspot.records.schemas import CustomType
     from hubspot_sync.errors import RetryableError
     from hubspot_sync.interfaces import TokenStore
-    from hubspot_sync.models import Account, AccountKey, Event, HubSpotSettings, OAuthApp
+    from hubspot_sync.models import (
+        Account,
+        AccountKey,
+        Event,
+        HubSpotSettings,
+        OAuthApp,
+        OAuthTokens,
+    )
 
 _DEFINITIONS_LIFETIME: Final = timedelta(minutes=10)
 _DEFINITIONS_KEPT: Final = 512
@@ -93,6 +101,7 @@ class HubSpotConnector:
         calls, on_retry = CallCounter(), _telling(notify, account.key)
         if isinstance(stored.credentials, StaticAccessToken):
             authorizer: Authorizer = StaticAuthorizer(stored.credentials)
+            sees_all: Callable[[], bool] = _always
         else:
             endpoint = TokenEndpoint(
                 app=self._oauth_app(account),
@@ -112,6 +121,7 @@ class HubSpotConnector:
                 retrier=retrier,
             )
             authorizer = OAuthAuthorizer(stored=stored, refresher=refresher, clock=self._clock)
+            sees_all = partial(_is_of_account, endpoint, stored.credentials)
         paths = paths_for(self._settings.api_version)
         client = HubSpotClient(
             transport=transport,
@@ -143,6 +153,7 @@ class HubSpotConnector:
             reach=self._reach,
             clock=self._clock,
             server_clock=self._server_clock,
+            sees_all=sees_all,
         )
 
     def _oauth_app(self, account: Account) -> OAuthApp:
@@ -168,6 +179,16 @@ class HubSpotConnector:
             rest=RollingWindow(settings.burst_limit, _BURST_SECONDS, clock, learns=True),
             daily=DailyPot(settings.daily_reserve, self._server_clock.now),
         )
+
+
+def _always() -> bool:
+    """Tokens of private apps and service keys are the account's own."""
+    return True
+
+
+def _is_of_account(endpoint: TokenEndpoint, tokens: OAuthTokens) -> bool:
+    told = endpoint.introspect(tokens)
+    return told is not None and not told.user_level
 
 
 def _telling(notify: Callable[[Event], None], account: AccountKey) -> OnRetry:

@@ -10,10 +10,12 @@ from typing import Protocol
 from hubspot_sync.models import (
     Account,
     AccountDetails,
+    Archived,
     Event,
     FoundAssociations,
     Page,
     Pass,
+    Presence,
     PropertySet,
     StreamSettings,
 )
@@ -43,7 +45,54 @@ class SourceSchema(Protocol):
         """
 
 
-class Source(SourceSchema, Protocol):
+class SourceEvidence(Protocol):
+    """Says whether records that were there before are there still, and why not."""
+
+    def find(self, settings: StreamSettings, object_ids: Sequence[str]) -> Presence:
+        """Say what became of *object_ids*: there, deleted, merged into another one, or gone.
+
+        - Absent: an id that HubSpot gives no answer for is among the skipped rows of the page, to
+          be asked for again, and in no other part of the answer.
+
+        Raises:
+            HubSpotSyncError: As in `Source.read`.
+        """
+
+    def archived(self, settings: StreamSettings, after: str | None) -> Iterator[Archived]:
+        """List the deleted records of the last 90 days, page by page.
+
+        Args:
+            settings: What is wanted.
+            after: Where to go on, as a page before said; None for the beginning.
+
+        Raises:
+            HubSpotSyncError: As in `Source.read`.
+        """
+
+    def count(
+        self, settings: StreamSettings, *, after: str | None = None, until: str | None = None
+    ) -> int | None:
+        """Count the records with ids behind *after* and before *until*.
+
+        Search counts, so what was created or deleted in the last seconds may be missing or
+        counted still. None where the object type cannot be searched.
+
+        Raises:
+            HubSpotSyncError: As in `Source.read`.
+        """
+
+    def sees_all(self) -> bool:
+        """Whether the credentials show all records of the account, and not those of one user.
+
+        Where they are a user's, a record vanishes when the user may not see it any more, so
+        nothing follows from its absence.
+
+        Raises:
+            HubSpotSyncError: As in `Source.read`.
+        """
+
+
+class Source(SourceSchema, SourceEvidence, Protocol):
     """Reads one HubSpot account; made for one run and closed at its end."""
 
     def identify(self) -> AccountDetails:

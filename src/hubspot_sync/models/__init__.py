@@ -51,7 +51,7 @@ from hubspot_sync.models.events import (
 )
 from hubspot_sync.models.fleet import FleetReport
 from hubspot_sync.models.object_types import canonical_object_type, cursor_field, singular_name
-from hubspot_sync.models.pages import FoundAssociations, Page, SkippedRow
+from hubspot_sync.models.pages import Archived, FoundAssociations, Page, Presence, SkippedRow
 from hubspot_sync.models.records import (
     Association,
     AssociationType,
@@ -83,6 +83,7 @@ __all__ = [
     "Action",
     "ActionKind",
     "ActionsRejected",
+    "Archived",
     "Association",
     "AssociationType",
     "BatchStored",
@@ -108,6 +109,7 @@ __all__ = [
     "OAuthTokens",
     "Page",
     "Pass",
+    "Presence",
     "PropertyDefinition",
     "PropertySet",
     "Record",

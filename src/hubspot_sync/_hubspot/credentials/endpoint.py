@@ -74,6 +74,7 @@ class TokenAnswer:
         scopes: What they may be used for, or None where it did not say.
         user: The e-mail address of the person who consented, or None.
         account_name: The account's domain name at HubSpot, or None.
+        user_level: Whether they show what one user may see, and not all of the account.
     """
 
     tokens: OAuthTokens
@@ -81,6 +82,7 @@ class TokenAnswer:
     scopes: tuple[str, ...] | None = None
     user: str | None = None
     account_name: str | None = None
+    user_level: bool = False
 
 
 @frozen(kw_only=True)
@@ -212,6 +214,8 @@ def _answer(tokens: OAuthTokens, body: Mapping[str, Any]) -> TokenAnswer:
         ),
         user=_text(body, "user"),
         account_name=_text(body, "hub_domain"),
+        # Apps that see what their user sees exist since September 2026 (HubSpot 5).
+        user_level=body.get("isUserLevel") is True,
     )
 
 

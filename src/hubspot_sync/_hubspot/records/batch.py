@@ -215,15 +215,28 @@ def read_batch(
     object_type: str,
     names: Sequence[str],
     object_ids: Sequence[str],
+    *,
+    archived: bool = False,
 ) -> FoundById:
-    """Read records from HubSpot's primary storage by their ids, 100 a call."""
+    """Read records from HubSpot's primary storage by their ids, 100 a call.
+
+    Args:
+        client: Calls HubSpot.
+        path: Where to.
+        object_type: What is read.
+        names: The properties to ask for.
+        object_ids: The ids.
+        archived: Whether to look among the archived records, and there alone.
+    """
     rows: dict[str, Any] = {}
     absent: set[str] = set()
     size = 0
 
     def ask(ids: Sequence[str], *, max_tries: int | None) -> Round:
         nonlocal size
-        reply = client.call(_call(path, object_type, names, ids, max_tries), batch_answer)
+        reply = client.call(
+            _call(path, object_type, names, ids, max_tries, archived=archived), batch_answer
+        )
         size += reply.size
         answer = reply.content
         found = {str(row.get("id")): row for row in answer.results}
@@ -252,12 +265,15 @@ def _call(
     names: Sequence[str],
     object_ids: Sequence[str],
     max_tries: int | None,
+    *,
+    archived: bool,
 ) -> Call:
     return Call(
         endpoint="batch_read",
         method="POST",
         path=path,
         path_params={"object_type": object_type},
+        query=[("archived", "true")] if archived else (),
         body={
             "inputs": [{"id": object_id} for object_id in object_ids],
             "properties": list(names),

@@ -13,22 +13,20 @@ only a record that search knows and the list does not have can be missing.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
-from hubspot_sync._clock import StopRequested
+from hubspot_sync._hubspot.records.census import Census, NotSearchableError
 from hubspot_sync._hubspot.records.list import OrderNotKeptError
 from hubspot_sync._hubspot.records.ranges import END, Walk, WalkPool
-from hubspot_sync._hubspot.records.search import answers, is_searchable
 from hubspot_sync._hubspot.records.tally import Tally, row_ids
-from hubspot_sync.errors import HubSpotSyncError, HubSpotUnavailableError, RequestRefusedError
+from hubspot_sync.errors import HubSpotSyncError, HubSpotUnavailableError
 from hubspot_sync.models import IdRange, ListedSpan, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hubspot_sync._hubspot.calls.answers import SearchAnswer
     from hubspot_sync._hubspot.records.list import Listing
     from hubspot_sync.models import Pass
 
@@ -165,10 +163,6 @@ def _listed_again(
         yield evolve(page, ranges=page.ranges or hold)
 
 
-class NotSearchableError(Exception):
-    """HubSpot refuses to search this object type, so nothing can be counted."""
-
-
 @frozen(kw_only=True)
 class Proof:
     """Compares one whole walk with search.
@@ -180,6 +174,11 @@ class Proof:
 
     listing: Listing
     tally: Tally
+
+    @property
+    def census(self) -> Census:
+        """Counts what was listed."""
+        return Census(self.listing.subject)
 
     def differences(self) -> tuple[list[ListedSpan], list[ListedSpan]]:
         """The spans to look at again, and those that would take too many calls to narrow down.
@@ -195,14 +194,14 @@ class Proof:
         left = _CALLS + sum(span.rows for span in spans) // (_PAGES_FOR_A_CALL * 100)
         small: list[ListedSpan] = []
         large: list[ListedSpan] = []
-        all_of_it = self._search(0, END, limit=1, order="DESCENDING")
+        all_of_it = self.census.search(0, END, limit=1, order="DESCENDING")
         # Search learns of the newest records last; the others have to agree without them.
         newest = max(all_of_it.ids, default=-1)
         counted = [(span, span.rows - self.tally.above(newest, span)) for span in spans]
         total = all_of_it.total
         if total == sum(rows for _, rows in counted):
             # Totals have been seen to be wrong, so two of them have to say so.
-            total = self._count(0, newest + 1) if total else 0
+            total = self.census.count(0, newest + 1) if total else 0
         waiting = [(counted, total)]
         while waiting:
             some, total = waiting.pop()
@@ -218,7 +217,7 @@ class Proof:
                 middle = len(some) // 2
                 lower, upper = some[:middle], some[middle:]
                 left -= 1
-                below = self._count(lower[0][0].first, lower[-1][0].end)
+                below = self.census.count(lower[0][0].first, lower[-1][0].end)
                 # If one of the counts was wrong, the halves say so.
                 waiting.extend(((lower, below), (upper, total - below)))
         return (small + large, []) if self.tally.by_id else (small, large)
@@ -252,9 +251,6 @@ class Proof:
         subject = self.listing.subject
         return subject.page_of(subject.read_by_id(object_ids))
 
-    def _count(self, first: int, end: int) -> int:
-        return self._search(first, end, limit=1).total
-
     def _searched(self, span: ListedSpan) -> set[int]:
         """The ids that search knows of *span*: as many as it counts.
 
@@ -263,9 +259,9 @@ class Proof:
         """
         ids: set[int] = set()
         for _ in range(_LOOKS):
-            total, first = self._count(span.first, span.end), span.first
+            total, first = self.census.count(span.first, span.end), span.first
             while True:
-                answer = self._search(first, span.end, limit=_PAGE)
+                answer = self.census.search(first, span.end, limit=_PAGE)
                 new = {number for number in answer.ids if first <= number < span.end}
                 ids |= new
                 # A page that brings nothing new is the last one, whatever it says.
@@ -278,37 +274,6 @@ class Proof:
             f"HubSpot's search counts {total} {self.listing.subject.object_type} from id "
             f"{span.first} to {span.end} and shows {len(ids)} of them"
         )
-
-    def _search(
-        self, first: int, end: int, *, limit: int, order: str = "ASCENDING"
-    ) -> SearchAnswer:
-        filters = [{"propertyName": "hs_object_id", "operator": "GTE", "value": str(first)}]
-        if end != END:
-            filters.append({"propertyName": "hs_object_id", "operator": "LT", "value": str(end)})
-        body: dict[str, Any] = {
-            "filterGroups": [{"filters": filters}],
-            "sorts": [{"propertyName": "hs_object_id", "direction": order}],
-            "properties": [],
-            "limit": limit,
-        }
-        subject = self.listing.subject
-        if subject.client.stop.is_set():
-            raise StopRequested
-        try:
-            return subject.search(body).content
-        except RequestRefusedError as error:
-            if is_searchable(subject, error):
-                raise
-            raise NotSearchableError(
-                f"HubSpot refuses to search {subject.object_type} ({error.message})"
-            ) from error
-        except HubSpotUnavailableError as error:
-            if error.status is None or not answers(subject):
-                raise
-            # HubSpot is well, so it is something in these ids that it cannot search.
-            raise NotSearchableError(
-                f"HubSpot's search fails for some {subject.object_type} ({error.message})"
-            ) from error
 
 
 def again(span: ListedSpan) -> IdRange:

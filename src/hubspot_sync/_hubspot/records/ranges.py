@@ -269,10 +269,11 @@ class WalkPool:
             )
             if not page.ranges:
                 del self._left[walk]
+        covered = page.listed[0] if page.listed else None
         if self._tally is None:
-            return evolve(page, ranges=ranges, listed=())
+            return evolve(page, ranges=ranges, listed=(), covered=covered)
         self._tally.add(page)
-        return evolve(page, ranges=ranges, listed=self._tally.listed)
+        return evolve(page, ranges=ranges, listed=self._tally.listed, covered=covered)
 
     def _start(self) -> None:
         self._threads.append(new_thread(self._work, f"walk {len(self._threads)}"))

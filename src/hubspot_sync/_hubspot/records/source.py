@@ -11,14 +11,16 @@ from attrs import evolve
 from hubspot_sync._hubspot.calls.answers import account_details
 from hubspot_sync._hubspot.calls.client import Call
 from hubspot_sync._hubspot.records.associations import InlineKeys, read_batches
+from hubspot_sync._hubspot.records.census import Census, NotSearchableError
 from hubspot_sync._hubspot.records.list import Listing
+from hubspot_sync._hubspot.records.presence import archived, find
 from hubspot_sync._hubspot.records.proof import read_list, read_whole
 from hubspot_sync._hubspot.records.properties import (
     choose_properties,
     property_set,
     read_definitions,
 )
-from hubspot_sync._hubspot.records.ranges import Walk, WalkPool
+from hubspot_sync._hubspot.records.ranges import END, Walk, WalkPool
 from hubspot_sync._hubspot.records.search import Searching, is_searchable
 from hubspot_sync._hubspot.records.subject import Subject
 from hubspot_sync._hubspot.records.values import conversion_for
@@ -30,7 +32,7 @@ from hubspot_sync.errors import (
 from hubspot_sync.models import AccountDetails, FoundAssociations, IdRange, Mode, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from hubspot_sync._clock import Clock
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     from hubspot_sync._hubspot.records.schemas import ObjectTypes
     from hubspot_sync.models import (
         Account,
+        Archived,
         Pass,
+        Presence,
         PropertySet,
         StreamSettings,
     )
@@ -67,6 +71,7 @@ class HubSpotSource:
         reach: How long requests may be.
         clock: Measures how long ago something was asked for.
         server_clock: HubSpot's time.
+        sees_all: Asks whether the credentials are those of the account and not of a user.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class HubSpotSource:
         reach: Reach,
         clock: Clock,
         server_clock: ServerClock,
+        sees_all: Callable[[], bool],
     ) -> None:
         self._account = account
         self._client = client
@@ -89,6 +95,7 @@ class HubSpotSource:
         self._reach = reach
         self._clock = clock
         self._server_clock = server_clock
+        self._sees_all = sees_all
 
     def identify(self) -> AccountDetails:
         """Ask HubSpot which account the credentials open."""
@@ -163,6 +170,29 @@ class HubSpotSource:
             )
         except MissingScopeError as error:
             raise _unreadable(object_type, to_object_type, error) from error
+
+    def find(self, settings: StreamSettings, object_ids: Sequence[str]) -> Presence:
+        """What became of *object_ids*; see `Source.find`."""
+        return find(self._subject(settings), object_ids)
+
+    def archived(self, settings: StreamSettings, after: str | None) -> Iterator[Archived]:
+        """The list of deleted records; see `Source.archived`."""
+        return archived(self._subject(settings), after)
+
+    def count(
+        self, settings: StreamSettings, *, after: str | None = None, until: str | None = None
+    ) -> int | None:
+        """How many records search knows; see `Source.count`."""
+        first = 0 if after is None else int(after) + 1
+        end = END if until is None else int(until)
+        try:
+            return Census(self._subject(settings)).count(first, end)
+        except NotSearchableError:
+            return None
+
+    def sees_all(self) -> bool:
+        """Whether absence means anything; see `Source.sees_all`."""
+        return self._sees_all()
 
     def api_calls(self) -> Mapping[str, int]:
         """Calls so far by endpoint class."""
