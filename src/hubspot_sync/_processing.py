@@ -9,7 +9,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from hubspot_sync.models import (
     Action,
@@ -183,7 +184,7 @@ def doubted(
     Of one that waits in the error queue the sink may hold that version, or a part of its sinks.
     """
     doubtful = {
-        object_id: evolve(known[object_id], digest=b"")
+        object_id: replace(known[object_id], digest=b"")
         for object_id in object_ids
         if object_id in known
     }
@@ -193,7 +194,7 @@ def doubted(
 def unproved(fingerprints: Iterable[Fingerprint], actions: Iterable[Action]) -> list[Fingerprint]:
     """What may be said of the objects of *actions* as long as the sink may have other values."""
     object_ids = {action.object_id for action in actions}
-    return [evolve(one, digest=b"") for one in fingerprints if one.object_id in object_ids]
+    return [replace(one, digest=b"") for one in fingerprints if one.object_id in object_ids]
 
 
 def to_actions(
@@ -289,4 +290,4 @@ def as_update(action: Action) -> Action:
     if action.variant:
         # A record may have been modified after the end of the pass; it is later all the same.
         occurred_at = from_milliseconds(max(action.variant, action.version + 1))
-    return evolve(action, kind=ActionKind.UPDATED, occurred_at=occurred_at)
+    return replace(action, kind=ActionKind.UPDATED, occurred_at=occurred_at)

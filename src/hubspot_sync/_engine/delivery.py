@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
+from msgspec.structs import replace
 
 from hubspot_sync._engine.writing import SinkWriter, Written
 from hubspot_sync._processing import unproved
@@ -162,7 +163,7 @@ class Delivery:
             fingerprints[one.object_id] = one
         # One that the sink may have lost is not in it again.
         for object_id in refused & batch.known.keys():
-            fingerprints[object_id] = evolve(batch.known[object_id], digest=b"")
+            fingerprints[object_id] = replace(batch.known[object_id], digest=b"")
         self._store(batch.checkpoint, list(fingerprints.values()))
         # After the commit, so that an object that is taken out of the queue is in the sink.
         self._refusals.settle(

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
+from msgspec.structs import replace
 
 from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.action_queue import ActionQueue
@@ -342,4 +343,4 @@ def _with_edges(
     if to_object_type in record.associations:
         return record
     edges = {**record.associations, to_object_type: found[record.object_id]}
-    return evolve(record, associations=edges)
+    return replace(record, associations=edges)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from attrs import evolve
+from msgspec.structs import replace
 
 from hubspot_sync.errors import InvariantError, LeaseHeldError, StoreUnavailableError
 from hubspot_sync.models import AccountKey, Checkpoint, StreamKey
@@ -139,7 +140,7 @@ class CheckpointerContract(LeaseCases):
         lease = store.acquire(STREAM, "a", LONG)
 
         for version, variant in ((0, 7), (0, VERSION + 9), (1, 0), (1, 5)):
-            fingerprint = evolve(a_print("1", VERSION + version), variant=variant)
+            fingerprint = replace(a_print("1", VERSION + version), variant=variant)
             store.commit(lease, progress(), [fingerprint])
             assert {"1": fingerprint} == store.recall(STREAM, ["1"])
 
