@@ -19,7 +19,7 @@ from hubspot_sync.models import (
 )
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
-EDGE = Association("7", True, (AssociationType("HUBSPOT_DEFINED", 1, "Primary"),))  # noqa: FBT003
+EDGE = Association("7", True, (AssociationType("HUBSPOT_DEFINED", 1, "Primary"),))
 RECORD = Record(
     object_type="contacts",
     object_id="1",
