@@ -77,9 +77,11 @@ def _comparable_edges(edges: Sequence[Association]) -> list[tuple[str, list[tupl
     comparable = []
     for edge in edges:
         types = [(kind.category, kind.type_id) for kind in edge.types]
-        types.sort()
+        if len(types) > 1:
+            types.sort()
         comparable.append((edge.object_id, types))
-    comparable.sort()
+    if len(comparable) > 1:
+        comparable.sort()
     return comparable
 
 

@@ -47,6 +47,7 @@ _INLINE_TYPES: Final = {
         (_PRIMARY_CONTACT, _CONTACT),
     ),
 }
+_MOST_TYPES: Final = 2
 _IN_ORDER: Final = {
     order: known for types, known in _INLINE_TYPES.items() for order in permutations(types)
 }
@@ -150,8 +151,10 @@ def _inline(block: Any) -> tuple[Association, ...] | None:
 
 def edges_of(ids: Sequence[str], types: Sequence[str]) -> tuple[Association, ...] | None:
     """The associations with the records *ids*, each for the reason in *types*; None for others."""
-    if len(set(ids)) == 1 and (known := _IN_ORDER.get(tuple(types))) is not None:
-        return (Association(ids[0], known[0], known[1]),)  # as most records have it
+    if len(ids) <= _MOST_TYPES and ids and ids[0] == ids[-1]:  # as most records have it
+        known = _IN_ORDER.get(tuple(types))
+        if known is not None:
+            return (Association(ids[0], known[0], known[1]),)
     names: dict[str, list[str]] = {}
     for object_id, name in zip(ids, types, strict=True):
         names.setdefault(object_id, []).append(name)
