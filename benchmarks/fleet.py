@@ -205,7 +205,7 @@ def main():
 
 def benchmark(options):
     """All that is compared."""
-    from mongod import Mongod
+    from kit.mongod import Mongod
 
     with tempfile.TemporaryDirectory() as folder:
         server = Mongod(Path(folder))

@@ -33,7 +33,7 @@ from hubspot_sync.models import (
     from_milliseconds,
 )
 from hubspot_sync.stores.memory import MemoryTokenStore
-from mongod import Mongod
+from kit.mongod import Mongod
 
 ACCOUNT = Account(account_id="62515", streams=(StreamSettings("contacts"),))
 CREATED = 1_772_447_701_123

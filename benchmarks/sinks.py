@@ -45,7 +45,7 @@ from hubspot_sync.stores.sqlite import (
 )
 from hubspot_sync.stores.sqlite import _actions as sqlite_actions
 from hubspot_sync.stores.sqlite import _records as sqlite_records
-from mongod import Mongod
+from kit.mongod import Mongod
 
 ACCOUNT = AccountKey("acme", "62515")
 START = datetime(2026, 3, 2, tzinfo=timezone.utc)

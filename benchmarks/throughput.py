@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from mongod import Mongod
+from kit.mongod import Mongod
 
 _databases = itertools.count()
 WORKLOADS = Path(__file__).with_name("workloads.py")

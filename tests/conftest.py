@@ -11,8 +11,8 @@ import pytest
 
 from hubspot_sync.stores.mongodb import MongoDatabase
 from hubspot_sync.stores.sqlite import SqliteDatabase
-from leftovers import Watch
-from mongod import Mongod, NoMongoDBError
+from kit.leftovers import Watch
+from kit.mongod import Mongod, NoMongoDBError
 
 _OUTCOME = pytest.StashKey[str]()
 _USERS = pytest.StashKey[set[str]]()

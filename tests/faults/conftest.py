@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from mongod import NoMongoDBError, ReplicaSet
+from kit.mongod import NoMongoDBError, ReplicaSet
 
 
 @pytest.fixture(scope="session")

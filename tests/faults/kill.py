@@ -16,10 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from faults.account import EmulatedAccount, say
 from faults.killing import Killer
-from leftovers import Watch
-from mongod import Mongod
+from kit.account import EmulatedAccount, say
+from kit.leftovers import Watch
+from kit.mongod import Mongod
 
 _SHOWN = 20
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
-from faults.account import Changes, EmulatedAccount, kill
-from faults.found import count_in, disagreements, streams_in
+from kit.account import Changes, EmulatedAccount, kill
+from kit.found import count_in, disagreements, streams_in
 
 if TYPE_CHECKING:
     import subprocess

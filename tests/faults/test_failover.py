@@ -6,8 +6,8 @@ import uuid
 
 import pytest
 
-from faults.account import EmulatedAccount, ended, say, wait_until
-from faults.found import count_in, disagreements
+from kit.account import EmulatedAccount, ended, say, wait_until
+from kit.found import count_in, disagreements
 
 pytestmark = pytest.mark.failover
 

@@ -9,7 +9,7 @@ import pytest
 
 from hubspot_sync import SyncSettings
 from hubspot_sync.testing import ManualClock
-from support import ACCOUNT, Host
+from kit.support import ACCOUNT, Host
 
 LEASE = timedelta(seconds=60)
 SETTINGS = SyncSettings(lease_duration=LEASE)

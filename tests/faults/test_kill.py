@@ -8,9 +8,9 @@ from contextlib import closing
 
 import pytest
 
-from faults.account import EmulatedAccount, ended, kill, say, wait_until
-from faults.found import count_in, disagreements, streams_in
 from faults.killing import Killer
+from kit.account import EmulatedAccount, ended, kill, say, wait_until
+from kit.found import count_in, disagreements, streams_in
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from faults.account import say, wait_until
 from hubspot_sync import ConfigurationError, StreamStatus, SyncSettings
 from hubspot_sync._clock import SystemClock
 from hubspot_sync.stores.memory import MemoryCheckpointer
 from hubspot_sync.stores.mongodb import MongoCheckpointer, MongoDatabase
 from hubspot_sync.stores.sqlite import SqliteCheckpointer, SqliteDatabase
-from support import ACCOUNT, Host
+from kit.account import say, wait_until
+from kit.support import ACCOUNT, Host
 
 LEASE = timedelta(seconds=1.5)  # a thread may not get its turn for a while
 HANGS = 3 * LEASE.total_seconds()

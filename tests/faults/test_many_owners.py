@@ -11,8 +11,8 @@ from contextlib import closing
 
 import pytest
 
-from faults.account import Changes, EmulatedAccount, all_at_once, ended, kill, say, wait_until
-from faults.found import actions_in, count_in, disagreements, streams_in
+from kit.account import Changes, EmulatedAccount, all_at_once, ended, kill, say, wait_until
+from kit.found import actions_in, count_in, disagreements, streams_in
 
 PROCESSES = 8
 LEASE = 3.0

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from faults.account import say
 from faults.token_worker import tokens_in
 from hubspot_sync import EncryptionKeys, OAuthTokens
 from hubspot_sync.models import AccountKey
 from hubspot_sync.testing import HubSpotEmulator
+from kit.account import say
 
 WORKER = Path(__file__).with_name("token_worker.py")
 PROCESSES = 8

@@ -11,8 +11,8 @@ from contextlib import suppress
 
 import pytest
 
-from faults.account import EmulatedAccount, ended, say, wait_until
-from faults.found import count_in, disagreements
+from kit.account import EmulatedAccount, ended, say, wait_until
+from kit.found import count_in, disagreements
 
 CONTACTS = 1_600
 

@@ -1,0 +1,434 @@
+"""Keys change while syncs run, and nothing is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from hubspot_sync import (
+    Account,
+    ConfigurationError,
+    EncryptionKeys,
+    HubSpotSettings,
+    NotConnectedError,
+    OAuthApp,
+    OAuthTokens,
+    StaticAccessToken,
+    StoreUnavailableError,
+    embedded_engine,
+    mongodb_engine,
+)
+from hubspot_sync._encryption import PlainText
+from hubspot_sync.models import AccountKey
+from hubspot_sync.stores.memory import MemoryTokenStore
+from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteTokenStore
+from kit.support import Host
+
+OLD, NEW = EncryptionKeys.generate_key(), EncryptionKeys.generate_key()
+ACME = Account(account_id="62515", domain_id="acme")
+# Longer than a file system takes, so it does not say either that there is no such file.
+NO_NAME = "x" * 1_000
+
+
+def token(name):
+    return StaticAccessToken(access_token=f"pat-na1-{name}")
+
+
+@pytest.fixture(params=["sqlite", "mongodb"])
+def open_engine(request, tmp_path):
+    """Opens engines on one database with the keys that are given."""
+    if request.param == "sqlite":
+        return lambda *keys, **rest: embedded_engine(
+            tmp_path / "crm.db", cipher=EncryptionKeys(*keys), **rest
+        )
+    uri = request.getfixturevalue("mongodb_uri")
+    return lambda *keys, **rest: mongodb_engine(uri, cipher=EncryptionKeys(*keys), **rest)
+
+
+class Vault:
+    """A key provider that counts what it is asked for."""
+
+    def __init__(self, **known):
+        self.known, self.name, self.asked = known, next(iter(known), "none"), []
+
+    def primary(self):
+        return self.name
+
+    def key(self, name):
+        self.asked.append(name)
+        return self.known.get(name)
+
+
+def test_everything_is_sealed_anew(open_engine):
+    """After that the old key is not needed any more; accounts without an entry count too."""
+    with open_engine(OLD) as engine:
+        for number in range(450):
+            engine.connect(Account(account_id=str(number), domain_id=f"d{number % 7}"), token("a"))
+
+    with open_engine(NEW, OLD) as engine:
+        report = engine.reencrypt()
+
+    assert (report.resealed, dict(report.failures), report.completed) == (450, {}, True)
+    with open_engine(NEW) as engine:
+        assert engine.reencrypt().resealed == 450
+    with open_engine(OLD) as engine:
+        assert len(engine.reencrypt().failures) == 450
+
+
+def test_one_that_does_not_open_keeps_no_other_from_it(open_engine):
+    """It is named, with the keys' names and without their content, and stays as it was."""
+    third = EncryptionKeys.generate_key()
+    with open_engine(third) as engine:
+        engine.connect(ACME, token("lost"))
+    with open_engine(OLD) as engine:
+        engine.connect(Account(account_id="7", domain_id="acme"), token("kept"))
+
+    with open_engine(NEW, OLD) as engine:
+        report = engine.reencrypt()
+
+    assert report.resealed == 1
+    assert list(report.failures) == [ACME.key]
+    with pytest.raises(ConfigurationError, match="need the encryption key") as caught:
+        report.raise_for_failure()
+    assert str(EncryptionKeys(third))[15:-1] in str(caught.value)
+    assert not any(key in str(caught.value) for key in (OLD, NEW, third))
+    with open_engine(third) as engine:
+        assert engine.reencrypt().resealed == 1
+
+
+def test_it_ends_when_the_engine_is_stopped(open_engine):
+    """What is done is done; a later call does all."""
+    with open_engine(OLD) as engine:
+        engine.connect(ACME, token("a"))
+        engine.stop()
+
+        report = engine.reencrypt()
+
+    assert (report.resealed, report.completed) == (0, False)
+
+
+def test_a_store_that_cannot_list_is_refused(hubspot_emulator):
+    """The error says what it lacks."""
+
+    class Plain:
+        load = save = delete = None
+
+    engine = Host(hubspot_emulator()).engine(tokens=Plain())
+
+    with pytest.raises(ConfigurationError, match="TokenStoreAdmin"):
+        engine.reencrypt()
+
+
+def test_a_store_that_goes_away_ends_it(hubspot_emulator):
+    """It would be the same for every account."""
+    tokens = MemoryTokenStore()
+    host = Host(hubspot_emulator())
+    host.tokens = tokens
+    host.tokens.save(ACME.key, token("a"), expected_revision=None)
+
+    def away(*_, **__):
+        raise StoreUnavailableError("away")
+
+    tokens.load = away
+    with pytest.raises(StoreUnavailableError):
+        host.engine(tokens=tokens).reencrypt()
+
+
+def test_rotating_while_syncs_run_loses_nothing(open_engine, hubspot_emulator):
+    """Refresh tokens that change with every refresh, of accounts that are refreshed all the time.
+
+    Some workers know the new key already and seal with the old one still; one seals all again.
+    """
+    emulator = hubspot_emulator(
+        contacts=3, companies=3, access_token_lifetime=1.0, rotate_refresh_tokens=True
+    )
+    accounts = [emulator, *(emulator.add_account(contacts=3, companies=3) for _ in range(3))]
+    rest = {
+        "oauth_app": OAuthApp(client_id=emulator.client_id, client_secret=emulator.client_secret),
+        "hubspot": HubSpotSettings(base_url=emulator.base_url),
+    }
+    keys = [Account(account_id=one.account_id, domain_id="acme") for one in accounts]
+    with open_engine(OLD, **rest) as engine:
+        for one, account in zip(accounts, keys, strict=True):
+            one.access_token_lifetime = 1.0
+            engine.connect(account, OAuthTokens(refresh_token=one.refresh_token))
+    done, errors, runs = threading.Event(), [], []
+
+    def sync(account, *sealing):
+        with open_engine(*sealing, **rest) as engine:
+            while not done.is_set():
+                report = engine.sync(account)
+                runs.append(account.account_id)
+                if report.error is not None:
+                    errors.append(report.error)
+
+    workers = [
+        threading.Thread(target=sync, args=(account, *sealing))
+        for account in keys
+        for sealing in ((OLD, NEW), (NEW, OLD))
+    ]
+    for worker in workers:
+        worker.start()
+    try:
+        with open_engine(NEW, OLD, **rest) as engine:
+            reports = [engine.reencrypt()]
+            while not errors and min(one.refreshes for one in accounts) < 3:
+                reports.append(engine.reencrypt())
+    finally:
+        done.set()
+        for worker in workers:
+            worker.join()
+
+    assert not errors
+    assert set(runs) == {account.account_id for account in keys}
+    assert all(not report.failures and report.resealed == 4 for report in reports)
+    with open_engine(NEW, OLD, **rest) as engine:
+        assert engine.reencrypt().resealed == 4
+    with open_engine(NEW, **rest) as engine:
+        assert all(engine.sync(account).completed for account in keys)
+
+
+class TestKeyProvider:
+    """Keys by name, from a service."""
+
+    KEY = AccountKey("acme", "62515")
+
+    def test_what_it_sealed_it_opens(self):
+        """Each key is asked for once, and also after it changed."""
+        vault = Vault(first=OLD, second=NEW)
+        keys = EncryptionKeys(vault)
+        sealed = [keys.seal(self.KEY, b"one")]
+        vault.name = "second"
+        sealed.append(keys.seal(self.KEY, b"two"))
+
+        assert [keys.open(self.KEY, one) for one in sealed] == [b"one", b"two"]
+        assert vault.asked == ["first", "second"]
+        assert b"first" in sealed[0]
+        assert b"second" in sealed[1]
+
+    def test_it_goes_with_keys_that_were_given_as_values(self):
+        """In either direction."""
+        given, provided = EncryptionKeys(OLD), EncryptionKeys(Vault(only=NEW))
+        sealed = given.seal(self.KEY, b"one"), provided.seal(self.KEY, b"two")
+
+        for keys in (EncryptionKeys(OLD, Vault(only=NEW)), EncryptionKeys(Vault(only=NEW), OLD)):
+            assert [keys.open(self.KEY, one) for one in sealed] == [b"one", b"two"]
+
+    def test_a_key_that_it_has_not_is_named(self):
+        """And so is whose keys are at hand."""
+        sealed = EncryptionKeys(Vault(lost=OLD)).seal(self.KEY, b"secret")
+
+        with pytest.raises(ConfigurationError) as caught:
+            EncryptionKeys(Vault(other=NEW)).open(self.KEY, sealed)
+
+        assert "need the encryption key lost, at hand is what Vault has" in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["", "x" * 256, "none"])
+    def test_a_primary_key_has_to_be_there_and_have_a_name(self, name):
+        """The host's mistake, and said so."""
+        vault = Vault(first=OLD)
+        vault.name = name
+
+        with pytest.raises(ConfigurationError, match="key provider"):
+            EncryptionKeys(vault).seal(self.KEY, b"secret")
+
+    def test_what_is_no_key_is_not_shown(self):
+        """Neither in the error nor in the repr."""
+        with pytest.raises(ConfigurationError, match="32 bytes") as caught:
+            EncryptionKeys(Vault(first="canary")).seal(self.KEY, b"secret")
+
+        assert "canary" not in str(caught.value)
+        assert repr(EncryptionKeys(Vault(first=OLD))) == "EncryptionKeys(what Vault has)"
+
+    def test_an_altered_name_does_not_open(self):
+        """What is sealed is bound to the name of its key."""
+        vault = Vault(first=OLD, furst=OLD)
+        sealed = EncryptionKeys(vault).seal(self.KEY, b"secret")
+
+        with pytest.raises(Exception, match="damaged"):
+            EncryptionKeys(vault).open(self.KEY, sealed.replace(b"first", b"furst"))
+
+    @pytest.mark.parametrize("end", range(9))
+    def test_what_was_cut_does_not_open(self, end):
+        """Wherever."""
+        vault = Vault(first=OLD)
+        sealed = EncryptionKeys(vault).seal(self.KEY, b"secret")
+
+        with pytest.raises(Exception, match=r"damaged|not encrypted by|need the encryption key"):
+            EncryptionKeys(vault).open(self.KEY, sealed[:end])
+
+
+class TestCommand:
+    """`python -m hubspot_sync.reencrypt`."""
+
+    def run(self, *arguments, **environment):
+        return subprocess.run(
+            [sys.executable, "-W", "error", "-m", "hubspot_sync.reencrypt", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+            env={"PYTHONPATH": ":".join(sys.path), "PATH": "", **environment},
+        )
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        path = tmp_path / "crm.db"
+        with SqliteDatabase(path) as database:
+            tokens = SqliteTokenStore(database, EncryptionKeys(OLD))
+            tokens.save(ACME.key, token("a"), expected_revision=None)
+        return path
+
+    def test_it_seals_everything_anew(self, path):
+        """Keys come from the environment, and are not shown."""
+        done = self.run(
+            "--store", f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW, HUBSPOT_SYNC_OLD_KEYS=OLD
+        )
+
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("accounts sealed again: 1, not: 0; keys: EncryptionKeys(")
+        assert NEW not in done.stdout
+        assert OLD not in done.stdout
+        again = self.run(HUBSPOT_SYNC_STORE=f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW)
+        assert again.returncode == 0
+
+    def test_three_slashes_are_enough(self, path):
+        """Where the folder is there, as `sync_account` has it."""
+        done = self.run("--store", f"sqlite://{path}", HUBSPOT_SYNC_KEY=OLD)
+
+        assert done.stdout.startswith("accounts sealed again: 1, not: 0")
+
+    def test_mongodb_too(self, mongodb_uri):
+        """By its connection string."""
+        with mongodb_engine(mongodb_uri, cipher=EncryptionKeys(OLD)) as engine:
+            engine.connect(ACME, token("a"))
+
+        done = self.run(
+            HUBSPOT_SYNC_STORE=mongodb_uri, HUBSPOT_SYNC_KEY=NEW, HUBSPOT_SYNC_OLD_KEYS=OLD
+        )
+
+        assert done.stdout.startswith("accounts sealed again: 1, not: 0")
+
+    def test_a_wrong_key_is_told(self, path):
+        """With what is needed, and exit status 1."""
+        done = self.run("--store", f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW)
+
+        assert done.returncode == 1
+        assert "acme/62515: the stored credentials need the encryption key" in done.stderr
+        assert done.stdout.startswith("accounts sealed again: 0, not: 1")
+
+    @pytest.mark.parametrize(
+        ("arguments", "environment", "said"),
+        [
+            ([], {"HUBSPOT_SYNC_KEY": NEW}, "no store is given"),
+            (["--store", "sqlite:///"], {"HUBSPOT_SYNC_KEY": NEW}, "no file that stays"),
+            (["--store", "sqlite:///:memory:"], {"HUBSPOT_SYNC_KEY": NEW}, "no file that stays"),
+            (["--store", "redis://x"], {"HUBSPOT_SYNC_KEY": NEW}, "none that is known"),
+            (["--store", "sqlite:///no.db"], {}, "HUBSPOT_SYNC_KEY is not set"),
+            (["--store", "sqlite:///no.db"], {"HUBSPOT_SYNC_KEY": "x"}, "32 bytes"),
+        ],
+    )
+    def test_bad_arguments(self, arguments, environment, said):
+        """Exit status 2, and one line."""
+        done = self.run(*arguments, **environment)
+
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+
+    @pytest.mark.parametrize(
+        ("store", "said"),
+        [
+            ("sqlite:///no.db", "there is no file"),
+            (f"sqlite:////{NO_NAME}", "there is no file"),
+            (f"sqlite:///{NO_NAME}/x", "there is no file"),
+            ("sqlite:////no/such/folder/crm.db", "there is no file"),
+            (f"sqlite:///{__file__}", "not an SQLite database"),
+            ("mongodb://", "MongoDB URI"),
+        ],
+    )
+    def test_a_store_that_cannot_be_used(self, store, said):
+        """Exit status 1, as `sync_account` has it, and one line."""
+        done = self.run("--store", store, HUBSPOT_SYNC_KEY=NEW)
+
+        assert (done.returncode, done.stdout) == (1, "")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+class TestWithoutCipher:
+    """An engine without a cipher on a store whose credentials were stored with one."""
+
+    @pytest.fixture
+    def plain(self, open_engine, request, tmp_path):
+        """Opens engines without a cipher on the database of `open_engine`."""
+        if "sqlite" in request.node.name:
+            return lambda **rest: embedded_engine(tmp_path / "crm.db", **rest)
+        uri = request.getfixturevalue("mongodb_uri")
+        return lambda **rest: mongodb_engine(uri, **rest)
+
+    @pytest.fixture
+    def emulator(self, hubspot_emulator):
+        return hubspot_emulator(contacts=3, companies=2)
+
+    @pytest.fixture
+    def hubspot(self, emulator):
+        return HubSpotSettings(base_url=emulator.base_url, burst_limit=None, search_limit=None)
+
+    def test_what_it_says(self, open_engine, plain, hubspot, emulator):
+        """It names what is missing; an account that was never connected is still told apart."""
+        with open_engine(OLD, hubspot=hubspot) as engine:
+            engine.connect(ACME, StaticAccessToken(access_token=emulator.access_token))
+
+        with plain(hubspot=hubspot) as engine:
+            with pytest.raises(ConfigurationError) as caught:
+                engine.sync(ACME).raise_for_failure()
+            with pytest.raises(NotConnectedError, match="there are no credentials"):
+                engine.sync(Account(account_id="62516", domain_id="acme")).raise_for_failure()
+
+        assert not isinstance(caught.value, NotConnectedError)
+        assert (
+            "credentials of account acme/62515 are stored encrypted, and this engine was given no "
+            "cipher; give cipher=EncryptionKeys(key)"
+        ) in str(caught.value)
+
+    def test_connecting_again(self, open_engine, plain, hubspot, emulator):
+        """Credentials that are given again count in this process; what is stored stays."""
+        access = StaticAccessToken(access_token=emulator.access_token)
+        with open_engine(OLD, hubspot=hubspot) as engine:
+            engine.connect(ACME, access)
+
+        with plain(hubspot=hubspot) as engine:
+            engine.connect(ACME, access)
+            assert engine.sync(ACME).completed
+        with open_engine(OLD, hubspot=hubspot) as engine:
+            assert engine.sync(ACME).completed
+
+    def test_credentials_in_clear(self, open_engine, plain, hubspot, emulator):
+        """They are told apart from encrypted ones."""
+        access = StaticAccessToken(access_token=emulator.access_token)
+        with plain(hubspot=hubspot, cipher=PlainText()) as engine:
+            engine.connect(ACME, access)
+
+        with plain(hubspot=hubspot) as engine, pytest.raises(ConfigurationError) as caught:
+            engine.sync(ACME).raise_for_failure()
+        assert "stored in clear, and this engine was given no cipher; give cipher=PlainText()" in (
+            str(caught.value)
+        )
+        with (
+            open_engine(OLD, hubspot=hubspot) as engine,
+            pytest.raises(ConfigurationError) as caught,
+        ):
+            engine.sync(ACME).raise_for_failure()
+        assert "but stored in clear; open them with PlainText()" in str(caught.value)
+
+    @pytest.mark.parametrize("cipher", ["key", b"key", EncryptionKeys, 7])
+    def test_what_is_no_cipher(self, plain, cipher):
+        """It is refused before anything is opened."""
+        with pytest.raises(
+            ConfigurationError, match=r"cipher is .*; give (EncryptionKeys|an object with methods)"
+        ):
+            plain(cipher=cipher)

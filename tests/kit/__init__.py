@@ -1,0 +1,1 @@
+"""What tests are made of: servers, hosts, fakes, and looks at what is stored."""
