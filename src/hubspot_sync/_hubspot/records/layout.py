@@ -114,7 +114,7 @@ class LayoutReader:
             if layout is None:  # only now, so that a list of one page costs no types
                 layout = self._layout = self._made(self._names, self._keys)
             page = layout.read(content)
-        except (ValueError, TypeError, ArithmeticError, RuntimeError):
+        except (msgspec.MsgspecError, ValueError, TypeError, ArithmeticError, RuntimeError):
             page = None
         self._misfits = self._misfits + 1 if page is None else 0
         return page
