@@ -92,8 +92,8 @@ def engine(stage: int, pages: Path) -> int:
     from hubspot_sync import _actions
     from hubspot_sync._hubspot.calls.bodies import loads
     from hubspot_sync._hubspot.records.associations import InlineKeys
+    from hubspot_sync._hubspot.records.layout import LayoutReader
     from hubspot_sync._hubspot.records.properties import _definition
-    from hubspot_sync._hubspot.records.subject import to_records
     from hubspot_sync._hubspot.records.values import conversion_for
     from hubspot_sync.models import AccountKey
     from hubspot_sync.stores.mongodb._actions import encoded_actions
@@ -101,14 +101,19 @@ def engine(stage: int, pages: Path) -> int:
     definitions, contents = pickle.loads(pages.read_bytes())
     convert = conversion_for([_definition(row) for row in json.loads(definitions)["results"]])
     keys = InlineKeys({"companies": ("companies",)})
+    reader = LayoutReader("contacts", convert)
+    rows = loads(contents[0])["results"]
+    reader.learn(rows, keys.on_page(rows))
+    layout = reader._made(reader._names, reader._keys)
     account, now = AccountKey("default", workloads.ACCOUNT_ID), datetime.now(timezone.utc)
     made = 0
     for batch in batches(contents) if stage else ():
         records = []
         for content in batch:
-            rows = loads(content)["results"]
             if stage >= ENGINE.index("records"):
-                records += to_records(rows, "contacts", convert, keys.on_page(rows))[0]
+                records += layout.read(content).records
+            else:
+                layout._decode(content)
         if stage >= ENGINE.index("actions"):
             outcome = _actions.to_actions(account, records, {}, deliver_unchanged=False)
             if stage >= ENGINE.index("BSON documents"):

@@ -2,9 +2,11 @@
 
     make benchmark
     python benchmarks/throughput.py [--contacts 50000] [--rounds 3] [--memory 20000 200000]
+                                     [--cheap]
 
 The bare loop is the official client's raw transport, one JSON decode a page, and `insert_many` of
-the same documents. Emulator, MongoDB and workload are three processes on one machine.
+the same documents. Emulator, MongoDB and workload are three processes on one machine; with
+`--cheap` the emulator's place is taken by a server whose answers cost next to nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -25,6 +27,7 @@ from kit.mongod import Mongod
 
 _databases = itertools.count()
 WORKLOADS = Path(__file__).with_name("workloads.py")
+CHEAP_SERVER = Path(__file__).with_name("cheap_server.py")
 
 
 @contextmanager
@@ -33,6 +36,20 @@ def emulator(contacts, companies=None, *options):
     companies = contacts // 5 if companies is None else companies
     command = [sys.executable, "-m", "hubspot_sync.testing.emulator", "--port", "0"]
     command += ["--contacts", str(contacts), "--companies", str(companies), *options]
+    with serving(command) as base_url:
+        yield base_url
+
+
+@contextmanager
+def cheap(upstream):
+    """A server in a process of its own that has the contacts of *upstream* ready."""
+    with serving([sys.executable, str(CHEAP_SERVER), upstream]) as base_url:
+        yield base_url
+
+
+@contextmanager
+def serving(command):
+    """A process that says where it serves."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield json.loads(process.stdout.readline())["base_url"]
@@ -53,13 +70,15 @@ def main():
     parser.add_argument("--contacts", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", type=int, nargs="*", default=[20_000, 200_000])
+    parser.add_argument("--cheap", action="store_true", help="serve rows that are ready")
     options = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
         server = Mongod(Path(folder))
         try:
-            with emulator(options.contacts) as base_url:
-                speed(options.rounds, base_url, server)
+            with emulator(options.contacts) as upstream, ExitStack() as stack:
+                ready = stack.enter_context(cheap(upstream)) if options.cheap else upstream
+                speed(options.rounds, ready, server)
             memory(options.memory, server)
         finally:
             server.stop()

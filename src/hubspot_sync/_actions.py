@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
-from decimal import Decimal
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
-from attrs import evolve, frozen
+from attrs import frozen
+from msgspec.structs import replace
 
 from hubspot_sync.models import (
     Action,
@@ -17,18 +17,16 @@ from hubspot_sync.models import (
     Counts,
     Fingerprint,
     from_milliseconds,
-    to_milliseconds,
 )
+from hubspot_sync.models.properties import Properties, comparable_values
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
     from hubspot_sync.models import AccountKey, Association, Record
 
-# These move without anything else having changed, so they are no part of a digest.
-_DATES_OF_CHANGE = frozenset({"lastmodifieddate", "hs_lastmodifieddate"})
 _DIGEST_BYTES = 16
-_DIGITS_OF_64_BITS = 20
+_encode = msgspec.json.Encoder().encode
 
 
 @frozen(kw_only=True)
@@ -54,46 +52,24 @@ def digest_of(record: Record | Action) -> bytes:
     An action has the digest of the record that it was made from. Never empty. If it ever comes
     out differently for the same values, the next reconcile pass delivers everything again.
     """
-    # A copy that is thinned out takes less time than a new dictionary that grows.
-    values = dict(record.properties)
-    for name, value in record.properties.items():
-        if value is None or name in _DATES_OF_CHANGE:
-            del values[name]
+    properties = record.properties
+    values = properties.comparable if isinstance(properties, Properties) else None
     edges = {
         object_type: _comparable_edges(associations)
-        for object_type, associations in record.associations.items()
+        for object_type, associations in sorted(record.associations.items())
     }
-    try:
-        content = _dumps((values, edges))
-    except TypeError:  # integers beyond 64 bits, which do not reach the function for the rest
-        content = _dumps_anything(({name: _short(one) for name, one in values.items()}, edges))
+    if values is not None:
+        content = _encode((values, edges))
+    else:
+        content = _dumps((comparable_values(properties), edges))
     return blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
 def _dumps(content: Any) -> bytes:
-    options = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
-    return orjson.dumps(content, default=_comparable, option=options)
-
-
-def _dumps_anything(content: Any) -> bytes:
     try:
-        return _dumps(content)
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # lone surrogates, which HubSpot's door does not let pass, others may
-        return json.dumps(content, default=_comparable, sort_keys=True).encode()
-
-
-def _comparable(value: Any) -> Any:
-    """What equal values have in common and others do not, text with the same characters included.
-
-    Numbers go by their value, so that another way to write one is no change.
-    """
-    if isinstance(value, datetime):
-        return {"instant": to_milliseconds(value)}
-    if isinstance(value, date):
-        return {"date": value.isoformat()}
-    if isinstance(value, Decimal):
-        return _comparable_number(value) if value else 0
-    raise TypeError(f"a {type(value).__name__} is no value of a property")
+        return json.dumps(content, sort_keys=True).encode()
 
 
 def _comparable_edges(edges: Sequence[Association]) -> list[tuple[str, list[tuple[str, int]]]]:
@@ -101,26 +77,12 @@ def _comparable_edges(edges: Sequence[Association]) -> list[tuple[str, list[tupl
     comparable = []
     for edge in edges:
         types = [(kind.category, kind.type_id) for kind in edge.types]
-        types.sort()
+        if len(types) > 1:
+            types.sort()
         comparable.append((edge.object_id, types))
-    comparable.sort()
+    if len(comparable) > 1:
+        comparable.sort()
     return comparable
-
-
-def _comparable_number(value: Decimal) -> Any:
-    text = f"{value:f}"
-    digits = text.rstrip("0").rstrip(".") if "." in text else text
-    # Python may refuse to make an integer of more digits than these.
-    if len(digits) <= _DIGITS_OF_64_BITS and digits.removeprefix("-").isdecimal():
-        return _short(int(digits))
-    return {"number": digits}
-
-
-def _short(value: Any) -> Any:
-    """An integer that orjson does not take in another form; everything else as it is."""
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return {"number": str(value)}
-    return value
 
 
 def newest_versions(records: Iterable[Record]) -> tuple[list[Record], int]:
@@ -183,7 +145,7 @@ def doubted(
     Of one that waits in the error queue the sink may hold that version, or a part of its sinks.
     """
     doubtful = {
-        object_id: evolve(known[object_id], digest=b"")
+        object_id: replace(known[object_id], digest=b"")
         for object_id in object_ids
         if object_id in known
     }
@@ -193,7 +155,7 @@ def doubted(
 def unproved(fingerprints: Iterable[Fingerprint], actions: Iterable[Action]) -> list[Fingerprint]:
     """What may be said of the objects of *actions* as long as the sink may have other values."""
     object_ids = {action.object_id for action in actions}
-    return [evolve(one, digest=b"") for one in fingerprints if one.object_id in object_ids]
+    return [replace(one, digest=b"") for one in fingerprints if one.object_id in object_ids]
 
 
 def to_actions(
@@ -289,4 +251,4 @@ def as_update(action: Action) -> Action:
     if action.variant:
         # A record may have been modified after the end of the pass; it is later all the same.
         occurred_at = from_milliseconds(max(action.variant, action.version + 1))
-    return evolve(action, kind=ActionKind.UPDATED, occurred_at=occurred_at)
+    return replace(action, kind=ActionKind.UPDATED, occurred_at=occurred_at)

@@ -145,6 +145,7 @@ def test_stores_are_imported_when_asked_for():
 BROKEN = """
 import pytest
 from attrs import evolve
+from msgspec.structs import replace
 from hubspot_sync.models import Action, ActionKind
 from hubspot_sync.stores.memory import {kind}
 from hubspot_sync.testing.contracts import {contract}
@@ -205,12 +206,11 @@ STORES_WITH_A_FAULT = {
         "MemoryActionSink",
         """@property
     def actions(self):
-        from attrs import evolve
         from decimal import Decimal
         def rounded(value):
             return float(value) if isinstance(value, Decimal) else value
         return tuple(
-            evolve(kept, properties={n: rounded(v) for n, v in kept.properties.items()})
+            replace(kept, properties={n: rounded(v) for n, v in kept.properties.items()})
             for kept in super().actions
         )""",
     ),
@@ -344,13 +344,13 @@ MIRRORS_WITH_A_FAULT = {
     "keeps what a newer version does not carry": """def write(self, actions):
         held = {one.object_id: one.properties for one in self.records}
         return super().write([
-            evolve(one, properties={**held.get(one.object_id, {}), **one.properties})
+            replace(one, properties={**held.get(one.object_id, {}), **one.properties})
             for one in actions
         ])""",
     "keeps the first variant": """def write(self, actions):
         held = {one.object_id: one.version for one in self.records}
         return super().write([
-            evolve(one, variant=0) if held.get(one.object_id) == one.version else one
+            replace(one, variant=0) if held.get(one.object_id) == one.version else one
             for one in actions
         ])""",
     "takes an older version for accepted": """def write(self, actions):

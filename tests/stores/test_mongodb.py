@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import bson
 import pytest
-from attrs import evolve
 from bson.decimal128 import Decimal128, create_decimal128_context
 from bson.errors import BSONError
 from bson.int64 import Int64
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pymongo import MongoClient, errors
 
 from hubspot_sync._encryption import CredentialKeys, NoEncryption
@@ -213,7 +213,7 @@ class TestDocuments:
         """Their keys name the stream, numbers have 64 bits, digests are binary."""
         store = MongoCheckpointer(database)
         known = Fingerprint(object_id="7", version=1, digest=b"\x00\x01")
-        merged = evolve(known, object_id="12", gone=Gone.MERGED, merged_into="7", edges=b"e")
+        merged = replace(known, object_id="12", gone=Gone.MERGED, merged_into="7", edges=b"e")
         lease = store.acquire(STREAM, "a", HOUR)
         store.commit(lease, progress(), [known, merged])
 

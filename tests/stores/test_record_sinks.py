@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from attrs import asdict, evolve
+from attrs import asdict
 from bson.int64 import Int64
+from msgspec.structs import replace
 from pymongo import errors
 
 from hubspot_sync.errors import StoreUnavailableError
@@ -62,7 +63,7 @@ class TestMemoryRecordSink(ActionSinkContract):
     @pytest.fixture
     def stored(self, store):
         return lambda: [
-            evolve(record_as_action(_shown(record)), associations=record.associations)
+            replace(record_as_action(_shown(record)), associations=record.associations)
             for record in store.records
         ]
 

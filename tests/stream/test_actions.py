@@ -4,9 +4,9 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hubspot_sync._actions import (
     digest_of,
@@ -53,7 +53,7 @@ def test_an_unknown_record_was_created():
     assert outcome.fingerprints == (fingerprint_of(ADA),)
 
 
-@pytest.mark.parametrize("known", [{}, {"1": evolve(fingerprint_of(ADA), version=VERSION - 1)}])
+@pytest.mark.parametrize("known", [{}, {"1": replace(fingerprint_of(ADA), version=VERSION - 1)}])
 def test_what_is_part_of_a_first_load_says_so(known):
     """Its id is the same: who reads it a second time recognises it."""
     (usual,) = to_actions(ACCOUNT, [ADA], known, deliver_unchanged=True).actions
@@ -61,12 +61,12 @@ def test_what_is_part_of_a_first_load_says_so(known):
 
     assert (usual.backfill, first.backfill) == (False, True)
     assert usual.action_id == first.action_id
-    assert usual == evolve(first, backfill=False)
+    assert usual == replace(first, backfill=False)
 
 
 def test_a_known_record_with_another_value_was_updated():
     """Its action says when HubSpot changed it."""
-    changed = evolve(
+    changed = replace(
         ADA, properties={**ADA.properties, "phone": "1"}, modified_at=NOON + timedelta(seconds=1)
     )
 
@@ -78,7 +78,7 @@ def test_a_known_record_with_another_value_was_updated():
 
 def test_a_moved_date_alone_is_no_change():
     """HubSpot's background jobs move it; the host hears of it only when it asked to."""
-    moved = evolve(
+    moved = replace(
         ADA,
         properties={**ADA.properties, "lastmodifieddate": "y"},
         modified_at=NOON + timedelta(hours=1),
@@ -97,7 +97,7 @@ def test_a_moved_date_alone_is_no_change():
 @pytest.mark.parametrize("ahead", [timedelta(days=9), timedelta(0), timedelta(days=-9)])
 def test_a_known_version_with_other_values_is_a_later_action(ahead):
     """Whenever the pass's end was, it sorts behind what was told of the version before."""
-    before = evolve(ADA, properties={**ADA.properties, "phone": "1"})
+    before = replace(ADA, properties={**ADA.properties, "phone": "1"})
     variant = to_milliseconds(NOON + ahead)
 
     outcome = to_actions(
@@ -111,7 +111,7 @@ def test_a_known_version_with_other_values_is_a_later_action(ahead):
         variant,
     )
     assert action.occurred_at == max(NOON + ahead, NOON + timedelta(milliseconds=1))
-    assert outcome.fingerprints == (evolve(fingerprint_of(ADA), variant=variant),)
+    assert outcome.fingerprints == (replace(fingerprint_of(ADA), variant=variant),)
 
 
 @pytest.mark.parametrize("deliver_unchanged", [True, False])
@@ -129,7 +129,7 @@ def test_a_known_version_with_the_same_values_is_a_repeat(deliver_unchanged):
 
 def test_what_is_unproved_differs_from_everything():
     """The sink may have other values in this version."""
-    (unsure,) = unproved([fingerprint_of(ADA), fingerprint_of(evolve(ADA, object_id="2"))], [ADA])
+    (unsure,) = unproved([fingerprint_of(ADA), fingerprint_of(replace(ADA, object_id="2"))], [ADA])
 
     outcome = to_actions(ACCOUNT, [ADA], {"1": unsure}, deliver_unchanged=False, variant=VERSION)
 
@@ -139,7 +139,7 @@ def test_what_is_unproved_differs_from_everything():
 
 def digest(value):
     """The digest of a record with this value."""
-    return digest_of(evolve(ADA, properties={"it": value}))
+    return digest_of(replace(ADA, properties={"it": value}))
 
 
 DIFFERENT = (
@@ -223,17 +223,17 @@ def test_what_is_no_value_has_no_digest():
 
 def test_a_cleared_value_is_a_change():
     """Whatever value was there."""
-    before = evolve(ADA, properties={"phone": "1"})
-    after = evolve(ADA, properties={"phone": None})
+    before = replace(ADA, properties={"phone": "1"})
+    after = replace(ADA, properties={"phone": None})
 
     assert digest_of(before) != digest_of(after)
 
 
 def test_a_new_property_without_a_value_is_no_change():
     """Or a reconcile pass would deliver the whole account when somebody adds a property."""
-    without = evolve(ADA, properties={"email": "ada@example.com"})
-    before = evolve(ADA, properties={"email": "ada@example.com", "shoe_size": None})
-    after = evolve(ADA, properties={"email": "ada@example.com", "shoe_size": 37})
+    without = replace(ADA, properties={"email": "ada@example.com"})
+    before = replace(ADA, properties={"email": "ada@example.com", "shoe_size": None})
+    after = replace(ADA, properties={"email": "ada@example.com", "shoe_size": 37})
 
     assert digest_of(without) == digest_of(before)
     assert digest_of(before) != digest_of(after)
@@ -243,17 +243,17 @@ def test_associations_are_part_of_what_is_compared():
     """In any order."""
     kind = AssociationType("HUBSPOT_DEFINED", 279)
     one, two = Association("1", types=(kind,)), Association("2", types=(kind,))
-    there = evolve(ADA, associations={"companies": (one, two)})
-    back = evolve(ADA, associations={"companies": (two, one)})
+    there = replace(ADA, associations={"companies": (one, two)})
+    back = replace(ADA, associations={"companies": (two, one)})
 
     assert digest_of(there) == digest_of(back)
-    assert digest_of(there) != digest_of(evolve(ADA, associations={"companies": (one,)}))
+    assert digest_of(there) != digest_of(replace(ADA, associations={"companies": (one,)}))
 
 
 def test_versions_that_were_delivered_are_left_out():
     """An older version from a late index never comes after a newer one."""
-    newer = evolve(ADA, modified_at=NOON + timedelta(milliseconds=1))
-    older = evolve(ADA, modified_at=NOON - timedelta(milliseconds=1))
+    newer = replace(ADA, modified_at=NOON + timedelta(milliseconds=1))
+    older = replace(ADA, modified_at=NOON - timedelta(milliseconds=1))
     known = {"1": fingerprint_of(ADA)}
 
     assert without_repeats([ADA], known) == ([], 1)
@@ -264,6 +264,6 @@ def test_versions_that_were_delivered_are_left_out():
 
 def test_the_newest_of_several_rows_counts():
     """A record that was edited while pages were read may come twice."""
-    newer = evolve(ADA, modified_at=NOON + timedelta(seconds=1))
+    newer = replace(ADA, modified_at=NOON + timedelta(seconds=1))
 
     assert newest_versions([ADA, newer, ADA]) == ([newer], 2)

@@ -22,7 +22,6 @@ T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NUMBER = re.compile("0|[1-9][0-9]*")
 _SENDABLE = re.compile("[!-~](?:[ -~]*[!-~])?")
-_MILLISECOND = timedelta(milliseconds=1)
 _CENTURY: Final = timedelta(days=36_525)
 _LONGEST_ID: Final = 20
 _LONGEST_KEY: Final = 200
@@ -55,7 +54,9 @@ def hides_arguments(model: type[T]) -> type[T]:
 
 def to_milliseconds(instant: datetime) -> int:
     """Whole milliseconds since 1970 in UTC, as HubSpot's filters take them; rounds down."""
-    return (instant - EPOCH) // _MILLISECOND
+    since = instant - EPOCH
+    # Dividing by a timedelta would take three times as long.
+    return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
 
 
 def from_milliseconds(milliseconds: int) -> datetime:

@@ -9,7 +9,9 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 
+import msgspec
 from attrs import field, frozen
+from msgspec import Struct
 
 from hubspot_sync.errors import ConfigurationError, InvariantError
 from hubspot_sync.models._checks import from_milliseconds, is_list, kind_of
@@ -74,8 +76,7 @@ class Evidence(Enum):
     """The host asked for it."""
 
 
-@frozen(kw_only=True)
-class Action(AsDict):
+class Action(AsDict, Struct, kw_only=True, frozen=True, gc=False):
     """One change for the host.
 
     Attributes:
@@ -110,7 +111,7 @@ class Action(AsDict):
     version: int
     occurred_at: datetime
     properties: Mapping[str, Value]
-    associations: Mapping[str, tuple[Association, ...]] = field(factory=dict)
+    associations: Mapping[str, tuple[Association, ...]] = msgspec.field(default_factory=dict)
     variant: int = 0
     label: str | None = None
     backfill: bool = False

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 
 from attrs import field, frozen
+from msgspec import Struct
 
 from hubspot_sync.errors import InvariantError
 from hubspot_sync.models._checks import is_aware
@@ -170,8 +171,7 @@ class Checkpoint:
         return self.high_water_mark is not None and mark <= self.high_water_mark
 
 
-@frozen(kw_only=True)
-class Fingerprint:
+class Fingerprint(Struct, kw_only=True, frozen=True, gc=False):
     """Which state of an object was delivered last; that of an object that is gone is a tombstone.
 
     Attributes:

@@ -7,7 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
+from msgspec import Struct, field
 
 from hubspot_sync.models._checks import to_milliseconds
 from hubspot_sync.models._display import AsDict, number_of, plain
@@ -31,8 +32,7 @@ values are.
 """
 
 
-@frozen
-class AssociationType(AsDict):
+class AssociationType(AsDict, Struct, frozen=True, gc=False):
     """One reason for which two records are associated.
 
     Attributes:
@@ -45,9 +45,12 @@ class AssociationType(AsDict):
     type_id: int
     label: str | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """The type as values that JSON knows, as the stores have it."""
+        return {"category": self.category, "type_id": self.type_id, "label": self.label}
 
-@frozen
-class Association(AsDict):
+
+class Association(AsDict, Struct, frozen=True, gc=False):
     """One associated record, with every reason for which it is associated.
 
     Attributes:
@@ -65,8 +68,7 @@ class Association(AsDict):
         return {"id": self.object_id, "primary": self.primary, "types": plain(self.types)}
 
 
-@frozen(kw_only=True)
-class Record:
+class Record(Struct, kw_only=True, frozen=True, gc=False):
     """One CRM object as it was read.
 
     Attributes:
@@ -87,7 +89,7 @@ class Record:
     properties: Mapping[str, Value]
     created_at: datetime
     modified_at: datetime
-    associations: Mapping[str, tuple[Association, ...]] = field(factory=dict)
+    associations: Mapping[str, tuple[Association, ...]] = field(default_factory=dict)
     unconverted: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

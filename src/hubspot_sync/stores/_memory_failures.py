@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from attrs import evolve
+from msgspec.structs import replace
 
 from hubspot_sync.models import AccountKey, RejectedAction, RejectedSelection, StreamKey
 
@@ -108,7 +109,7 @@ def _place(failure: RejectedAction) -> Place:
 
 def _copy(failure: RejectedAction) -> RejectedAction:
     action = failure.action
-    copied = evolve(
+    copied = replace(
         action, properties=dict(action.properties), associations=dict(action.associations)
     )
     return evolve(failure, action=copied)

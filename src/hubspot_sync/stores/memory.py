@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from attrs import define, evolve, field
+from msgspec.structs import replace
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync.interfaces._answers import clock_of
@@ -106,7 +107,7 @@ class MemoryActionSink:
 
 
 def _copy(action: Action) -> Action:
-    return evolve(
+    return replace(
         action, properties=dict(action.properties), associations=dict(action.associations)
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
+from msgspec.structs import replace
 
 from hubspot_sync._actions import as_update, digest_of, unproved
 from hubspot_sync._engine.stream.rejected import Rejection, is_settled, is_superseded, timely
@@ -71,7 +72,7 @@ class Batch:
                 fingerprints[one.object_id] = one
         # One that the sink may have lost is not in it again.
         for object_id in rejected & self.known.keys():
-            fingerprints[object_id] = evolve(self.known[object_id], digest=b"")
+            fingerprints[object_id] = replace(self.known[object_id], digest=b"")
         return list(fingerprints.values())
 
     def pieces(self, size: int, most: int) -> Iterator[tuple[Batch, int]]:

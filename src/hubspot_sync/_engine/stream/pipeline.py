@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
+from msgspec.structs import replace
 
 from hubspot_sync._actions import (
     doubted,
@@ -474,4 +475,4 @@ def _with_edges(
     if to_object_type in record.associations:
         return record
     edges = {**record.associations, to_object_type: found[record.object_id]}
-    return evolve(record, associations=edges)
+    return replace(record, associations=edges)

@@ -173,11 +173,22 @@ class HubSpotClient:
         self._zone = zone
         self._answered = self._served = False
 
-    def call(self, call: Call, read: Callable[[Any], T]) -> Reply[T]:
+    def call(
+        self,
+        call: Call,
+        read: Callable[[Any], T],
+        read_whole: Callable[[bytes], T | None] | None = None,
+    ) -> Reply[T]:
         """Make *call*, with retries, and return what *read* makes of the decoded answer.
 
         An answer that *read* finds of another shape is one that could not be read: the call is
         made again. See `hubspot_sync._hubspot.calls.answers`.
+
+        Args:
+            call: What to ask for.
+            read: Reads the decoded answer.
+            read_whole: Decodes and reads an answer of the usual form at once, and returns None
+                where it leaves it to *read*.
 
         Raises:
             RetryableError: The retries are used up, HubSpot asks for a longer wait, or the calls
@@ -188,12 +199,14 @@ class HubSpotClient:
         """
         authorizer = self._authorizer
         if authorizer is None:
-            return self._repeated(lambda: self.once(call, read), call)
+            return self._repeated(lambda: self.once(call, read, read_whole), call)
         self._daily.check()
         # Refreshed before the call, so that the retries of the one do not multiply the other's.
         self._repeated(authorizer.access_token, _REFRESH)
         try:
-            return self._repeated(lambda: self._authorized(call, read, authorizer), call)
+            return self._repeated(
+                lambda: self._authorized(call, read, read_whole, authorizer), call
+            )
         except HubSpotUnavailableError as error:
             hopeless = malformed_access_token(error)
             # An access token that has served is whole, and so is one that HubSpot just sent.
@@ -201,7 +214,12 @@ class HubSpotClient:
                 raise
             raise hopeless from error
 
-    def once(self, call: Call, read: Callable[[Any], T]) -> Reply[T]:
+    def once(
+        self,
+        call: Call,
+        read: Callable[[Any], T],
+        read_whole: Callable[[bytes], T | None] | None = None,
+    ) -> Reply[T]:
         """Make *call* in one try, for who is inside the retries of another call.
 
         Raises:
@@ -218,7 +236,9 @@ class HubSpotClient:
         self._watch_daily(answer, error)
         if error is not None:
             raise error
-        content = shaped(read, answer.json() if answer.content else None, call.doing)
+        content = None if read_whole is None else read_whole(answer.content)
+        if content is None:
+            content = shaped(read, answer.json() if answer.content else None, call.doing)
         self._served = True
         if isinstance(content, AccountDetails):
             self._daily.learn_zone(content.time_zone)
@@ -257,18 +277,24 @@ class HubSpotClient:
             tries_for=partial(self._tries_for, call),
         )
 
-    def _authorized(self, call: Call, read: Callable[[Any], T], authorizer: Authorizer) -> Reply[T]:
+    def _authorized(
+        self,
+        call: Call,
+        read: Callable[[Any], T],
+        read_whole: Callable[[bytes], T | None] | None,
+        authorizer: Authorizer,
+    ) -> Reply[T]:
         """One try; when HubSpot rejects the access token, again with a new one."""
         self._daily.check()
         for _ in range(_RENEWALS):
             # Asked for here, so that no permit is held while it is refreshed.
             access_token = authorizer.access_token()
             try:
-                return self.once(call, read)
+                return self.once(call, read, read_whole)
             except AuthorizationRevokedError:
                 if not authorizer.renew(access_token):
                     raise
-        return self.once(call, read)
+        return self.once(call, read, read_whole)
 
     def _access_token(self, call: Call) -> Secret | None:
         if self._authorizer is None:

@@ -6,6 +6,7 @@ https://developers.hubspot.com/docs/guides/api/crm/associations/associations-v4
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -45,6 +46,10 @@ _INLINE_TYPES: Final = {
         True,
         (_PRIMARY_CONTACT, _CONTACT),
     ),
+}
+_MOST_TYPES: Final = 2
+_IN_ORDER: Final = {
+    order: known for types, known in _INLINE_TYPES.items() for order in permutations(types)
 }
 
 Types = dict[str, dict[AssociationType, None]]
@@ -137,16 +142,28 @@ def _inline(block: Any) -> tuple[Association, ...] | None:
     """
     if not isinstance(block, dict) or "paging" in block:
         return None
-    names: dict[str, list[str]] = {}
     try:
-        for edge in block["results"]:
-            names.setdefault(str(edge["id"]), []).append(edge["type"])
-        edges: list[Association] = []
-        for object_id, types in names.items():
-            primary, kinds = _INLINE_TYPES[frozenset(types)]
-            edges.append(Association(object_id, primary, kinds))
+        edges = block["results"]
+        return edges_of([str(edge["id"]) for edge in edges], [edge["type"] for edge in edges])
     except (KeyError, TypeError):
         return None
+
+
+def edges_of(ids: Sequence[str], types: Sequence[str]) -> tuple[Association, ...] | None:
+    """The associations with the records *ids*, each for the reason in *types*; None for others."""
+    if len(ids) <= _MOST_TYPES and ids and ids[0] == ids[-1]:  # as most records have it
+        known = _IN_ORDER.get(tuple(types))
+        if known is not None:
+            return (Association(ids[0], known[0], known[1]),)
+    names: dict[str, list[str]] = {}
+    for object_id, name in zip(ids, types, strict=True):
+        names.setdefault(object_id, []).append(name)
+    edges: list[Association] = []
+    for object_id, kinds in names.items():
+        known = _INLINE_TYPES.get(frozenset(kinds))
+        if known is None:
+            return None
+        edges.append(Association(object_id, *known))
     return _in_order(edges)
 
 

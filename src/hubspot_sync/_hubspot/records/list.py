@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 
 from hubspot_sync._hubspot.calls.answers import Pager, list_answer
 from hubspot_sync._hubspot.calls.client import Call
+from hubspot_sync._hubspot.records.layout import LayoutReader, ReadPage
 from hubspot_sync._hubspot.records.ranges import END, Split
 from hubspot_sync._hubspot.records.subject import skipped_of
 from hubspot_sync._hubspot.records.tally import row_ids
@@ -67,10 +68,16 @@ class Listing:
     Attributes:
         subject: What is read.
         page_size: How many rows a page has.
+        layout: How they are built.
     """
 
     subject: Subject
     page_size: PageSize = field(factory=PageSize, init=False)
+    layout: LayoutReader = field(init=False)
+
+    @layout.default
+    def _unknown_layout(self) -> LayoutReader:
+        return LayoutReader(self.subject.object_type, self.subject.convert)
 
     def read(self, walk: Walk) -> Iterator[Page]:
         """Read the range of *walk* page by page.
@@ -146,25 +153,38 @@ class Listing:
         reply = self._list(id_range.after)
         if walk is not None:
             walk.timed(reply.asked_at, reply.answered_at)
-        rows, size, after = reply.content.rows, reply.size, reply.content.after
-        ids = _ids(rows) if id_range.serial else _checked_ids(rows, id_range.after, after)
-        unanswered: tuple[SkippedRow, ...] = ()
+        answer, after = reply.content, reply.content.after
+        if isinstance(answer, ReadPage):
+            ids = answer.ids
+        else:
+            ids = _ids(answer.rows) if id_range.serial else _all_ids(answer.rows)
+        if not id_range.serial:
+            _check_order(ids, id_range.after, after)
+        if isinstance(answer, ReadPage):
+            page = Page(records=answer.records, size=reply.size)
+        else:
+            page = self._of_rows(answer.rows, ids, reply.size)
+        self.page_size.learn(len(page.records) + len(page.skipped), page.size)
+        return evolve(
+            page,
+            ranges=() if after is None else (evolve(id_range, after=after),),
+            listed=None if id_range.serial else (_span(ids, id_range.after, after),),
+        )
+
+    def _of_rows(self, rows: Sequence[Any], ids: Sequence[int], size: int) -> Page:
+        """The records of *rows*, with their properties read by id where the list brings none."""
         keys = self.subject.inline_keys.on_page(rows)
-        if rows and not self.subject.reach.list_takes(self.subject.names):
+        unanswered: tuple[SkippedRow, ...] = ()
+        if self.subject.reach.list_takes(self.subject.names):
+            self.layout.learn(rows, keys)
+        elif rows:
             found = self.subject.read_by_id([str(number) for number in ids])
             rows, size = _merged(rows, found.rows), size + found.size
             unanswered = skipped_of(found)
-        self.page_size.learn(len(rows), size)
         records, skipped = self.subject.records(rows, keys)
-        return Page(
-            records=records,
-            skipped=skipped + unanswered,
-            ranges=() if after is None else (evolve(id_range, after=after),),
-            listed=None if id_range.serial else (_span(ids, id_range.after, after),),
-            size=size,
-        )
+        return Page(records=records, skipped=skipped + unanswered, size=size)
 
-    def _list(self, after: str | None) -> Reply[ListAnswer]:
+    def _list(self, after: str | None) -> Reply[ListAnswer | ReadPage]:
         object_type, names, reach = self.subject.object_type, self.subject.names, self.subject.reach
         query = [("limit", str(self.page_size.rows))]
         with_names = reach.list_takes(names)
@@ -185,6 +205,7 @@ class Listing:
                     doing=self.subject.doing,
                 ),
                 list_answer,
+                self.layout.read if with_names else None,
             )
         except RequestRefusedError as error:
             if with_names and reach.list_refused(names, error.status):
@@ -225,20 +246,30 @@ def _span(ids: Sequence[int], begin: str | None, after: str | None) -> ListedSpa
     return ListedSpan(first, max(end, first), len(ids))
 
 
-def _checked_ids(rows: Sequence[Any], after: str | None, following: str | None) -> tuple[int, ...]:
-    """The ids of *rows*, which have to rise from *after* to below *following*.
+def _check_order(ids: Sequence[int], after: str | None, following: str | None) -> None:
+    """The *ids* of a page have to rise from *after* to below *following*.
 
     Raises:
-        OrderNotKeptError: They do not, or one of them is no number.
+        OrderNotKeptError: They do not, or what is between pages is no number.
     """
     try:
-        ids = tuple(int(row["id"]) for row in rows)
         bounds = (int(after or 0) - 1, *ids, *(() if following is None else (int(following),)))
-    except (KeyError, TypeError, ValueError):
-        raise OrderNotKeptError("ids or paging values are no numbers") from None
+    except ValueError:
+        raise OrderNotKeptError("paging values are no numbers") from None
     if list(bounds) != sorted(set(bounds)):
         raise OrderNotKeptError("ids do not rise")
-    return ids
+
+
+def _all_ids(rows: Sequence[Any]) -> tuple[int, ...]:
+    """The ids of *rows*.
+
+    Raises:
+        OrderNotKeptError: One of them is no number.
+    """
+    try:
+        return tuple(int(row["id"]) for row in rows)
+    except (KeyError, TypeError, ValueError):
+        raise OrderNotKeptError("ids are no numbers") from None
 
 
 def _ids(rows: Sequence[Any]) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ import orjson
 from hubspot_sync.models import from_milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hubspot_sync.models import PropertyDefinition, Value
 
@@ -34,9 +34,13 @@ _ISO: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.([0-9]+))?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+# How HubSpot writes an instant, with 0 for every digit.
+_INSTANT: Final = "0000-00-00T00:00:00.000Z"
 _PYTHON_KNOWS_Z: Final = sys.version_info >= (3, 11)
+# Below 64 bits, whatever the digits are.
+_SHORT: Final = 18
 _LONGEST_MILLISECONDS: Final = len("-62135596800000")
-_MISFITS: Final = (ValueError, OverflowError, ArithmeticError)
+MISFITS: Final = (ValueError, OverflowError, ArithmeticError)
 
 
 class Conversion:
@@ -49,6 +53,10 @@ class Conversion:
 
     def __init__(self, readings: Mapping[str, Reading]) -> None:
         self._readings = dict(readings)
+
+    def reading_of(self, name: str) -> Reading | None:
+        """How the text of a property is read; None where it is text anyway."""
+        return self._readings.get(name)
 
     def __call__(self, properties: Mapping[str, Any]) -> tuple[dict[str, Value], tuple[str, ...]]:
         """The values of *properties*, and the names of those that do not fit their type.
@@ -67,7 +75,7 @@ class Conversion:
             elif (reading := reading_of(name)) is not None:
                 try:
                     values[name] = reading(text)
-                except _MISFITS:
+                except MISFITS:
                     values[name] = text
                     unconverted += (name,)
             elif text is not sent:
@@ -132,9 +140,10 @@ def to_instant(text: str) -> datetime:
         ValueError: It is neither.
         OverflowError: It is outside the years 1 to 9999.
     """
-    # "2026-03-02T10:35:01.123Z", as nearly all of them are.
-    if text[4:20:3] == "--T::." and text[23:] == "Z":
-        return datetime.fromisoformat(text if _PYTHON_KNOWS_Z else text[:23] + "+00:00")
+    # "2026-03-02T10:35:01.123Z" and "2026-03-02T10:35:01Z", as nearly all of them are.
+    shape = text[4:20:3] + text[23:]
+    if shape == "--T::.Z" or (shape == "--T::Z" and len(text) == len("2026-03-02T10:35:01Z")):
+        return datetime.fromisoformat(text if _PYTHON_KNOWS_Z else text[:-1] + "+00:00")
     if text.lstrip("-").isdecimal() and text.isascii() and len(text) <= _LONGEST_MILLISECONDS:
         return from_milliseconds(int(text))
     match = _ISO.fullmatch(text)
@@ -147,6 +156,35 @@ def to_instant(text: str) -> datetime:
     zone = "+00:00" if zone in (None, "Z") else f"{zone[:3]}:{zone[-2:]}"
     instant = datetime.fromisoformat(f"{day}T{time_of_day}.{fraction}{zone}")
     return instant.astimezone(timezone.utc)
+
+
+def to_integers(texts: Sequence[str]) -> list[int] | None:
+    """What `to_number` reads of many *texts* that are all short integers from 0 on, else None."""
+    digits = "".join(texts)
+    if not digits:
+        return []
+    if not (digits.isdecimal() and digits.isascii()) or max(map(len, texts)) > _SHORT:
+        return None
+    in_front = {text for text in texts if text[0] == "0"}
+    return list(map(int, texts)) if in_front <= {"0"} else None
+
+
+def to_instants(texts: Sequence[str]) -> list[datetime]:
+    """What `to_instant` reads of each of *texts*.
+
+    Raises:
+        ValueError: One of them is no instant.
+        OverflowError: One is outside the years 1 to 9999.
+    """
+    usual = _PYTHON_KNOWS_Z and set(map(len, texts)) == {len(_INSTANT)}
+    if usual:
+        together = "".join(texts)
+        usual = all(
+            together[place :: len(_INSTANT)] == mark * len(texts)
+            for place, mark in enumerate(_INSTANT)
+            if mark != "0"
+        )
+    return list(map(datetime.fromisoformat if usual else to_instant, texts))
 
 
 def to_date(text: str) -> date:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from hubspot_sync.models import ActionKind, Association, SinkAnswer
 from hubspot_sync.testing.contracts._samples import (
@@ -94,7 +94,7 @@ class NewestCases:
         for number, form in enumerate(forms):
             assert SinkAnswer() == store.write([form])
 
-            obsolete = [evolve(one, properties={"score": -1}) for one in forms[: number + 1]]
+            obsolete = [replace(one, properties={"score": -1}) for one in forms[: number + 1]]
             for one in obsolete:
                 assert SinkAnswer(repeated=frozenset({one.action_id})) == store.write([one])
             (kept,) = stored()
@@ -229,7 +229,7 @@ class NewestCases:
         self, store: ActionSink, stored: Stored, strange: Action
     ) -> None:
         """Where it is refused, the older version stays, and the rest of the batch is stored."""
-        newer = evolve(strange, version=max(strange.version, VERSION + 2))
+        newer = replace(strange, version=max(strange.version, VERSION + 2))
         held = action("2", version=VERSION + 1)
         store.write([action("1"), action("2")])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from hubspot_sync.models import SinkAnswer
 from hubspot_sync.testing.contracts._samples import VERSION, action, at_once, creation, rich_action
@@ -74,7 +74,7 @@ class OnceCases:
         """The second time all ids come back as repeated, and what was stored stays."""
         batch = [rich_action(), action("2"), creation("3")]
         store.write(batch)
-        changed = [evolve(kept, properties={"email": "new"}) for kept in batch]
+        changed = [replace(kept, properties={"email": "new"}) for kept in batch]
 
         answer = store.write(changed)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from attrs import evolve
+from msgspec.structs import replace
 
 from hubspot_sync.errors import (
     InvariantError,
@@ -148,7 +149,7 @@ class CheckpointerContract(LeaseCases):
         lease = store.acquire(STREAM, "a", LONG)
 
         for version, variant in ((0, 7), (0, VERSION + 9), (1, 0), (1, 5)):
-            fingerprint = evolve(a_print("1", VERSION + version), variant=variant)
+            fingerprint = replace(a_print("1", VERSION + version), variant=variant)
             store.commit(lease, progress(), [fingerprint])
             assert {"1": fingerprint} == store.recall(STREAM, ["1"])
 
@@ -156,11 +157,11 @@ class CheckpointerContract(LeaseCases):
         """How an object left, into which it was merged, and that it is there again."""
         lease = store.acquire(STREAM, "a", LONG)
         forms = [
-            evolve(a_print("1"), edges=b"\x00" * 8),
-            evolve(a_print("1"), variant=VERSION + 5, gone=Gone.MERGED, merged_into="2"),
-            evolve(a_print("1"), variant=VERSION + 6, gone=Gone.DELETED, digest=b""),
-            evolve(a_print("1"), variant=VERSION + 7),
-            evolve(a_print("1", VERSION + 9), gone=Gone.ERASED, edges=b"\xff" * 8),
+            replace(a_print("1"), edges=b"\x00" * 8),
+            replace(a_print("1"), variant=VERSION + 5, gone=Gone.MERGED, merged_into="2"),
+            replace(a_print("1"), variant=VERSION + 6, gone=Gone.DELETED, digest=b""),
+            replace(a_print("1"), variant=VERSION + 7),
+            replace(a_print("1", VERSION + 9), gone=Gone.ERASED, edges=b"\xff" * 8),
         ]
 
         for form in forms:
@@ -172,7 +173,7 @@ class CheckpointerContract(LeaseCases):
         """Page by page, tombstones included; 9 comes before 10, whatever their text says."""
         lease = store.acquire(STREAM, "a", LONG)
         ids = ["1", "2", "9", "10", "11", "99", "100", "1000000000000", "9007199254740993"]
-        prints = {one: evolve(a_print(one), gone=GONE.get(one)) for one in ids}
+        prints = {one: replace(a_print(one), gone=GONE.get(one)) for one in ids}
         store.commit(lease, progress(), [prints[one] for one in sorted(ids)])
 
         walked: list[Fingerprint] = []
@@ -200,7 +201,7 @@ class CheckpointerContract(LeaseCases):
         lease = store.acquire(STREAM, "a", LONG)
         ids = ["1", "2", "9", "10", "11", "99", "100"]
         store.commit(
-            lease, progress(), [evolve(a_print(one), gone=GONE.get(one)) for one in reversed(ids)]
+            lease, progress(), [replace(a_print(one), gone=GONE.get(one)) for one in reversed(ids)]
         )
 
         page = store.browse(STREAM, limit=50, after=after, until=until)
