@@ -23,7 +23,8 @@ from hubspot_sync.testing.emulator.hostility.settings import Hostility, Meddling
 from hubspot_sync.testing.emulator.portal.associations import AssociationType
 from hubspot_sync.testing.emulator.portal.content import Content
 from hubspot_sync.testing.emulator.portal.definitions import PropertyDefinition
-from hubspot_sync.testing.emulator.portal.records import EmulatedRecord, Records
+from hubspot_sync.testing.emulator.portal.records import EmulatedRecord, Records, Truth
+from hubspot_sync.testing.emulator.portal.relations import Relations
 
 __all__ = [
     "App",
@@ -41,4 +42,6 @@ __all__ = [
     "Meddling",
     "PropertyDefinition",
     "Records",
+    "Relations",
+    "Truth",
 ]

@@ -187,9 +187,14 @@ class EmulatedAccount:
     bump = forwarded("content", Content.bump)
     recalculate = forwarded("content", Content.recalculate)
     archive = forwarded("content", Content.archive)
+    restore = forwarded("content", Content.restore)
+    merge = forwarded("content", Content.merge)
+    erase = forwarded("content", Content.erase)
+    truth = forwarded("content", Content.truth)
     define_label = forwarded("content", Content.define_label)
     associate = forwarded("content", Content.associate)
     dissociate = forwarded("content", Content.dissociate)
+    relabel = forwarded("content", Content.relabel)
     settle_index = forwarded("content", Content.settle_index)
 
     @property

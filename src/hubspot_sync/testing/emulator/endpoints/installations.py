@@ -81,6 +81,7 @@ class Installation:
             self.portal.lag.use(
                 settings.seed, shortest, longest, settings.sort_jitter // _MILLISECOND
             )
+            self.portal.sight.use(settings.unseen, settings.unseen_share, settings.seed)
             self.portal.revision += 1
         self.limits.use(settings)
         self.interventions.use(settings)

@@ -185,7 +185,6 @@ _CONTACTS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
         {"options": _TOPICS, "hubspot_defined": False},
     ),
     ("erp_customer_number", "number", "number", {"hubspot_defined": False}),
-    ("hs_merged_object_ids", "enumeration", "checkbox", {"read_only": True, "hidden": True}),
     (
         "associatedcompanyid",
         "number",
@@ -258,6 +257,17 @@ def schema_of(kind: ObjectType) -> tuple[PropertyDefinition, ...]:
         PropertyDefinition(name=name, type=type_, field_type=field_type, group=group, **more)
         for name, type_, field_type, more in rows
     ]
+    # On every object type (HubSpot 8).
+    definitions.append(
+        PropertyDefinition(
+            name="hs_merged_object_ids",
+            type="enumeration",
+            field_type="checkbox",
+            group=group,
+            read_only=True,
+            hidden=True,
+        )
+    )
     dates = (kind.created_property, kind.modified_property)
     definitions += [
         PropertyDefinition(

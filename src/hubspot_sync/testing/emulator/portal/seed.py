@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.testing.emulator.portal import words
 from hubspot_sync.testing.emulator.portal.definitions import extra_definitions
+from hubspot_sync.testing.emulator.portal.record import Record
 from hubspot_sync.testing.emulator.portal.series import Series
-from hubspot_sync.testing.emulator.portal.table import Record
 from hubspot_sync.testing.emulator.wire import to_iso
 
 if TYPE_CHECKING:
