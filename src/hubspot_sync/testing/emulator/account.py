@@ -13,6 +13,7 @@ from hubspot_sync.testing.emulator.endpoints.installations import Installation
 from hubspot_sync.testing.emulator.endpoints.limits import RateLimits
 from hubspot_sync.testing.emulator.hostility.settings import Hostility, duration
 from hubspot_sync.testing.emulator.portal.content import Content
+from hubspot_sync.testing.emulator.portal.history import History
 from hubspot_sync.testing.emulator.portal.portal import Portal
 from hubspot_sync.testing.emulator.portal.seed import seed_portal
 
@@ -106,6 +107,7 @@ class EmulatedAccount:
         clock: What dates everything here.
         seed: As given.
         content: What is in it; its methods are here too.
+        history: Changes it at random; its methods are here too.
         faults: The scripted faults; `faults.add(Fault(...))`.
         calls: The calls with this account's credentials.
         expired_calls: Those of them whose access token was out of date; `Call.expired_for` says
@@ -147,6 +149,7 @@ class EmulatedAccount:
         self.seed = seed
         portal = Portal(account_id, self.clock, zone)
         self.content = Content(portal, seed)
+        self.history = History(self.content, portal)
         self._access = Access(
             self.clock,
             access_token=self.access_token,
@@ -196,6 +199,8 @@ class EmulatedAccount:
     dissociate = forwarded("content", Content.dissociate)
     relabel = forwarded("content", Content.relabel)
     settle_index = forwarded("content", Content.settle_index)
+    change = forwarded("history", History.change)
+    changes = forwarded("history", History.changes)
 
     @property
     def hostility(self) -> Hostility:

@@ -207,6 +207,8 @@ class HubSpotEmulator:
     dissociate = forwarded("account", EmulatedAccount.dissociate)
     relabel = forwarded("account", EmulatedAccount.relabel)
     settle_index = forwarded("account", EmulatedAccount.settle_index)
+    change = forwarded("account", EmulatedAccount.change)
+    changes = forwarded("account", EmulatedAccount.changes)
     on_call = forwarded("account", EmulatedAccount.on_call)
     withhold_scopes = forwarded("account", EmulatedAccount.withhold_scopes)
     issue_code = forwarded("account", EmulatedAccount.issue_code)

@@ -229,6 +229,8 @@ def _edit(
             values=arguments.get("values"),
         )
         return {}
+    if verb == "changes":
+        return {"changes": [one.to_json() for one in account.changes(**arguments)]}
     if verb not in _VERBS:
         return None
     first, several = _SPREAD.get(verb, ((), None))
