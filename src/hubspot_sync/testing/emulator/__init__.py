@@ -25,6 +25,7 @@ from hubspot_sync.testing.emulator.portal.content import Content
 from hubspot_sync.testing.emulator.portal.definitions import PropertyDefinition
 from hubspot_sync.testing.emulator.portal.history import Change, History
 from hubspot_sync.testing.emulator.portal.records import EmulatedRecord, Records, Truth
+from hubspot_sync.testing.emulator.portal.reference import Owner, Pipeline, Reference, Stage
 from hubspot_sync.testing.emulator.portal.relations import Relations
 
 __all__ = [
@@ -43,8 +44,12 @@ __all__ = [
     "HubSpotEmulator",
     "Lies",
     "Meddling",
+    "Owner",
+    "Pipeline",
     "PropertyDefinition",
     "Records",
+    "Reference",
     "Relations",
+    "Stage",
     "Truth",
 ]

@@ -47,7 +47,13 @@ class Content(Relations):
             self.add_object_type(name)
 
     def add_object_type(
-        self, name: str, *, type_id: str | None = None, labels: Iterable[str] | None = None
+        self,
+        name: str,
+        *,
+        type_id: str | None = None,
+        labels: Iterable[str] | None = None,
+        properties: Iterable[PropertyDefinition | str] = (),
+        associations: Mapping[str, Iterable[str]] | None = None,
     ) -> str:
         """Add one of HubSpot's types by name or id, or a custom one by *type_id* "2-<number>".
 
@@ -55,6 +61,8 @@ class Content(Relations):
             name: "deals", "0-3", or the bare name of a custom type: "pets".
             type_id: Of a custom type.
             labels: What people call one of a custom type and several: "Pet", "Pets".
+            properties: Those that it has besides HubSpot's own; a name alone is text.
+            associations: By another object type, the labels that associations with it may carry.
 
         Returns:
             The name to call it by; `p<account>_<name>` for a custom type.
@@ -70,6 +78,10 @@ class Content(Relations):
         if kind is None:
             raise ValueError(f"{name!r} is no type of HubSpot's; give a type_id for a custom one")
         self._portal.add_type(kind)
+        self.add_property(kind.name, *properties)
+        for other, each in (associations or {}).items():
+            for label in each:
+                self.define_label(kind.name, other, label)
         return kind.name
 
     def add_property(

@@ -8,7 +8,13 @@ from urllib.parse import unquote
 
 import attrs
 
-from hubspot_sync.testing.emulator.endpoints import account, associations, objects, removals
+from hubspot_sync.testing.emulator.endpoints import (
+    account,
+    associations,
+    objects,
+    reference,
+    removals,
+)
 from hubspot_sync.testing.emulator.endpoints.consent import AUTHORIZE
 from hubspot_sync.testing.emulator.refusals import not_found, unsupported, wrong_method
 
@@ -150,6 +156,41 @@ _TABLE: Final[tuple[tuple[str, str, str, str, Endpoint], ...]] = (
         account.get_schema,
     ),
     (
+        "owners",
+        "GET",
+        "/crm/v3/owners",
+        f"/crm/owners/{_DATED}",
+        reference.list_owners,
+    ),
+    (
+        "owners",
+        "GET",
+        f"/crm/v3/owners/{_OBJECT}",
+        f"/crm/owners/{_DATED}/{_OBJECT}",
+        reference.get_owner,
+    ),
+    (
+        "pipelines",
+        "GET",
+        f"/crm/v3/pipelines/{_TYPE}",
+        f"/crm/pipelines/{_DATED}/{_TYPE}",
+        reference.list_pipelines,
+    ),
+    (
+        "pipelines",
+        "GET",
+        f"/crm/v3/pipelines/{_TYPE}/{_OBJECT}",
+        f"/crm/pipelines/{_DATED}/{_TYPE}/{_OBJECT}",
+        reference.get_pipeline,
+    ),
+    (
+        "pipelines",
+        "GET",
+        f"/crm/v3/pipelines/{_TYPE}/{_OBJECT}/stages",
+        f"/crm/pipelines/{_DATED}/{_TYPE}/{_OBJECT}/stages",
+        reference.list_stages,
+    ),
+    (
         "account",
         "GET",
         "/account-info/v3/details",
@@ -180,6 +221,7 @@ _WRITES: Final = {
     "properties": {"POST", "PATCH", "DELETE"},
     "schemas": {"POST", "PATCH", "DELETE"},
     "associations": {"PUT", "DELETE"},
+    "pipelines": {"POST", "PATCH", "PUT", "DELETE"},
     "labels": {"POST", "PUT", "DELETE"},
 }
 
