@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import orjson
 
 from hubspot_sync.testing.emulator.hostility.batches import BatchSpoiler
+from hubspot_sync.testing.emulator.hostility.list_pages import ARCHIVED
 from hubspot_sync.testing.emulator.hostility.search_pages import SearchSpoiler
 from hubspot_sync.testing.emulator.portal.portal import COMPUTED
 from hubspot_sync.testing.emulator.portal.query import read_query
@@ -88,7 +89,7 @@ def _page(
     if not mischief.listing:
         records, following = page_of(every, found, integer(after, 0, "after"), limit)
         return records, None if following is None else str(following)
-    walk = f"{kind.type_id}/archived" if archived else kind.type_id
+    walk = f"{kind.type_id}{ARCHIVED}" if archived else kind.type_id
     hidden = kind.pick(mischief.settings.hidden_from_list)
     numbers, following_text = installation.list_spoiler.page(walk, every, after, limit, hidden)
     return [found[number] for number in numbers], following_text
