@@ -291,6 +291,8 @@ def seen_edges(
 ) -> tuple[list[tuple[int, Kinds]], int | None]:
     """A page of a record's associations, and the number that follows, as the user may see them."""
     rows, following = portal.edges.page((ends[0].type_id, ends[1].type_id), number, after, limit)
+    if not portal.sight.limited:
+        return rows, following
     near, far = map(portal.sight.test, ends)
     if near is not None and not near(number):
         return [], None

@@ -23,13 +23,18 @@ _MIXER: Final = 2_654_435_761
 
 
 class Sight:
-    """Decides which records are hidden; not thread-safe, the portal's lock guards it."""
+    """Decides which records are hidden; not thread-safe, the portal's lock guards it.
+
+    Attributes:
+        limited: Whether any records may be hidden.
+    """
 
     def __init__(self) -> None:
         self.use({}, 0.0, 0)
 
     def use(self, hidden: Mapping[str, frozenset[str]], share: float, seed: int) -> None:
         """From now on hide these ids by object type, and a *share* of all records."""
+        self.limited = bool(hidden or share)
         self._hidden = hidden
         self._below = share * 2**32
         self._seed = seed
@@ -37,6 +42,8 @@ class Sight:
 
     def test(self, kind: ObjectType) -> Callable[[int], bool] | None:
         """A function that says of a record's number whether it is seen; None where all are."""
+        if not self.limited:
+            return None
         hidden = kind.pick(self._hidden)
         if not hidden and not self._below:
             return None
