@@ -386,7 +386,7 @@ def test_all_that_an_account_does_the_emulator_does():
 
     account = EmulatedAccount()
     missing = public(account) - public(HubSpotEmulator(accounts=[account]))
-    assert missing == {"content", "installation", "seed"}
+    assert missing == {"content", "history", "installation", "reference", "seed"}
 
 
 def test_credentials_are_all_that_was_given_out(emulator):

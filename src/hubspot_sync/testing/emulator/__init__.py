@@ -23,22 +23,33 @@ from hubspot_sync.testing.emulator.hostility.settings import Hostility, Meddling
 from hubspot_sync.testing.emulator.portal.associations import AssociationType
 from hubspot_sync.testing.emulator.portal.content import Content
 from hubspot_sync.testing.emulator.portal.definitions import PropertyDefinition
-from hubspot_sync.testing.emulator.portal.records import EmulatedRecord, Records
+from hubspot_sync.testing.emulator.portal.history import Change, History
+from hubspot_sync.testing.emulator.portal.records import EmulatedRecord, Records, Truth
+from hubspot_sync.testing.emulator.portal.reference import Owner, Pipeline, Reference, Stage
+from hubspot_sync.testing.emulator.portal.relations import Relations
 
 __all__ = [
     "App",
     "AssociationType",
     "Call",
     "CallLog",
+    "Change",
     "Content",
     "EmulatedAccount",
     "EmulatedRecord",
     "Fault",
     "FaultScript",
+    "History",
     "Hostility",
     "HubSpotEmulator",
     "Lies",
     "Meddling",
+    "Owner",
+    "Pipeline",
     "PropertyDefinition",
     "Records",
+    "Reference",
+    "Relations",
+    "Stage",
+    "Truth",
 ]

@@ -13,7 +13,9 @@ from hubspot_sync.testing.emulator.endpoints.installations import Installation
 from hubspot_sync.testing.emulator.endpoints.limits import RateLimits
 from hubspot_sync.testing.emulator.hostility.settings import Hostility, duration
 from hubspot_sync.testing.emulator.portal.content import Content
+from hubspot_sync.testing.emulator.portal.history import History
 from hubspot_sync.testing.emulator.portal.portal import Portal
+from hubspot_sync.testing.emulator.portal.reference import Reference
 from hubspot_sync.testing.emulator.portal.seed import seed_portal
 
 if TYPE_CHECKING:
@@ -106,6 +108,8 @@ class EmulatedAccount:
         clock: What dates everything here.
         seed: As given.
         content: What is in it; its methods are here too.
+        reference: The owners and pipelines; its methods are here too.
+        history: Changes it at random; its methods are here too.
         faults: The scripted faults; `faults.add(Fault(...))`.
         calls: The calls with this account's credentials.
         expired_calls: Those of them whose access token was out of date; `Call.expired_for` says
@@ -147,6 +151,8 @@ class EmulatedAccount:
         self.seed = seed
         portal = Portal(account_id, self.clock, zone)
         self.content = Content(portal, seed)
+        self.reference = Reference(portal)
+        self.history = History(self.content, portal)
         self._access = Access(
             self.clock,
             access_token=self.access_token,
@@ -158,6 +164,7 @@ class EmulatedAccount:
         self.installation = Installation(
             portal=portal,
             content=self.content,
+            reference=self.reference,
             access=self._access,
             limits=RateLimits(self.clock, burst_limit, search_limit, daily_limit, zone),
             hub_domain=hub_domain or f"account-{account_id}.example.com",
@@ -187,10 +194,22 @@ class EmulatedAccount:
     bump = forwarded("content", Content.bump)
     recalculate = forwarded("content", Content.recalculate)
     archive = forwarded("content", Content.archive)
+    restore = forwarded("content", Content.restore)
+    merge = forwarded("content", Content.merge)
+    erase = forwarded("content", Content.erase)
+    truth = forwarded("content", Content.truth)
     define_label = forwarded("content", Content.define_label)
     associate = forwarded("content", Content.associate)
     dissociate = forwarded("content", Content.dissociate)
+    relabel = forwarded("content", Content.relabel)
     settle_index = forwarded("content", Content.settle_index)
+    owners = forwarded("reference", Reference.owners)
+    set_owner = forwarded("reference", Reference.set_owner)
+    pipelines = forwarded("reference", Reference.pipelines)
+    set_pipeline = forwarded("reference", Reference.set_pipeline)
+    remove_pipeline = forwarded("reference", Reference.remove_pipeline)
+    change = forwarded("history", History.change)
+    changes = forwarded("history", History.changes)
 
     @property
     def hostility(self) -> Hostility:

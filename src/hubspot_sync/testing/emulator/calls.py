@@ -21,9 +21,10 @@ class Call:
     """One call that the emulator answered, or failed to on purpose.
 
     Attributes:
-        route: "list", "get", "search", "batch_read", "associations", "labels", "properties",
-            "schemas", "account", "oauth" (the token endpoint), "introspect", "revoke",
-            "authorize" (the consent page), or "unknown".
+        route: "list", "get", "search", "batch_read", "archive", "merge", "erase" (privacy
+            deletion), "associations", "labels", "properties", "schemas", "owners", "pipelines",
+            "account", "oauth" (the token endpoint), "introspect", "revoke", "authorize" (the
+            consent page), or "unknown".
         query: The query string, cut at 2,000 characters; empty for "oauth".
         status: The HTTP status; 0 when the connection was reset instead, and in a hook, before
             there is one.

@@ -34,6 +34,7 @@ USUAL_SCOPES: Final = (
     "crm.schemas.companies.read",
     "crm.schemas.contacts.read",
 )
+_WRITING: Final = frozenset({"archive", "merge", "erase"})
 # Activities are read with the contacts' scope; the scopes of custom objects share a name.
 _ACTIVITIES: Final = frozenset({"0-27", "0-46", "0-47", "0-48", "0-49"})
 
@@ -41,16 +42,20 @@ _ACTIVITIES: Final = frozenset({"0-27", "0-46", "0-47", "0-48", "0-49"})
 def scopes_for(route: str, kinds: Sequence[ObjectType], *, strict: bool = False) -> list[list[str]]:
     """Lists of scopes of each of which any one is needed; none for no need (HubSpot 5.4).
 
-    Property definitions are read with the objects' scope or with that of their schema, and
-    associations with that of either end, or if *strict* with both.
+    Property definitions and pipelines are read with the objects' scope or with that of their
+    schema, and associations with that of either end, or if *strict* with both.
     """
     if route == "account":
         return [["oauth"]]
+    if route == "owners":
+        return [["crm.objects.owners.read"]]
     names = [_scope_name(kind) for kind in kinds]
     if route == "schemas":
         return [[f"crm.schemas.{name}.read"] for name in names or ["custom"]]
+    if route in _WRITING:
+        return [[f"crm.objects.{name}.write" for name in names]]
     scopes = [f"crm.objects.{name}.read" for name in names]
-    if route == "properties":
+    if route in {"properties", "pipelines"}:
         scopes += [f"crm.schemas.{name}.read" for name in names]
     return [[scope] for scope in scopes] if strict else [scopes]
 

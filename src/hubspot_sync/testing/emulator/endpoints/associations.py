@@ -12,6 +12,7 @@ from hubspot_sync.testing.emulator.endpoints.objects import (
     inline_rows,
     object_type,
     page_size,
+    seen_edges,
 )
 from hubspot_sync.testing.emulator.hostility.batches import BatchSpoiler
 from hubspot_sync.testing.emulator.refusals import bad_request, batch_error, not_found
@@ -49,7 +50,7 @@ def batch_associations(installation: Installation, request: Request) -> Answer:
             errors.append(_invalid(object_id))
             continue
         after = _place(one.get("after"), target)
-        found = portal.edges.page((source.type_id, target.type_id), int(object_id), after, size)
+        found = seen_edges(portal, (source, target), int(object_id), after, size)
         if found[0]:
             block = _block(request, source, target, object_id, found)
             if spoiler.loops(object_id):
@@ -124,12 +125,11 @@ def _single(
 ) -> tuple[list[tuple[int, Kinds]], int | None]:
     source, target = ends
     object_id = request.args["object_id"]
-    if not object_id.isdecimal() or int(object_id) not in portal.table(source).live:
+    if not object_id.isdecimal() or int(object_id) not in portal.rows(source)[1]:
         raise not_found(f"No {source.singular} with id {object_id} exists")
     limit = min(page_size(request, MAX_EDGES, MAX_EDGES), highest or MAX_EDGES)
     after = _place(request.text("after"), target)
-    pair = (source.type_id, target.type_id)
-    return portal.edges.page(pair, int(object_id), after, limit)
+    return seen_edges(portal, ends, int(object_id), after, limit)
 
 
 def _block(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hubspot_sync.testing.emulator.hostility.settings import Hostility
     from hubspot_sync.testing.emulator.portal.content import Content
     from hubspot_sync.testing.emulator.portal.portal import Portal
+    from hubspot_sync.testing.emulator.portal.reference import Reference
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -33,6 +34,7 @@ class Installation:
 
     Attributes:
         content: What changes the portal.
+        reference: The owners and pipelines.
         hub_domain: The account's own domain name, as HubSpot calls it: "acme.com".
         available_scopes: What the account can grant to an app; None is all there are.
         latency: Seconds of real time that every answer takes at least.
@@ -44,6 +46,7 @@ class Installation:
 
     portal: Portal
     content: Content
+    reference: Reference
     access: Access
     limits: RateLimits
     hub_domain: str
@@ -81,6 +84,7 @@ class Installation:
             self.portal.lag.use(
                 settings.seed, shortest, longest, settings.sort_jitter // _MILLISECOND
             )
+            self.portal.sight.use(settings.unseen, settings.unseen_share, settings.seed)
             self.portal.revision += 1
         self.limits.use(settings)
         self.interventions.use(settings)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import orjson
 
 from hubspot_sync.testing.emulator.hostility.batches import BatchSpoiler
+from hubspot_sync.testing.emulator.hostility.list_pages import ARCHIVED
 from hubspot_sync.testing.emulator.hostility.search_pages import SearchSpoiler
 from hubspot_sync.testing.emulator.portal.portal import COMPUTED
 from hubspot_sync.testing.emulator.portal.query import read_query
+from hubspot_sync.testing.emulator.portal.table import page_of
 from hubspot_sync.testing.emulator.portal.types import standard_type
 from hubspot_sync.testing.emulator.refusals import (
     bad_request,
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 
     from hubspot_sync.testing.emulator.endpoints.installations import Installation
     from hubspot_sync.testing.emulator.hostility.mischief import Mischief
+    from hubspot_sync.testing.emulator.portal.associations import Kinds
     from hubspot_sync.testing.emulator.portal.portal import Portal
-    from hubspot_sync.testing.emulator.portal.table import Record
+    from hubspot_sync.testing.emulator.portal.record import Record
     from hubspot_sync.testing.emulator.portal.types import ObjectType
 
 MAX_PAGE: Final = 100
@@ -81,16 +84,24 @@ def list_objects(installation: Installation, request: Request) -> Answer:
 def _page(
     installation: Installation, kind: ObjectType, after: str | None, limit: int, *, archived: bool
 ) -> tuple[list[Record], str | None]:
-    table, mischief = installation.portal.table(kind), installation.mischief
+    every, found = _rows(installation, kind, archived=archived)
+    mischief = installation.mischief
     if not mischief.listing:
-        records, following = table.page(integer(after, 0, "after"), limit, archived=archived)
+        records, following = page_of(every, found, integer(after, 0, "after"), limit)
         return records, None if following is None else str(following)
-    walk = f"{kind.type_id}/archived" if archived else kind.type_id
-    every = table.archived_numbers if archived else table.numbers
+    walk = f"{kind.type_id}{ARCHIVED}" if archived else kind.type_id
     hidden = kind.pick(mischief.settings.hidden_from_list)
     numbers, following_text = installation.list_spoiler.page(walk, every, after, limit, hidden)
-    found = table.archived if archived else table.live
     return [found[number] for number in numbers], following_text
+
+
+def _rows(
+    installation: Installation, kind: ObjectType, *, archived: bool
+) -> tuple[Sequence[int], Mapping[int, Record]]:
+    """The numbers and records that the token's user may see; counts the lie."""
+    if installation.portal.sight.test(kind) is not None:
+        installation.mischief.lies.add("unseen")
+    return installation.portal.rows(kind, archived=archived)
 
 
 def search(installation: Installation, request: Request) -> Answer:
@@ -133,12 +144,18 @@ def get_object(installation: Installation, request: Request) -> Answer:
     _no_history(request.names("propertiesWithHistory"))
     kind = object_type(portal, request.args["object_type"])
     object_id = request.args["object_id"]
-    table = portal.table(kind)
-    records = table.archived if request.flag("archived") else table.live
-    found = _find(portal, kind, records, [object_id], request.text("idProperty"))
+    archived, id_property = request.flag("archived"), request.text("idProperty")
+    _, records = _rows(installation, kind, archived=archived)
+    # A merged id leads to the record that it went into (HubSpot 8).
+    key = object_id if archived or id_property else _forwarded(portal, kind, object_id)
+    found = _find(portal, kind, records, [key], id_property)
     if not found:
         raise not_found(f"Object not found.  objectId are usually numeric: {object_id}")
-    return answer(_Associated(installation, request, kind).one(found[object_id]))
+    return answer(_Associated(installation, request, kind).one(found[key]))
+
+
+def _forwarded(portal: Portal, kind: ObjectType, object_id: str) -> str:
+    return str(portal.survivor(kind, int(object_id))) if object_id.isdecimal() else object_id
 
 
 def batch_read(installation: Installation, request: Request) -> Answer:
@@ -151,9 +168,14 @@ def batch_read(installation: Installation, request: Request) -> Answer:
     object_ids = [str(one["id"]) for one in batch_inputs(body, MAX_INPUTS)]
     spoiler = BatchSpoiler(mischief, request, kind)
     keys, failed = spoiler.objects(object_ids)
-    table = portal.table(kind)
-    records = table.archived if request.flag("archived") else table.live
-    found = _find(portal, kind, records, keys, body.get("idProperty"))
+    archived, id_property = request.flag("archived"), body.get("idProperty")
+    _, records = _rows(installation, kind, archived=archived)
+    if mischief.settings.batch_forwards and not archived and not id_property:
+        forwarded = [_forwarded(portal, kind, key) for key in keys]
+        if forwarded != keys:
+            mischief.lies.add("batch_forwards")
+        keys = forwarded
+    found = _find(portal, kind, records, keys, id_property)
     # Output order is not input order (HubSpot 1.6): ascending ids here, whatever was asked.
     chosen = {record.number: record for record in found.values()}
     renderer = Renderer(installation, kind, body.get("properties") or ())
@@ -227,7 +249,7 @@ class _Associated:
 
     def __init__(self, installation: Installation, request: Request, kind: ObjectType) -> None:
         portal = installation.portal
-        self._edges = portal.edges
+        self._portal = portal
         self._mischief = installation.mischief
         self._spoiler = BatchSpoiler(installation.mischief, request, kind)
         self._kind = kind
@@ -254,15 +276,27 @@ class _Associated:
         return key
 
     def _block(self, record: Record, target: ObjectType) -> dict[str, Any]:
-        pair = (self._kind.type_id, target.type_id)
         size = self._spoiler.inline_page or INLINE_CAP
-        rows, following = self._edges.page(pair, record.number, 0, size)
+        rows, following = seen_edges(self._portal, (self._kind, target), record.number, 0, size)
         block: dict[str, Any] = {"results": self._spoiler.inline(inline_rows(rows))} if rows else {}
         if following is not None:
             path = f"{self._kind.name}/{record.number}/associations/{target.name}"
             link = f"{self._base}/{path}?after={following}"
             block["paging"] = {"next": {"after": str(following), "link": link}}
         return block
+
+
+def seen_edges(
+    portal: Portal, ends: tuple[ObjectType, ObjectType], number: int, after: int, limit: int
+) -> tuple[list[tuple[int, Kinds]], int | None]:
+    """A page of a record's associations, and the number that follows, as the user may see them."""
+    rows, following = portal.edges.page((ends[0].type_id, ends[1].type_id), number, after, limit)
+    if not portal.sight.limited:
+        return rows, following
+    near, far = map(portal.sight.test, ends)
+    if near is not None and not near(number):
+        return [], None
+    return rows if far is None else [row for row in rows if far(row[0])], following
 
 
 def inline_rows(rows: Sequence[tuple[int, Sequence[Any]]]) -> list[dict[str, str]]:

@@ -44,6 +44,7 @@ class BatchSpoiler:
             or settings.dropped_inputs
             or settings.failing_inputs
             or settings.looping_edges
+            or settings.empty_batch
         )
         self._subject = request.fingerprint if rolled else ""
         self.inline_page = settings.inline_page
@@ -94,6 +95,8 @@ class BatchSpoiler:
     def _parted(
         self, inputs: Sequence[_T], ids: Sequence[str], silent: str, unanswerable: str
     ) -> tuple[list[_T], list[str]]:
+        if self._mischief.roll("empty_batch", self._subject):
+            return [], []
         gone = self._always(silent, ids) | self._some("dropped_inputs", ids)
         never = self._always(unanswerable, ids) - gone
         how = self._settings.unanswerable_as

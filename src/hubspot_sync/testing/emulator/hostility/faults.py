@@ -27,10 +27,15 @@ ROUTES: Final = (
     "get",
     "search",
     "batch_read",
+    "archive",
+    "merge",
+    "erase",
     "associations",
     "labels",
     "properties",
     "schemas",
+    "owners",
+    "pipelines",
     "account",
     "oauth",
     "introspect",
@@ -67,6 +72,7 @@ class Fault:
     Attributes:
         route: Which route, or None for any.
         object_type: Only calls for this type, by its plural name (of associations: the first).
+        archived: Only calls with `archived=true`, or, if false, only those without.
         kind: "status": *status* with *body*, in HubSpot's shape by default. "html": *status* with
             an HTML page, as a proxy sends. "reset": the connection is reset before the answer.
             "cut": the answer ends in the middle of its body. "malformed": its JSON is broken.
@@ -94,6 +100,7 @@ class Fault:
 
     route: str | None = attrs.field(default=None, validator=_in(ROUTES))
     object_type: str | None = None
+    archived: bool | None = None
     kind: str = attrs.field(default="status", validator=_in(KINDS))
     status: int | None = None
     headers: Mapping[str, str | None] = attrs.field(factory=dict)
@@ -116,9 +123,13 @@ class Fault:
         if self.delay < 0 or self.skip < 0 or (self.times is not None and self.times < 1):
             raise ValueError("delay and skip cannot be negative, times is at least 1 or None")
 
-    def matches(self, route: str, object_type: str | None) -> bool:
+    def matches(self, route: str, object_type: str | None, *, archived: bool = False) -> bool:
         """Whether a call is of the kind that this fault hits."""
-        return self.route in {None, route} and self.object_type in {None, object_type}
+        return (
+            self.route in {None, route}
+            and self.object_type in {None, object_type}
+            and self.archived in {None, archived}
+        )
 
     def refusal(self, route: str, account_id: str) -> RefusalError:
         """The refusal in HubSpot's shape for kind "status" without a body."""
@@ -181,11 +192,11 @@ class FaultScript:
         with self._lock:
             self._armed.clear()
 
-    def take(self, route: str, object_type: str | None) -> Fault | None:
+    def take(self, route: str, object_type: str | None, *, archived: bool = False) -> Fault | None:
         """The fault that this call meets, or None."""
         with self._lock:
             for armed in self._armed:
-                if armed.fault.matches(route, object_type) and armed.fires():
+                if armed.fault.matches(route, object_type, archived=archived) and armed.fires():
                     if armed.spent:
                         self._armed.remove(armed)
                     return armed.fault

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _REACH: Final = 6_000
 # Values of `after` that are no ids begin here.
 _BEYOND: Final = 10**15
+# How the names of walks through archived records end.
+ARCHIVED: Final = "/archived"
 Place: TypeAlias = "tuple[int, int]"
 
 
@@ -86,6 +88,8 @@ class ListSpoiler:
         chosen, following = self._rows(numbers, place, limit)
         subject = f"{walk}/{after}/{limit}"
         roll = self._mischief.roll
+        if numbers and roll("empty_list", subject):
+            return [], None
         if roll("endless_list", subject):
             return [], self._alias(walk, place)
         series = roll("short_pages", subject) if len(chosen) > 1 else None
@@ -104,7 +108,8 @@ class ListSpoiler:
         if chosen and roll("looping_list", subject):
             return rows, self._leading_back(walk, after, chosen[0], place)
         if following is not None:
-            return rows, self._issue(walk, following)
+            cut = "cut_archived" if walk.endswith(ARCHIVED) else "cut_list"
+            return rows, None if roll(cut, subject) else self._issue(walk, following)
         if not self._settings.endless_list_tail:
             return rows, None
         self._mischief.lies.add("endless_list_tail")

@@ -22,6 +22,7 @@ _IN_SEARCH: Final = (
     "repeated_rows",
     "missing_rows",
     "poisonous",
+    "empty_search",
 )
 _IN_LISTS: Final = (
     "list_disorder",
@@ -36,6 +37,9 @@ _IN_LISTS: Final = (
     "opaque_after",
     "stale_after",
     "stale_after_calls",
+    "cut_list",
+    "cut_archived",
+    "empty_list",
 )
 
 

@@ -60,6 +60,7 @@ class SearchSpoiler:
         """
         # What ends a page early comes first: the rows that it loses come with the next page.
         for change in (
+            self._nothing,
             self._empty,
             self._endless,
             self._short,
@@ -74,6 +75,11 @@ class SearchSpoiler:
 
     def _roll(self, part: str) -> Series | None:
         return self._mischief.roll(part, self._subject)
+
+    def _nothing(self, page: Page) -> Page:
+        if page.total and self._roll("empty_search"):
+            return attrs.evolve(page, numbers=(), total=0, following=None)
+        return page
 
     def _empty(self, page: Page) -> Page:
         if page.numbers and self._roll("empty_pages"):

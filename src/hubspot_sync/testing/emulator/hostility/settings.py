@@ -192,6 +192,18 @@ class Hostility:
             16,200 by default. (HubSpot 11.6.)
         search_body_limit: The longest body of a search, in bytes; what is longer is refused with
             400. (HubSpot 1.7.)
+        cut_list: Share of list pages that are the last one, whatever should follow.
+        cut_archived: Likewise of the list with `archived=true`.
+        empty_list: Share of list pages, of either list, without rows and without a next page.
+        empty_search: Share of search pages without rows, with a `total` of 0.
+        empty_batch: Share of batch reads, of records and associations, that answer 200 with no
+            result and no error.
+        unseen: By object type, ids that the token's user may not see: they are absent from lists,
+            archived ones too, from search with its `total`, from batch and single reads and from
+            associations, silently. (HubSpot 5.4.)
+        unseen_share: Share of all records that the user may not see.
+        batch_forwards: Whether a batch read by a merged id answers with the record that it went
+            into; by default it is not found. (HubSpot 8: not proved.)
         meddling: Changes while it is being read.
         other_apps_search_rate: Searches a second that other apps take from the account's search
             limit, at random moments. (HubSpot 11.7.)
@@ -266,6 +278,14 @@ class Hostility:
     date_broken: float = _share()
     url_limit: int | None = _size()
     search_body_limit: int | None = _size()
+    cut_list: float = _share()
+    cut_archived: float = _share()
+    empty_list: float = _share()
+    empty_search: float = _share()
+    empty_batch: float = _share()
+    unseen: Mapping[str, frozenset[str]] = _by_type()
+    unseen_share: float = _share()
+    batch_forwards: bool = False
     meddling: Meddling | None = attrs.field(default=None, converter=_meddling)
     other_apps_search_rate: float = _rate()
     other_apps_burst_rate: float = _rate()

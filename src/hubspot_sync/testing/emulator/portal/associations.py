@@ -28,11 +28,25 @@ _STANDARD: Final = (
     ("0-1", "0-1", 449, 449, None),
     ("0-2", "0-2", 450, 450, None),
     ("0-46", "0-1", 202, 201, None),
-    ("0-48", "0-1", 194, 193, None),
-    ("0-49", "0-1", 198, 197, None),
-    ("0-27", "0-1", 204, 203, None),
-    ("0-47", "0-1", 200, 199, None),
     ("0-46", "0-2", 190, 189, None),
+    ("0-46", "0-3", 214, 213, None),
+    ("0-46", "0-5", 228, 227, None),
+    ("0-48", "0-1", 194, 193, None),
+    ("0-48", "0-2", 182, 181, None),
+    ("0-48", "0-3", 206, 205, None),
+    ("0-48", "0-5", 220, 219, None),
+    ("0-49", "0-1", 198, 197, None),
+    ("0-49", "0-2", 186, 185, None),
+    ("0-49", "0-3", 210, 209, None),
+    ("0-49", "0-5", 224, 223, None),
+    ("0-27", "0-1", 204, 203, None),
+    ("0-27", "0-2", 192, 191, None),
+    ("0-27", "0-3", 216, 215, None),
+    ("0-27", "0-5", 230, 229, None),
+    ("0-47", "0-1", 200, 199, None),
+    ("0-47", "0-2", 188, 187, None),
+    ("0-47", "0-3", 212, 211, None),
+    ("0-47", "0-5", 226, 225, None),
     ("0-3", "0-8", 19, 20, None),
     ("0-3", "0-14", 63, 64, None),
 )
@@ -167,6 +181,35 @@ Kinds: TypeAlias = "tuple[AssociationType, ...]"
 Neighbours: TypeAlias = "dict[int, Kinds]"
 
 
+@attrs.frozen
+class Edge:
+    """One association, seen from a record that has left.
+
+    Attributes:
+        pair: The object type of that record, and of the other one.
+        other: The number of the other one.
+        forward: What it means, seen from that record.
+        backward: What it means, seen from the other one.
+    """
+
+    pair: Pair
+    other: int
+    forward: Kinds
+    backward: Kinds
+
+    def reversed(self, number: int) -> Edge:
+        """The same, seen from the other one; *number* is this end."""
+        return Edge(self.pair[::-1], number, self.backward, self.forward)
+
+    def plain(self) -> Edge:
+        """The same without the mark of the primary record."""
+        return Edge(self.pair, self.other, _unmarked(self.forward), _unmarked(self.backward))
+
+
+def _unmarked(kinds: Kinds) -> Kinds:
+    return tuple(kind for kind in kinds if not kind.primary)
+
+
 class Edges:
     """For each pair of object type ids: record number -> neighbour number -> what the edge means.
 
@@ -213,12 +256,21 @@ class Edges:
         self._take(pair, source, target, link.forward if link else None)
         self._take(pair[::-1], target, source, link.backward if link else None)
 
-    def forget(self, type_id: str, number: int) -> None:
-        """Take away every edge of a record."""
+    def take(self, type_id: str, number: int) -> list[Edge]:
+        """Take away every edge of a record; returns them."""
+        taken = []
         for pair in list(self._maps):
             if pair[0] == type_id:
-                for other in list(self.of(pair, number)):
+                for other, forward in list(self.of(pair, number).items()):
+                    backward = self.of(pair[::-1], other)[number]
+                    taken.append(Edge(pair, other, forward, backward))
                     self.disconnect(pair, number, other, None)
+        return taken
+
+    def give(self, number: int, edge: Edge) -> None:
+        """Put an edge back, or on another record."""
+        self._put(edge.pair, number, edge.other, edge.forward)
+        self._put(edge.pair[::-1], edge.other, number, edge.backward)
 
     def _put(self, pair: Pair, source: int, target: int, kinds: Kinds) -> None:
         neighbours = self._maps.setdefault(pair, {}).setdefault(source, {})

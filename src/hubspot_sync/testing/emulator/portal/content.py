@@ -7,9 +7,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.testing.emulator.portal.definitions import own_definition
-from hubspot_sync.testing.emulator.portal.records import Records
+from hubspot_sync.testing.emulator.portal.record import Record
+from hubspot_sync.testing.emulator.portal.records import Records, Truth
+from hubspot_sync.testing.emulator.portal.relations import Relations
 from hubspot_sync.testing.emulator.portal.series import Series
-from hubspot_sync.testing.emulator.portal.table import Record
 from hubspot_sync.testing.emulator.portal.types import custom_type, standard_type
 from hubspot_sync.testing.emulator.wire import to_iso, to_milliseconds
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from hubspot_sync.testing.emulator.portal.associations import Link
     from hubspot_sync.testing.emulator.portal.definitions import PropertyDefinition
     from hubspot_sync.testing.emulator.portal.portal import Portal
     from hubspot_sync.testing.emulator.portal.types import ObjectType
@@ -29,7 +29,7 @@ _COMPUTED_BY_HUBSPOT: Final = {
 }
 
 
-class Content:
+class Content(Relations):
     """The content of one HubSpot account, as a test handles it.
 
     Object types go by any name that HubSpot accepts ("contacts", "contact", "0-1"), ids are
@@ -40,14 +40,20 @@ class Content:
     """
 
     def __init__(self, portal: Portal, seed: int) -> None:
-        self._portal = portal
+        super().__init__(portal)
         self._random = Series(seed, "edits")
         self._touches = counter(1)
         for name in ("contacts", "companies"):
             self.add_object_type(name)
 
     def add_object_type(
-        self, name: str, *, type_id: str | None = None, labels: Iterable[str] | None = None
+        self,
+        name: str,
+        *,
+        type_id: str | None = None,
+        labels: Iterable[str] | None = None,
+        properties: Iterable[PropertyDefinition | str] = (),
+        associations: Mapping[str, Iterable[str]] | None = None,
     ) -> str:
         """Add one of HubSpot's types by name or id, or a custom one by *type_id* "2-<number>".
 
@@ -55,6 +61,8 @@ class Content:
             name: "deals", "0-3", or the bare name of a custom type: "pets".
             type_id: Of a custom type.
             labels: What people call one of a custom type and several: "Pet", "Pets".
+            properties: Those that it has besides HubSpot's own; a name alone is text.
+            associations: By another object type, the labels that associations with it may carry.
 
         Returns:
             The name to call it by; `p<account>_<name>` for a custom type.
@@ -70,6 +78,10 @@ class Content:
         if kind is None:
             raise ValueError(f"{name!r} is no type of HubSpot's; give a type_id for a custom one")
         self._portal.add_type(kind)
+        self.add_property(kind.name, *properties)
+        for other, each in (associations or {}).items():
+            for label in each:
+                self.define_label(kind.name, other, label)
         return kind.name
 
     def add_property(
@@ -219,79 +231,78 @@ class Content:
             )
 
     def archive(self, object_type: str, *object_ids: str) -> None:
-        """Delete records, and their associations with them; no modified date moves."""
+        """Delete records, and their associations with them; no modified date moves.
+
+        They can be restored for 90 days.
+        """
         kind = self._portal.kind(object_type)
         with self._portal.lock:
             for object_id in object_ids:
                 self._portal.archive(kind, self._portal.record(kind, object_id))
 
-    def define_label(
-        self, from_type: str, to_type: str, label: str, *, inverse: str | None = None
-    ) -> int:
-        """Add an association label; returns its type id from *from_type* to *to_type*."""
-        source, target = self._portal.kind(from_type), self._portal.kind(to_type)
-        with self._portal.lock:
-            link = self._portal.links.define(source, target, label, inverse or label)
-        return link.forward.type_id
-
-    def associate(
+    def restore(
         self,
-        from_type: str,
-        from_id: str,
-        to_type: str,
-        to_id: str,
-        *,
-        primary: bool = False,
-        label: str | None = None,
+        object_type: str,
+        *object_ids: str,
+        associations: bool = True,
+        move_date: bool = False,
     ) -> None:
-        """Associate two records; neither modified date moves.
+        """Bring archived records back with their ids.
 
         Args:
-            from_type: The object type of one end.
-            from_id: The record at this end.
-            to_type: The object type of the other end.
-            to_id: The record at that end.
-            primary: Make *to_id* the primary record of its type; a former one loses that role.
-            label: A label from `define_label`.
+            object_type: Of which type.
+            object_ids: Which.
+            associations: Whether they have the associations again that they had.
+            move_date: Whether their modified dates move; what HubSpot does is not proved.
+        """
+        kind = self._portal.kind(object_type)
+        with self._portal.lock:
+            now = self._portal.now() if move_date else None
+            for object_id in object_ids:
+                self._portal.restore(kind, int(object_id), now, associations=associations)
+
+    def merge(
+        self, object_type: str, primary_id: str, *object_ids: str, keep_id: bool = False
+    ) -> str:
+        """Merge records into one, which has their associations; returns its id.
+
+        The others are gone from list and search and are not archived; a read of one of them by its
+        old id leads to the merged record, and `hs_merged_object_ids` names them all. Its modified
+        date is now.
+
+        Args:
+            object_type: Of which type.
+            primary_id: Whose values win.
+            object_ids: Which are merged with it.
+            keep_id: Let the merged record have *primary_id*, as before January 2025, and not a new
+                one.
 
         Raises:
-            ValueError: The pair of types has no primary record, or not this label.
+            ValueError: Two of the records are the same, or there is but one.
         """
-        ends = self._portal.kind(from_type), self._portal.kind(to_type)
+        kind = self._portal.kind(object_type)
+        if not object_ids or len({primary_id, *object_ids}) <= len(object_ids):
+            raise ValueError("merge needs at least two different records")
         with self._portal.lock:
-            source = self._portal.record(ends[0], from_id).number
-            target = self._portal.record(ends[1], to_id).number
-            links = [self._link(ends, None)] if primary else []
-            links.append(self._portal.links.unlabeled(*ends))
-            if label is not None:
-                links.append(self._link(ends, label))
-            self._portal.connect(ends, source, target, tuple(links))
+            records = [self._portal.record(kind, one) for one in (primary_id, *object_ids)]
+            return str(self._portal.merge(kind, records, keep_id=keep_id).number)
 
-    def dissociate(
-        self, from_type: str, from_id: str, to_type: str, to_id: str, *, label: str | None = None
-    ) -> None:
-        """Take an association away, or only one label of it; no modified date moves.
-
-        Raises:
-            ValueError: The pair of types has not this label.
-        """
-        ends = self._portal.kind(from_type), self._portal.kind(to_type)
+    def erase(self, object_type: str, *object_ids: str) -> None:
+        """Delete records for good, live or archived, as a privacy deletion does."""
+        kind = self._portal.kind(object_type)
         with self._portal.lock:
-            link = None if label is None else self._link(ends, label)
-            self._portal.disconnect(ends, int(from_id), int(to_id), link)
+            for object_id in object_ids:
+                self._portal.erase(kind, int(object_id))
+
+    def truth(self) -> dict[str, Truth]:
+        """Everything that is in the account now, by name of the object type: a copy."""
+        with self._portal.lock:
+            return {kind.name: Truth.of(self._portal, kind) for kind in self._portal.types}
 
     def settle_index(self) -> None:
         """Let search see every change now, as after its longest lag."""
         with self._portal.lock:
             self._portal.lag.settle()
-
-    def _link(self, ends: tuple[ObjectType, ObjectType], label: str | None) -> Link:
-        links = self._portal.links
-        link = links.primary(*ends) if label is None else links.labelled(*ends, label)
-        if link is None:
-            what = "primary record" if label is None else f"label {label!r}"
-            raise ValueError(f"{ends[0].name} to {ends[1].name} has no {what}")
-        return link
 
     def _checked(
         self, kind: ObjectType, properties: Mapping[str, str | None]

@@ -185,7 +185,6 @@ _CONTACTS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
         {"options": _TOPICS, "hubspot_defined": False},
     ),
     ("erp_customer_number", "number", "number", {"hubspot_defined": False}),
-    ("hs_merged_object_ids", "enumeration", "checkbox", {"read_only": True, "hidden": True}),
     (
         "associatedcompanyid",
         "number",
@@ -244,6 +243,18 @@ _DEALS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
         {"external_options": True, "references": "OWNER"},
     ),
 )
+_TICKETS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
+    ("subject", "string", "text", {"label": "Ticket name"}),
+    ("content", "string", "textarea", {"label": "Ticket description"}),
+    ("hs_pipeline", "enumeration", "select", {"external_options": True}),
+    ("hs_pipeline_stage", "enumeration", "select", {"external_options": True}),
+    (
+        "hubspot_owner_id",
+        "enumeration",
+        "select",
+        {"external_options": True, "references": "OWNER"},
+    ),
+)
 _OTHERS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
     ("name", "string", "text", {}),
     ("description", "string", "textarea", {}),
@@ -252,12 +263,28 @@ _OTHERS: Final[tuple[tuple[str, str, str, dict[str, Any]], ...]] = (
 
 def schema_of(kind: ObjectType) -> tuple[PropertyDefinition, ...]:
     """The definitions for *kind*, those that HubSpot keeps for every record included."""
-    rows = {"0-1": _CONTACTS, "0-2": _COMPANIES, "0-3": _DEALS}.get(kind.type_id, _OTHERS)
+    rows = {
+        "0-1": _CONTACTS,
+        "0-2": _COMPANIES,
+        "0-3": _DEALS,
+        "0-5": _TICKETS + _OTHERS,
+    }.get(kind.type_id, _OTHERS)
     group = f"{kind.singular}information"
     definitions = [
         PropertyDefinition(name=name, type=type_, field_type=field_type, group=group, **more)
         for name, type_, field_type, more in rows
     ]
+    # On every object type (HubSpot 8).
+    definitions.append(
+        PropertyDefinition(
+            name="hs_merged_object_ids",
+            type="enumeration",
+            field_type="checkbox",
+            group=group,
+            read_only=True,
+            hidden=True,
+        )
+    )
     dates = (kind.created_property, kind.modified_property)
     definitions += [
         PropertyDefinition(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from hubspot_sync.testing.emulator.portal.record import Record
 from hubspot_sync.testing.emulator.portal.series import Series
-from hubspot_sync.testing.emulator.portal.table import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,15 +5,19 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from hubspot_sync.testing.emulator.portal.associations import Edges, Link, LinkCatalogue
+import attrs
+
+from hubspot_sync.testing.emulator.portal.associations import Edge, Edges, Link, LinkCatalogue
 from hubspot_sync.testing.emulator.portal.definitions import schema_of
 from hubspot_sync.testing.emulator.portal.index_lag import IndexLag, LateView
-from hubspot_sync.testing.emulator.portal.table import Record, Table
+from hubspot_sync.testing.emulator.portal.record import Record
+from hubspot_sync.testing.emulator.portal.sight import SeenView, Sight
+from hubspot_sync.testing.emulator.portal.table import Table
 from hubspot_sync.testing.emulator.portal.types import ObjectType, ObjectTypes
 from hubspot_sync.testing.emulator.wire import to_milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import tzinfo
 
     from hubspot_sync._clock import Clock
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 # Properties that follow from the associations.
 COMPUTED: Final = frozenset({"associatedcompanyid", "num_associated_contacts"})
 _ID_GAP: Final = 7
+_MERGED: Final = "hs_merged_object_ids"
+_COMPANY: Final = "0-2"
 _CONTACT_COMPANY: Final = ("0-1", "0-2")
 _COMPANY_CONTACT: Final = ("0-2", "0-1")
 
@@ -39,6 +45,7 @@ class Portal:
         links: The association types there are.
         edges: The associations.
         lag: What search has still to learn.
+        sight: What the token's user may see.
         lock: Re-entrant; guards everything here.
         revision: Grows with every change, so that derived results can be kept until then.
     """
@@ -50,6 +57,7 @@ class Portal:
         self.links = LinkCatalogue()
         self.edges = Edges()
         self.lag = IndexLag()
+        self.sight = Sight()
         self.lock = threading.RLock()
         self.revision = 0
         self._clock = clock
@@ -82,11 +90,22 @@ class Portal:
 
     def table(self, kind: ObjectType) -> Table:
         """The records of a type."""
-        return self._tables[kind.type_id]
+        table = self._tables[kind.type_id]
+        if table.bin.numbers:
+            table.bin.purge(self.now())
+        return table
 
-    def indexed(self, kind: ObjectType) -> Table | LateView:
+    def rows(
+        self, kind: ObjectType, *, archived: bool = False
+    ) -> tuple[Sequence[int], Mapping[int, Record]]:
+        """Ascending numbers and the records by number, as far as the token's user sees them."""
+        table = self.table(kind)
+        every = (table.bin.numbers, table.bin.records) if archived else (table.numbers, table.live)
+        return self.sight.rows(kind, every, self.revision, archived=archived)
+
+    def indexed(self, kind: ObjectType) -> Table | LateView | SeenView:
         """The records of a type as search sees them now."""
-        return self.lag.view(kind.type_id, self.table(kind))
+        return self.sight.index(kind, self.lag.view(kind.type_id, self.table(kind)))
 
     def define(self, kind: ObjectType, definitions: Iterable[PropertyDefinition]) -> None:
         """Add or replace property definitions."""
@@ -174,10 +193,99 @@ class Portal:
     def archive(self, kind: ObjectType, record: Record) -> None:
         """Delete a record: it and its associations vanish from everything but `archived=true`."""
         with self.lock:
-            self.table(kind).archive(record, self.now())
-            self.edges.forget(kind.type_id, record.number)
-            self.lag.forget(kind.type_id, record.number)
+            edges = self.edges.take(kind.type_id, record.number)
+            self.table(kind).archive(record, self.now(), edges)
+            self._left(kind, record.number)
+
+    def restore(
+        self, kind: ObjectType, number: int, now: int | None, *, associations: bool
+    ) -> None:
+        """Bring an archived record back; its modified date moves to *now*, or stays if None.
+
+        Raises:
+            KeyError: It is not archived, or was for more than 90 days.
+        """
+        with self.lock:
+            table = self.table(kind)
+            record, edges = table.bin.take(number)
+            table.add(record)
+            self._note(kind, record, new=True)
+            if now is not None:
+                table.stamp(record, now)
+            for edge in edges if associations else ():
+                self._give(kind, number, edge)
             self.revision += 1
+
+    def merge(self, kind: ObjectType, records: Sequence[Record], *, keep_id: bool) -> Record:
+        """Merge records into the first one, or into a new one with its values; returns it.
+
+        Values and primary associations of the first one win
+        (https://developers.hubspot.com/changelog/updated-merge-functionality-for-contacts-and-companies).
+        """
+        with self.lock:
+            table = self.table(kind)
+            values: dict[str, str] = {}
+            for record in reversed(records):
+                values |= record.values
+            consumed = records[1:] if keep_id else records
+            ids = [record.values.get(_MERGED) for record in records]
+            known = [one for text in ids if text for one in text.split(";")]
+            values[_MERGED] = ";".join([*known, *(str(one.number) for one in consumed)])
+            now = max(self.now(), *(record.modified + 1 for record in records))
+            if keep_id:
+                survivor = records[0]
+                self.write(kind, survivor, values, now)
+            else:
+                created = min(record.created for record in records)
+                survivor = Record(self.next_number(kind), values, created, now)
+                self.insert(kind, survivor)
+            for record in consumed:
+                edges = self.edges.take(kind.type_id, record.number)
+                table.merge(record, survivor.number)
+                self._left(kind, record.number)
+                for edge in edges:
+                    self._give(kind, survivor.number, edge)
+            return survivor
+
+    def erase(self, kind: ObjectType, number: int) -> None:
+        """Delete a record for good, live or archived: it vanishes from everything (HubSpot 8).
+
+        Raises:
+            KeyError: It is neither.
+        """
+        with self.lock:
+            self.table(kind).erase(number)
+            self.edges.take(kind.type_id, number)
+            self._left(kind, number)
+
+    def survivor(self, kind: ObjectType, number: int) -> int:
+        """The number of the record that *number* stands for after all merges; perhaps itself."""
+        return self._tables[kind.type_id].survivor(number)
+
+    def _left(self, kind: ObjectType, number: int) -> None:
+        """A record is no longer live."""
+        self.lag.forget(kind.type_id, number)
+        self.revision += 1
+
+    def _give(self, kind: ObjectType, number: int, edge: Edge) -> None:
+        """Put an edge on a record, as far as its other end is there or may come back."""
+        table = self._tables[edge.pair[1]]
+        edge = attrs.evolve(edge, other=table.survivor(edge.other))
+        if edge.other in table.live:
+            if edge.pair[1] != kind.type_id or edge.other != number:
+                edge = edge.plain() if self._has_primary(edge, number) else edge
+                self.edges.give(number, edge)
+        elif edge.other in table.bin.records:
+            table.bin.keep(edge.other, edge.reversed(number))
+
+    def _has_primary(self, edge: Edge, number: int) -> bool:
+        """Whether the place of the primary company is taken by another one."""
+        if not any(kind.primary for kind in edge.forward):
+            return False
+        pair, holder = edge.pair, number
+        if pair[1] != _COMPANY:
+            pair, holder = pair[::-1], edge.other
+        return self.edges.primary(pair, holder) is not None
 
     def connect(
         self,
@@ -194,7 +302,7 @@ class Portal:
         with self.lock:
             for link in links:
                 if link.forward.primary:
-                    self._demote(pair, source, link)
+                    self._demote(pair, source, target, link)
             self.edges.connect(pair, source, target, links)
             self.revision += 1
 
@@ -210,7 +318,10 @@ class Portal:
         if self.lag.active:
             self.lag.note(kind.type_id, record, self.now(), new=new)
 
-    def _demote(self, pair: tuple[str, str], source: int, link: Link) -> None:
+    def _demote(self, pair: tuple[str, str], source: int, target: int, link: Link) -> None:
+        """Take the role of the primary company from the one that has it."""
+        if pair[1] != _COMPANY:
+            pair, source, link = pair[::-1], target, link.reversed()
         former = self.edges.primary(pair, source)
         if former is not None:
             self.edges.disconnect(pair, source, former, link)

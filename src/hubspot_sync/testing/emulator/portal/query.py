@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hubspot_sync.testing.emulator.portal.portal import Portal
-    from hubspot_sync.testing.emulator.portal.table import Record
+    from hubspot_sync.testing.emulator.portal.record import Record
     from hubspot_sync.testing.emulator.portal.types import ObjectType
 
     Predicate: TypeAlias = Callable[[Record], bool]

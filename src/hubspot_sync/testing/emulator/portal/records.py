@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from hubspot_sync.testing.emulator.portal.associations import AssociationType
     from hubspot_sync.testing.emulator.portal.portal import Portal
-    from hubspot_sync.testing.emulator.portal.table import Record
+    from hubspot_sync.testing.emulator.portal.record import Record
     from hubspot_sync.testing.emulator.portal.types import ObjectType
 
 
@@ -81,7 +81,7 @@ class Records(Mapping[str, EmulatedRecord]):
     @property
     def _records(self) -> dict[int, Record]:
         table = self._portal.table(self._kind)
-        return table.archived if self._archived else table.live
+        return table.bin.records if self._archived else table.live
 
     def _view(self, record: Record) -> EmulatedRecord:
         names = self._portal.definitions(self._kind)
@@ -104,4 +104,46 @@ class Records(Mapping[str, EmulatedRecord]):
             name: {str(number): neighbours[number] for number in sorted(neighbours)}
             for name, neighbours in edges.items()
             if neighbours
+        }
+
+
+@attrs.frozen(kw_only=True)
+class Truth:
+    """What an account has of one object type, and what has become of the rest.
+
+    Attributes:
+        live: By id.
+        archived: By id, when it was deleted; those that can still be restored.
+        merged: By id of a record that was merged away, the one that it is part of after all merges.
+        erased: The ids that privacy deletions took away.
+        purged: The ids that were archived for 90 days and are gone for good.
+    """
+
+    live: Mapping[str, EmulatedRecord]
+    archived: Mapping[str, datetime]
+    merged: Mapping[str, str]
+    erased: frozenset[str]
+    purged: frozenset[str]
+
+    @classmethod
+    def of(cls, portal: Portal, kind: ObjectType) -> Truth:
+        """A copy of what is there now; the portal's lock is held meanwhile."""
+        table = portal.table(kind)
+        archived = {n: one.archived for n, one in sorted(table.bin.records.items())}
+        return cls(
+            live=dict(Records(portal, kind, archived=False)),
+            archived={str(n): to_instant(at) for n, at in archived.items() if at is not None},
+            merged={str(number): str(table.survivor(number)) for number in table.merged},
+            erased=frozenset(map(str, table.erased)),
+            purged=frozenset(map(str, table.bin.purged)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """For the control path."""
+        return {
+            "live": {object_id: one.to_json() for object_id, one in self.live.items()},
+            "archived": {object_id: at.isoformat() for object_id, at in self.archived.items()},
+            "merged": dict(self.merged),
+            "erased": sorted(self.erased, key=int),
+            "purged": sorted(self.purged, key=int),
         }

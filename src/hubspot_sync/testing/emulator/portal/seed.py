@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from hubspot_sync.testing.emulator.portal import words
 from hubspot_sync.testing.emulator.portal.definitions import extra_definitions
+from hubspot_sync.testing.emulator.portal.record import Record
+from hubspot_sync.testing.emulator.portal.reference import FIRST_OWNER, OWNERS
 from hubspot_sync.testing.emulator.portal.series import Series
-from hubspot_sync.testing.emulator.portal.table import Record
 from hubspot_sync.testing.emulator.wire import to_iso
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _DAY: Final = 86_400_000
 _TEXTS: Final = 150
 _LONG_TEXT: Final = 0.04
-_OWNERS: Final = tuple(str(number) for number in range(41_000_001, 41_000_024))
+_OWNERS: Final = tuple(str(FIRST_OWNER + place) for place in range(OWNERS))
 _CURRENCIES: Final = ("EUR", "USD", "GBP", "JPY")
 _LATEST: Final = 1_782_777_600_000  # 2026-06-30
 # Past 2**53: a float would lose its last digits.

@@ -5,41 +5,16 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
+from hubspot_sync.testing.emulator.portal.recycle_bin import RecycleBin
 from hubspot_sync.testing.emulator.wire import to_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from hubspot_sync.testing.emulator.portal.associations import Edge
+    from hubspot_sync.testing.emulator.portal.record import Record
 
 _COMPACT_ABOVE: Final = 1000
-
-
-@attrs.define(slots=True, eq=False)
-class Record:
-    """One record; only the portal changes it.
-
-    Attributes:
-        number: Its id within its type.
-        values: The properties that have a value; computed ones are not here.
-        created: Milliseconds.
-        modified: Milliseconds; grows with every change.
-        archived: Milliseconds of its deletion, or None.
-        created_text: The created date as HubSpot prints it; every page needs it.
-        modified_text: The modified date likewise.
-    """
-
-    number: int
-    values: dict[str, str]
-    created: int
-    modified: int
-    archived: int | None = None
-    created_text: str = attrs.field(
-        init=False, default=attrs.Factory(lambda self: to_iso(self.created), takes_self=True)
-    )
-    modified_text: str = attrs.field(
-        init=False, default=attrs.Factory(lambda self: to_iso(self.modified), takes_self=True)
-    )
 
 
 class Timeline:
@@ -55,6 +30,12 @@ class Timeline:
     def add(self, record: Record) -> None:
         """Note the record's present modified date."""
         insort(self._entries, (record.modified, record.number))
+
+    def remove(self, record: Record) -> None:
+        """Forget a record that is no longer live; it may come back with the same date."""
+        place = bisect_left(self._entries, (record.modified, record.number))
+        if self._entries[place : place + 1] == [(record.modified, record.number)]:
+            del self._entries[place]
 
     def between(self, low: int | None, high: int | None, live: dict[int, Record]) -> list[int]:
         """The live records modified within [low, high], by modified date, then number."""
@@ -77,13 +58,21 @@ def _valid(entry: tuple[int, int], live: dict[int, Record]) -> int:
 
 
 class Table:
-    """All records of one type; not thread-safe, the portal's lock guards it."""
+    """All records of one type; not thread-safe, the portal's lock guards it.
+
+    Attributes:
+        live: By number.
+        numbers: The numbers of live records, ascending.
+        bin: The archived records.
+        erased: The numbers of records that privacy deletions took away.
+    """
 
     def __init__(self) -> None:
         self.live: dict[int, Record] = {}
-        self.archived: dict[int, Record] = {}
         self.numbers: list[int] = []
-        self.archived_numbers: list[int] = []
+        self.bin = RecycleBin()
+        self.erased: set[int] = set()
+        self._merged: dict[int, int] = {}
         self._timeline = Timeline()
         self._highest = 0
 
@@ -92,18 +81,35 @@ class Table:
         """The highest number ever given out; 0 when none was."""
         return self._highest
 
+    @property
+    def merged(self) -> Mapping[int, int]:
+        """By the number of a record that was merged away: the one that it went into then."""
+        return self._merged
+
     def add(self, record: Record) -> None:
-        """Take in a new record.
+        """Take in a new record, or one that comes back.
 
         Raises:
             ValueError: Its number is taken or not positive.
         """
-        if record.number in self.live or record.number in self.archived or record.number < 1:
+        if record.number < 1 or self._taken(record.number):
             raise ValueError(f"number {record.number} is taken or not positive")
         self.live[record.number] = record
         insort(self.numbers, record.number)
         self._timeline.add(record)
         self._highest = max(self._highest, record.number)
+
+    def _taken(self, number: int) -> bool:
+        return any(
+            number in known
+            for known in (
+                self.live,
+                self.bin.records,
+                self.bin.purged,
+                self.erased,
+                self._merged,
+            )
+        )
 
     def stamp(self, record: Record, now: int) -> None:
         """Move the modified date to *now*, or just past the old one if that is later."""
@@ -112,28 +118,49 @@ class Table:
         self._timeline.add(record)
         self._timeline.compact(self.live)
 
-    def archive(self, record: Record, now: int) -> None:
+    def archive(self, record: Record, now: int, edges: list[Edge]) -> None:
         """Move the record to the recycle bin; its modified date stays (HubSpot 8)."""
+        self.remove(record)
+        self.bin.put(record, now, edges)
+
+    def merge(self, record: Record, survivor: int) -> None:
+        """Take a live record away that went into another one: its number leads there."""
+        self.remove(record)
+        self._merged[record.number] = survivor
+
+    def survivor(self, number: int) -> int:
+        """The record that a number stands for after all merges."""
+        while number in self._merged:
+            number = self._merged[number]
+        return number
+
+    def erase(self, number: int) -> None:
+        """Take a record away for good, live or archived."""
+        if number in self.live:
+            self.remove(self.live[number])
+        else:
+            self.bin.take(number)
+        self.erased.add(number)
+
+    def remove(self, record: Record) -> None:
+        """Take a live record away."""
         del self.live[record.number]
         del self.numbers[bisect_left(self.numbers, record.number)]
-        record.archived = now
-        self.archived[record.number] = record
-        insort(self.archived_numbers, record.number)
-
-    def page(
-        self, after: int, limit: int, *, archived: bool = False
-    ) -> tuple[list[Record], int | None]:
-        """Up to *limit* records from number *after* on, ascending, and the number that follows."""
-        numbers = self.archived_numbers if archived else self.numbers
-        records = self.archived if archived else self.live
-        start = bisect_left(numbers, after)
-        chosen = numbers[start : start + limit]
-        following = numbers[start + limit] if start + limit < len(numbers) else None
-        return [records[number] for number in chosen], following
+        self._timeline.remove(record)
 
     def modified_between(self, low: int | None, high: int | None) -> list[int]:
         """Live records modified within [low, high], by modified date, then number."""
         return self._timeline.between(low, high, self.live)
+
+
+def page_of(
+    numbers: Sequence[int], records: Mapping[int, Record], after: int, limit: int
+) -> tuple[list[Record], int | None]:
+    """Up to *limit* records from number *after* on, ascending, and the number that follows."""
+    start = bisect_left(numbers, after)
+    chosen = numbers[start : start + limit]
+    following = numbers[start + limit] if start + limit < len(numbers) else None
+    return [records[number] for number in chosen], following
 
 
 def clip(numbers: Sequence[int], low: int | None, high: int | None) -> Sequence[int]:

@@ -111,8 +111,9 @@ class Application:
         request = attrs.evolve(request, args=args)
         object_type = _canonical(portal, args.get("object_type"))
         call = attrs.evolve(call, route=route.name, object_type=object_type)
-        fault = self.faults.take(route.name, object_type)
-        fault = fault or installation.faults.take(route.name, object_type)
+        archived = request.flag("archived")
+        fault = self.faults.take(route.name, object_type, archived=archived)
+        fault = fault or installation.faults.take(route.name, object_type, archived=archived)
         self._hold(installation.latency + (fault.delay if fault else 0.0))
         if installation.interventions.active:
             # Outside the portal's lock: a hook may wait for another thread that needs it.

@@ -29,6 +29,15 @@ PREFIX: Final = "/_emulator"
 _RECORD_PARTS: Final = 3
 # The methods that another process may call, and what their result is called.
 _VERBS: Final = {
+    "archive": "",
+    "restore": "",
+    "merge": "id",
+    "erase": "",
+    "relabel": "",
+    "withhold_scopes": "",
+    "set_owner": "",
+    "set_pipeline": "",
+    "remove_pipeline": "",
     "touch": "ids",
     "bump": "ids",
     "recalculate": "ids",
@@ -43,6 +52,15 @@ _VERBS: Final = {
     "revoke_access": "",
     "delete_account": "",
     "settle_index": "",
+}
+# Of methods that take any number of something: the arguments before it, and what it is called.
+_SPREAD: Final[dict[str, tuple[tuple[str, ...], str]]] = {
+    "archive": (("object_type",), "object_ids"),
+    "restore": (("object_type",), "object_ids"),
+    "merge": (("object_type", "primary_id"), "object_ids"),
+    "erase": (("object_type",), "object_ids"),
+    "relabel": (("from_type", "from_id", "to_type", "to_id"), "labels"),
+    "withhold_scopes": ((), "scopes"),
 }
 
 
@@ -140,6 +158,7 @@ class Control:
             "": self._describe if account is self._first else account.describe,
             "hostility": account.hostility.to_json,
             "lies": lambda: {"counts": account.lies.counts()},
+            "truth": lambda: {name: one.to_json() for name, one in account.truth().items()},
         }
         if "/".join(parts) in shown:
             return shown["/".join(parts)]()
@@ -205,12 +224,6 @@ def _with_bytes(fault: Mapping[str, Any]) -> dict[str, Any]:
 def _edit(
     account: EmulatedAccount, verb: str, arguments: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    if verb == "archive":
-        account.archive(arguments["object_type"], *arguments["object_ids"])
-        return {}
-    if verb == "withhold_scopes":
-        account.withhold_scopes(*arguments["scopes"])
-        return {}
     if verb == "add_property":
         account.add_property(
             arguments["object_type"],
@@ -219,7 +232,12 @@ def _edit(
             values=arguments.get("values"),
         )
         return {}
+    if verb == "changes":
+        return {"changes": [one.to_json() for one in account.changes(**arguments)]}
     if verb not in _VERBS:
         return None
-    result = getattr(account, verb)(**arguments)
+    first, several = _SPREAD.get(verb, ((), None))
+    given = {name: value for name, value in arguments.items() if name not in {*first, several}}
+    spread = arguments[several] if several else ()
+    result = getattr(account, verb)(*(arguments[name] for name in first), *spread, **given)
     return {_VERBS[verb]: result} if _VERBS[verb] else {}

@@ -8,7 +8,13 @@ from urllib.parse import unquote
 
 import attrs
 
-from hubspot_sync.testing.emulator.endpoints import account, associations, objects
+from hubspot_sync.testing.emulator.endpoints import (
+    account,
+    associations,
+    objects,
+    reference,
+    removals,
+)
 from hubspot_sync.testing.emulator.endpoints.consent import AUTHORIZE
 from hubspot_sync.testing.emulator.refusals import not_found, unsupported, wrong_method
 
@@ -52,6 +58,27 @@ _TABLE: Final[tuple[tuple[str, str, str, str, Endpoint], ...]] = (
         objects.batch_read,
     ),
     (
+        "archive",
+        "POST",
+        f"/crm/v3/objects/{_TYPE}/batch/archive",
+        f"/crm/objects/{_DATED}/{_TYPE}/batch/archive",
+        removals.batch_archive,
+    ),
+    (
+        "merge",
+        "POST",
+        f"/crm/v3/objects/{_TYPE}/merge",
+        f"/crm/objects/{_DATED}/{_TYPE}/merge",
+        removals.merge_objects,
+    ),
+    (
+        "erase",
+        "POST",
+        f"/crm/v3/objects/{_TYPE}/gdpr-delete",
+        f"/crm/objects/{_DATED}/{_TYPE}/gdpr-delete",
+        removals.erase_object,
+    ),
+    (
         "associations",
         "POST",
         f"/crm/v4/associations/{_TYPE}/{_TO}/batch/read",
@@ -85,6 +112,13 @@ _TABLE: Final[tuple[tuple[str, str, str, str, Endpoint], ...]] = (
         f"/crm/v3/objects/{_TYPE}/{_OBJECT}",
         f"/crm/objects/{_DATED}/{_TYPE}/{_OBJECT}",
         objects.get_object,
+    ),
+    (
+        "archive",
+        "DELETE",
+        f"/crm/v3/objects/{_TYPE}/{_OBJECT}",
+        f"/crm/objects/{_DATED}/{_TYPE}/{_OBJECT}",
+        removals.delete_object,
     ),
     (
         "list",
@@ -122,6 +156,41 @@ _TABLE: Final[tuple[tuple[str, str, str, str, Endpoint], ...]] = (
         account.get_schema,
     ),
     (
+        "owners",
+        "GET",
+        "/crm/v3/owners",
+        f"/crm/owners/{_DATED}",
+        reference.list_owners,
+    ),
+    (
+        "owners",
+        "GET",
+        f"/crm/v3/owners/{_OBJECT}",
+        f"/crm/owners/{_DATED}/{_OBJECT}",
+        reference.get_owner,
+    ),
+    (
+        "pipelines",
+        "GET",
+        f"/crm/v3/pipelines/{_TYPE}",
+        f"/crm/pipelines/{_DATED}/{_TYPE}",
+        reference.list_pipelines,
+    ),
+    (
+        "pipelines",
+        "GET",
+        f"/crm/v3/pipelines/{_TYPE}/{_OBJECT}",
+        f"/crm/pipelines/{_DATED}/{_TYPE}/{_OBJECT}",
+        reference.get_pipeline,
+    ),
+    (
+        "pipelines",
+        "GET",
+        f"/crm/v3/pipelines/{_TYPE}/{_OBJECT}/stages",
+        f"/crm/pipelines/{_DATED}/{_TYPE}/{_OBJECT}/stages",
+        reference.list_stages,
+    ),
+    (
         "account",
         "GET",
         "/account-info/v3/details",
@@ -139,7 +208,7 @@ _AREAS: Final = (
     "(?:account-info|appinstalls|app-webhooks|automation|cms|communication-preferences"
     "|conversations|events|files|integrations|marketing|settings|webhooks|webhooks-journal)"
 )
-_OBJECT_WRITES: Final = "(?:merge|gdpr-delete|batch/(?:create|update|upsert|archive))"
+_OBJECT_WRITES: Final = "batch/(?:create|update|upsert)"
 _ELSEWHERE: Final = re.compile(
     rf"/crm/(?:{_VERSION}/{_CRM_AREAS}|{_CRM_AREAS}/{_VERSION})(?:/.*)?"
     rf"|/crm/(?:v3/objects|objects/{_VERSION})/[^/]+/{_OBJECT_WRITES}"
@@ -148,10 +217,11 @@ _ELSEWHERE: Final = re.compile(
 # Methods with which HubSpot changes what the emulator only shows.
 _WRITES: Final = {
     "list": {"POST"},
-    "get": {"PATCH", "DELETE"},
+    "get": {"PATCH"},
     "properties": {"POST", "PATCH", "DELETE"},
     "schemas": {"POST", "PATCH", "DELETE"},
     "associations": {"PUT", "DELETE"},
+    "pipelines": {"POST", "PATCH", "PUT", "DELETE"},
     "labels": {"POST", "PUT", "DELETE"},
 }
 
@@ -216,8 +286,7 @@ def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, 
                 name.rstrip("_"): unquote(part) for name, part in parts.items() if part is not None
             }
     writing = any(method in _WRITES.get(name, ()) for name in matched)
-    # `.../merge` looks like the path of a record.
-    if writing or (matched in ([], ["get"]) and _ELSEWHERE.fullmatch(path)):
+    if writing or (not matched and _ELSEWHERE.fullmatch(path)):
         raise unsupported(f"{method} {path[:100]}")
     raise wrong_method() if matched else not_found()
 
