@@ -6,7 +6,15 @@ import json
 from datetime import date, datetime, timezone
 from typing import Any
 
-from hubspot_sync.models import AccountKey, Action, ActionKind, Association, AssociationType
+from hubspot_sync.models import (
+    AccountKey,
+    Action,
+    ActionKind,
+    Association,
+    AssociationType,
+    Evidence,
+    Gone,
+)
 from hubspot_sync.stores.mongodb import properties_from_document
 from hubspot_sync.stores.sqlite import properties_from_text
 
@@ -45,6 +53,9 @@ def record_as_action(record: dict[str, Any]) -> Action:
     created = record["created_at"] is not None
     occurred_at = record["created_at"] if created else record["modified_at"]
     kind = ActionKind.CREATED if created else ActionKind.UPDATED
+    if gone := record.get("gone"):
+        kind = next(one for one in ActionKind if one.gone is Gone(gone))
+        occurred_at = record["gone_at"]
     return _action({**record, "occurred_at": occurred_at, "kind": kind.value})
 
 
@@ -62,6 +73,8 @@ def _action(document: dict[str, Any]) -> Action:
         kind=ActionKind(document["kind"]),
         version=document["version"],
         occurred_at=document["occurred_at"],
+        merged_into=document.get("merged_into"),
+        evidence=Evidence(evidence) if (evidence := document.get("evidence")) else None,
         properties=document["properties"],
         associations={
             name: tuple(map(_association, associated))

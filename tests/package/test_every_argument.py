@@ -402,6 +402,7 @@ MADE_HERE = {
     "Clock",
     "CredentialCipher",
     "Domain",
+    "Evidence",
     "Failure",
     "FleetReport",
     "KeyProvider",

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import bson
 import pytest
+from attrs import evolve
 from bson.decimal128 import Decimal128, create_decimal128_context
 from bson.errors import BSONError
 from bson.int64 import Int64
@@ -31,6 +32,7 @@ from hubspot_sync.errors import (
 from hubspot_sync.models import (
     Checkpoint,
     Fingerprint,
+    Gone,
     SinkAnswer,
     StoredCredentials,
 )
@@ -202,6 +204,7 @@ class TestDocuments:
             "name": "Contact Created",
             "kind": "Created",
             "version": VERSION,
+            "sequence": VERSION,
             "occurred_at": MOMENT.replace(tzinfo=None),
             "stored_at": (MOMENT + timedelta(seconds=1)).replace(tzinfo=None),
         }
@@ -210,17 +213,25 @@ class TestDocuments:
         """Their keys name the stream, numbers have 64 bits, digests are binary."""
         store = MongoCheckpointer(database)
         known = Fingerprint(object_id="7", version=1, digest=b"\x00\x01")
+        merged = evolve(known, object_id="12", gone=Gone.MERGED, merged_into="7", edges=b"e")
         lease = store.acquire(STREAM, "a", HOUR)
-        store.commit(lease, progress(), [known])
+        store.commit(lease, progress(), [known, merged])
 
-        fingerprint = raw["fingerprints"].find_one()
+        fingerprint, tombstone = raw["fingerprints"].find().sort("_id")
         checkpoint = raw["checkpoints"].find_one()
 
         assert fingerprint == {
-            "_id": "acme:62515:contacts:7",
+            "_id": "acme:62515:contacts:01:7",
             "version": 1,
             "digest": b"\x00\x01",
             "variant": 0,
+        }
+        assert tombstone == {
+            **fingerprint,
+            "_id": "acme:62515:contacts:02:12",
+            "edges": b"e",
+            "gone": "merged",
+            "merged_into": "7",
         }
         assert isinstance(fingerprint["version"], Int64)
         assert checkpoint["_id"] == "acme:62515:contacts"

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 import pytest
 
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.stores.mongodb import MongoActionSink, MongoDatabase
+from hubspot_sync.models import AccountKey, StreamKey
+from hubspot_sync.stores.mongodb import MongoActionSink, MongoCheckpointer, MongoDatabase
 from hubspot_sync.stores.mongodb import _schema as mongodb_schema
 from hubspot_sync.stores.sqlite import (
     SqliteAccountStore,
@@ -23,7 +24,7 @@ from hubspot_sync.stores.sqlite import (
 )
 from hubspot_sync.stores.sqlite import _schema as sqlite_schema
 from hubspot_sync.testing.contracts._entries import entry
-from hubspot_sync.testing.contracts._samples import MOMENT, NEIGHBOUR, VERSION, action
+from hubspot_sync.testing.contracts._samples import MOMENT, STREAM, VERSION, action
 from kit.stored import sqlite_actions, sqlite_rows
 
 COUNT = 100
@@ -90,6 +91,36 @@ def run_at_once(script, place, *ends):
         return [process.wait(timeout=300) for process in processes]
 
 
+def row_of(object_id, **changes):
+    """A row of the first layout, for the table of actions or of records."""
+    instants = ("occurred_at", "stored_at", "modified_at", "first_stored_at", "last_stored_at")
+    return {
+        **dict.fromkeys(instants, "2026-03-02T10:35:01.123Z"),
+        "id": object_id,
+        "domain_id": "acme",
+        "account_id": "62515",
+        "object_type": "contacts",
+        "object_id": object_id,
+        "version": VERSION,
+        "name": "Contact Updated",
+        "kind": "Updated",
+        "properties": "{}",
+        "associations": "{}",
+        **changes,
+    }
+
+
+def insert(database, table, row):
+    """Insert of *row* the columns that the table has."""
+    known = [one["name"] for one in sqlite_rows(database, f"PRAGMA table_info({table})")]
+    names = [name for name in known if name in row]
+    with database.writing() as connection:
+        connection.execute(
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+            [row[name] for name in names],
+        )
+
+
 class TestSqlite:
     @pytest.fixture
     def path(self, tmp_path):
@@ -103,7 +134,7 @@ class TestSqlite:
         path = tmp_path / "old.db"
         monkeypatch.setattr(sqlite_schema, "STEPS", ())
         with SqliteDatabase(path) as database:
-            SqliteActionSink(database).write([action("1")])
+            insert(database, "actions", row_of("1"))
             assert [{"version": 1}] == sqlite_rows(database, "SELECT version FROM schema")
         monkeypatch.undo()
 
@@ -206,7 +237,6 @@ class TestSqlite:
         """They become numbers where the property has one already; any other text stays text."""
         path = tmp_path / "old.db"
         monkeypatch.setattr(sqlite_schema, "STEPS", STEPS[:2])
-        sink = SqliteActionSink if table == "actions" else SqliteRecordSink
         rows = {
             "1": '{"amount":10,"version":"2.10","note":"9.50"}',
             "2": '{"amount":"9.50","version":"2.9"}',
@@ -217,14 +247,10 @@ class TestSqlite:
             "7": "7",
             "8": '{"amount":2000}',
         }
-        neighbour = action("9", account=NEIGHBOUR, properties={"amount": "1.50"})
         with SqliteDatabase(path) as database:
-            sink(database).write([*(action(one) for one in rows), neighbour])
-            with database.writing() as connection:
-                for object_id, text in rows.items():
-                    connection.execute(
-                        f"UPDATE {table} SET properties = ? WHERE object_id = ?", (text, object_id)
-                    )
+            for object_id, text in rows.items():
+                insert(database, table, row_of(object_id, properties=text))
+            insert(database, table, row_of("9", account_id="62516", properties='{"amount":"1.50"}'))
         monkeypatch.undo()
 
         with SqliteDatabase(path) as database:
@@ -258,9 +284,28 @@ class TestMongoDB:
     @pytest.fixture
     def old(self, raw):
         """A database in version 1, with actions."""
-        database = MongoDatabase(raw.client, name=raw.name)
-        MongoActionSink(database).write([action(str(n)) for n in range(COUNT)])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mongodb_schema, "STEPS", ())
+            database = MongoDatabase(raw.client, name=raw.name)
+            MongoActionSink(database).write([action(str(n)) for n in range(COUNT)])
         return raw
+
+    def test_fingerprints_that_sort_as_text(self, old):
+        """They are found by their ids, and walked through in the order of their numbers."""
+        keys = {"acme:62515:contacts": ("9", "10", "9007199254740993"), "a:b:1:notes": ("7",)}
+        old["fingerprints"].insert_many(
+            {"_id": f"{stream}:{one}", "version": VERSION, "digest": b"", "variant": 0}
+            for stream, ids in keys.items()
+            for one in ids
+        )
+
+        store = MongoCheckpointer(MongoDatabase(old.client, name=old.name))
+
+        walked = store.browse(STREAM, limit=9)
+        assert ["9", "10", "9007199254740993"] == [one.object_id for one in walked]
+        assert {"10"} == store.recall(STREAM, ["10", "11"]).keys()
+        assert 1 == store.count(StreamKey(AccountKey("a:b", "1"), "notes"))
+        assert 4 == old["fingerprints"].count_documents({})
 
     def test_a_database_of_an_older_version(self, old, monkeypatch):
         """Steps are taken in order, each once, and the database says so."""
@@ -316,5 +361,7 @@ class TestMongoDB:
         done = {"channel": "crm", "changes": 1}
         assert COUNT == raw["actions"].count_documents(done)
         assert COUNT == raw["actions"].count_documents({})
-        with pytest.raises(ConfigurationError, match=r"newer version .* \(schema 2"):
-            MongoDatabase(raw.client, name=raw.name).prepare()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(mongodb_schema, "STEPS", ())
+            with pytest.raises(ConfigurationError, match=r"newer version .* \(schema 2"):
+                MongoDatabase(raw.client, name=raw.name).prepare()

@@ -185,7 +185,10 @@ class TestRows:
             "name": "Contact Created",
             "kind": "Created",
             "version": 1_772_447_701_123,
+            "sequence": 1_772_447_701_123,
             "occurred_at": "2026-03-02T10:35:01.123Z",
+            "merged_into": None,
+            "evidence": None,
             "stored_at": "2026-03-02T10:35:02.123Z",
         }
 
@@ -446,12 +449,12 @@ class TestOpening:
     def test_a_newer_version(self, database, path):
         """A file of a newer version is not touched; the message says what to do."""
         with database.writing() as connection:
-            connection.execute("UPDATE schema SET version = 7")
+            connection.execute("UPDATE schema SET version = 70")
 
         with pytest.raises(ConfigurationError) as caught:
             SqliteDatabase(path)
 
-        assert f"{path} was made by a newer version of hubspot-sync (schema 7" in str(caught.value)
+        assert f"{path} was made by a newer version of hubspot-sync (schema 70" in str(caught.value)
         assert f"this version knows {1 + len(STEPS)}); upgrade hubspot-sync" in str(caught.value)
 
     @pytest.mark.parametrize("with_file", [True, False], ids=["file", "folder"])

@@ -289,7 +289,7 @@ def test_text_that_is_none(tmp_path):
             "fingerprints",
             {"digest": 7},
             lambda of: of["checkpoints"].recall(STREAM, ["1"]),
-            "acme:62515:contacts:1 in the collection fingerprints",
+            "acme:62515:contacts:01:1 in the collection fingerprints",
         ),
         (
             "checkpoints",

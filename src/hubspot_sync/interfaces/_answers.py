@@ -208,6 +208,9 @@ CHECKPOINTER: Final = {
     "release": _ANYTHING,
     "load": _a(Checkpoint),
     "recall": _by_id(Fingerprint, about=1),
+    "browse": _page(Fingerprint, lambda fingerprint: fingerprint.object_id),
+    "count": _a(int),
+    "forget": _a(int),
     "commit": _ANYTHING,
 }
 TOKEN_STORE: Final = {

@@ -62,6 +62,27 @@ class Checkpointer(Protocol):
         - Absent: an id that is not known has no key. Empty: no ids give an empty mapping.
         """
 
+    def browse(
+        self, stream: StreamKey, *, limit: int, after: str | None = None, until: str | None = None
+    ) -> Sequence[Fingerprint]:
+        """Return the first *limit* fingerprints in ascending order of object ids, as numbers.
+
+        Tombstones are among them.
+
+        - Absent: an empty page; a page that is short is the last one.
+
+        Args:
+            stream: The stream.
+            limit: How many at most.
+            after: Begin behind this object id; None begins with the lowest.
+            until: End before this object id; None ends with the highest.
+        """
+
+    def count(
+        self, stream: StreamKey, *, after: str | None = None, until: str | None = None
+    ) -> int:
+        """Count the objects that were delivered and are not gone, in a range as for `browse`."""
+
     def commit(
         self, lease: Lease, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint] = ()
     ) -> None:
@@ -69,8 +90,8 @@ class Checkpointer(Protocol):
 
         What is stored says that the sink has accepted everything before it, so it may only be
         called after the sink answered. Fingerprints never go back to an older version; of one
-        version the last one counts, whatever its digest. After a crash inside the call some
-        fingerprints may be stored without the checkpoint, never the other way round.
+        version the last one counts, also a tombstone, whatever its digest. After a crash inside
+        the call some fingerprints may be stored without the checkpoint, never the other way round.
 
         - Twice: the same again changes nothing.
         - Racing: the holder of the newer fence wins; the other is refused and changes nothing.
@@ -79,4 +100,15 @@ class Checkpointer(Protocol):
             LeaseLostError: The lease is not the current one; nothing was written.
             InvariantError: The high-water mark would fall, from another one than `fell_from`;
                 nothing was written.
+        """
+
+    def forget(self, lease: Lease, object_ids: Sequence[str] | None = None) -> int:
+        """Delete the fingerprints of *object_ids* under *lease*; return how many there were.
+
+        None deletes those of the whole stream, and its checkpoint: the next sync is a backfill.
+
+        - Twice and absent: idempotent; the second call returns 0. Empty: no ids delete nothing.
+
+        Raises:
+            LeaseLostError: The lease is not the current one; nothing was deleted.
         """

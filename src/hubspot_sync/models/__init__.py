@@ -16,7 +16,7 @@ from hubspot_sync.models.accounts import (
     StreamKey,
     StreamSettings,
 )
-from hubspot_sync.models.actions import Action, ActionKind, SinkAnswer
+from hubspot_sync.models.actions import Action, ActionKind, Evidence, Gone, SinkAnswer
 from hubspot_sync.models.checkpoints import (
     Checkpoint,
     Fingerprint,
@@ -91,6 +91,7 @@ __all__ = [
     "Counts",
     "Credentials",
     "Event",
+    "Evidence",
     "Failure",
     "FailureSelection",
     "Fingerprint",
@@ -98,6 +99,7 @@ __all__ = [
     "FleetReport",
     "FleetStarted",
     "FoundAssociations",
+    "Gone",
     "Grant",
     "HubSpotSettings",
     "IdRange",

@@ -30,11 +30,48 @@ _UNREADABLE: Final = (
 _BITS_IN_DECIMAL: Final = 10_000
 
 
+class Gone(Enum):
+    """How an object left HubSpot."""
+
+    DELETED = "deleted"
+    MERGED = "merged"
+    ERASED = "erased"
+
+
 class ActionKind(Enum):
     """What happened to an object."""
 
     CREATED = "Created"
     UPDATED = "Updated"
+    DELETED = "Deleted"
+    RESTORED = "Restored"
+    MERGED = "Merged"
+    ERASED = "Erased"
+
+    @property
+    def gone(self) -> Gone | None:
+        """How the object left HubSpot; None for one that is there."""
+        return _ENDS.get(self)
+
+
+_ENDS: Final = {
+    ActionKind.DELETED: Gone.DELETED,
+    ActionKind.MERGED: Gone.MERGED,
+    ActionKind.ERASED: Gone.ERASED,
+}
+
+
+class Evidence(Enum):
+    """Why an object is believed to be gone, or back."""
+
+    ARCHIVED = "archived"
+    """HubSpot lists it among the archived ones."""
+    ABSENT = "absent"
+    """A complete pass over all records lacked it, and a read by its id did not find it."""
+    SURVIVOR = "survivor"
+    """The record that it was merged into names it, or HubSpot answers with that record."""
+    HOST = "host"
+    """The host asked for it."""
 
 
 @frozen(kw_only=True)
@@ -48,18 +85,22 @@ class Action(AsDict):
         kind: What happened.
         version: The record's modified time in milliseconds since 1970.
         occurred_at: When it happened in HubSpot: the create date for a creation, the modified
-            date for an update, and where that did not move, the time at which a reconcile pass
-            looked; aware, to the millisecond.
+            date for an update or a restoration, and where that did not move, the time at which a
+            pass looked; the date of the deletion where HubSpot tells it; aware, to the
+            millisecond.
         properties: All values that were read, by property name; None where there is no value.
+            Empty for an object that is gone.
         associations: Associated records by object type: an empty tuple where there are none, no
             key where they were not asked for.
-        variant: 0, unless a version was delivered before and a reconcile pass found other values
-            or associations in it: then the pass's end in milliseconds since 1970. Of one version
-            the highest variant is the newest.
+        variant: 0, unless the version alone does not set the action behind all that the host was
+            told of the object before: then a number above those of all of them, mostly the time
+            at which a pass looked, in milliseconds since 1970.
         label: What people call one object of a custom type ("Pet"); None for HubSpot's own types,
             and where HubSpot does not say.
         backfill: Whether it is part of the first load of its stream, so that what it tells of may
             be years old; also of what changed while that load ran.
+        merged_into: The id of the record that it was merged into; for `ActionKind.MERGED` only.
+        evidence: Why the object is believed to be gone; None for one that is there.
     """
 
     account: AccountKey
@@ -73,6 +114,8 @@ class Action(AsDict):
     variant: int = 0
     label: str | None = None
     backfill: bool = False
+    merged_into: str | None = None
+    evidence: Evidence | None = None
 
     def __repr__(self) -> str:
         values = number_of(len(self.properties), "property", "properties")
@@ -90,6 +133,11 @@ class Action(AsDict):
             f":{self.object_id}:{self.version}"
         )
         return f"{action_id}.{self.variant}" if self.variant else action_id
+
+    @property
+    def sequence(self) -> int:
+        """The place of the action among those on its object: the highest one is the newest."""
+        return max(self.version, self.variant)
 
     @property
     def name(self) -> str:
@@ -116,8 +164,11 @@ class Action(AsDict):
             "kind": self.kind.value,
             "version": self.version,
             "variant": self.variant,
+            "sequence": self.sequence,
             "occurred_at": self.occurred_at.isoformat(),
             "backfill": self.backfill,
+            "merged_into": self.merged_into,
+            "evidence": plain(self.evidence),
             "properties": plain(self.properties),
             "associations": {
                 object_type: [edge.as_dict() for edge in edges]
@@ -141,6 +192,8 @@ class Action(AsDict):
             "variant": self.variant,
             "label": self.label,
             "backfill": self.backfill,
+            "merged_into": self.merged_into,
+            "evidence": plain(self.evidence),
             "occurred_at": self.occurred_at.isoformat(),
             "properties": {name: _written(value) for name, value in self.properties.items()},
             "associations": {
@@ -177,6 +230,8 @@ def _action(document: Mapping[str, Any]) -> Action:
         variant=document.get("variant", 0),
         label=document.get("label"),
         backfill=document.get("backfill", False),
+        merged_into=document.get("merged_into"),
+        evidence=None if (evidence := document.get("evidence")) is None else Evidence(evidence),
         occurred_at=datetime.fromisoformat(document["occurred_at"]),
         properties={name: _read(value) for name, value in document["properties"].items()},
         associations={

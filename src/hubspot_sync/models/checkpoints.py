@@ -11,6 +11,7 @@ from hubspot_sync.errors import InvariantError
 from hubspot_sync.models._checks import is_aware
 from hubspot_sync.models._display import settings_repr
 from hubspot_sync.models.accounts import StreamKey
+from hubspot_sync.models.actions import Gone
 
 
 class Mode(Enum):
@@ -19,6 +20,8 @@ class Mode(Enum):
     BACKFILL = "backfill"
     INCREMENTAL = "incremental"
     RECONCILE = "reconcile"
+    ARCHIVED = "archived"
+    ASSOCIATIONS = "associations"
 
 
 @frozen(kw_only=True)
@@ -169,7 +172,7 @@ class Checkpoint:
 
 @frozen(kw_only=True)
 class Fingerprint:
-    """Which version of an object was delivered last, and a digest of its values.
+    """Which state of an object was delivered last; that of an object that is gone is a tombstone.
 
     Attributes:
         object_id: HubSpot's id, digits as text.
@@ -177,12 +180,23 @@ class Fingerprint:
         digest: A digest of the properties and associations that were delivered; empty where it
             is not known which of them the sink has in this version.
         variant: That of the action that it was delivered with; 0 for none.
+        edges: A digest of the associations alone; empty where it is not known.
+        gone: How the object left HubSpot; None for one that is there.
+        merged_into: The id of the record that it was merged into.
     """
 
     object_id: str
     version: int
     digest: bytes
     variant: int = 0
+    edges: bytes = b""
+    gone: Gone | None = None
+    merged_into: str | None = None
+
+    @property
+    def sequence(self) -> int:
+        """The place of what was delivered last among all that was delivered of the object."""
+        return max(self.version, self.variant)
 
 
 @frozen(kw_only=True)

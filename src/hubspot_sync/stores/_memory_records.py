@@ -9,7 +9,15 @@ from datetime import datetime
 from attrs import evolve, frozen
 
 from hubspot_sync._clock import Clock, SystemClock
-from hubspot_sync.models import AccountKey, Action, ActionKind, Association, SinkAnswer, Value
+from hubspot_sync.models import (
+    AccountKey,
+    Action,
+    ActionKind,
+    Association,
+    Gone,
+    SinkAnswer,
+    Value,
+)
 
 Place = tuple[AccountKey, str, str]
 
@@ -30,6 +38,10 @@ class MirroredRecord:
         associations: Associated records by object type, as the newest action had them.
         first_stored_at: When the sink stored the object for the first time.
         last_stored_at: When it stored this version.
+        gone: How the object left HubSpot; None for one that is there. Its properties and
+            associations are then those that it had last; an erased one has none.
+        gone_at: When that happened, as far as is known.
+        merged_into: The id of the record that it was merged into.
     """
 
     account: AccountKey
@@ -43,19 +55,25 @@ class MirroredRecord:
     associations: Mapping[str, tuple[Association, ...]]
     first_stored_at: datetime
     last_stored_at: datetime
+    gone: Gone | None = None
+    gone_at: datetime | None = None
+    merged_into: str | None = None
 
 
 class MemoryRecordSink:
     """An `ActionSink` in memory that keeps the newest form of every object.
 
     An action of the version and variant that are held, or of older ones, is a repeat and changes
-    nothing.
+    nothing. An object that is gone stays as a tombstone, so that no older form of it comes back.
 
     Args:
         clock: Dates the records; the operating system's time by default.
+        keep_values: Whether an object that is deleted or merged keeps its last properties and
+            associations; without them only its tombstone stays. One that is erased never does.
     """
 
-    def __init__(self, *, clock: Clock | None = None) -> None:
+    def __init__(self, *, clock: Clock | None = None, keep_values: bool = True) -> None:
+        self._keep_values = keep_values
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._kept: dict[Place, MirroredRecord] = {}
@@ -78,7 +96,9 @@ class MemoryRecordSink:
                     repeated.add(action.action_id)
                     continue
                 try:
-                    self._kept[place] = _record(action, held, self._clock.now())
+                    self._kept[place] = _record(
+                        action, held, self._clock.now(), keep_values=self._keep_values
+                    )
                 except OverflowError:
                     refused[action.action_id] = "its modified date is out of range"
         return SinkAnswer(repeated=frozenset(repeated), refused=refused)
@@ -89,8 +109,12 @@ def _rank(one: Action | MirroredRecord) -> tuple[int, int]:
     return one.version, one.variant
 
 
-def _record(action: Action, held: MirroredRecord | None, now: datetime) -> MirroredRecord:
+def _record(
+    action: Action, held: MirroredRecord | None, now: datetime, *, keep_values: bool
+) -> MirroredRecord:
     known = held.created_at if held else None
+    gone = action.kind.gone
+    kept = held if keep_values and gone not in (None, Gone.ERASED) else None
     return MirroredRecord(
         account=action.account,
         object_type=action.object_type,
@@ -99,10 +123,13 @@ def _record(action: Action, held: MirroredRecord | None, now: datetime) -> Mirro
         variant=action.variant,
         created_at=action.occurred_at if action.kind is ActionKind.CREATED else known,
         modified_at=action.modified_at,
-        properties=dict(action.properties),
-        associations=dict(action.associations),
+        properties=dict((kept or action).properties),
+        associations=dict((kept or action).associations),
         first_stored_at=held.first_stored_at if held else now,
         last_stored_at=now,
+        gone=gone,
+        gone_at=action.occurred_at if gone else None,
+        merged_into=action.merged_into,
     )
 
 

@@ -72,3 +72,13 @@ def instant(value: object) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise TypeError
     return value
+
+
+def place_of(object_id: str) -> str:
+    """*object_id* as text that sorts as its number does: "03:123"."""
+    return f"{len(object_id):02d}:{object_id}"
+
+
+def object_id_of(place: str) -> str:
+    """The object id of a place."""
+    return place[3:]

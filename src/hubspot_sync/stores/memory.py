@@ -29,6 +29,7 @@ from hubspot_sync.stores._memory_accounts import MemoryAccountStore, MemoryNonce
 from hubspot_sync.stores._memory_failures import MemoryErrorQueue
 from hubspot_sync.stores._memory_records import MemoryRecordSink, MirroredRecord
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls, revision_conflict
+from hubspot_sync.stores._stored import place_of
 
 __all__ = [
     "MemoryAccountStore",
@@ -228,6 +229,33 @@ class MemoryCheckpointer:
             known = self._streams.get(stream, _Stream()).fingerprints
             return {object_id: known[object_id] for object_id in object_ids if object_id in known}
 
+    def browse(
+        self, stream: StreamKey, *, limit: int, after: str | None = None, until: str | None = None
+    ) -> Sequence[Fingerprint]:
+        """Return fingerprints in the order of their ids; see `Checkpointer.browse`."""
+        with self._lock:
+            found = self._between(stream, after, until)
+            return sorted(found, key=lambda one: place_of(one.object_id))[:limit]
+
+    def count(
+        self, stream: StreamKey, *, after: str | None = None, until: str | None = None
+    ) -> int:
+        """Count the objects that are not gone; see `Checkpointer.count`."""
+        with self._lock:
+            return sum(one.gone is None for one in self._between(stream, after, until))
+
+    def _between(
+        self, stream: StreamKey, after: str | None, until: str | None
+    ) -> list[Fingerprint]:
+        first = "" if after is None else place_of(after)
+        end = None if until is None else place_of(until)
+        known = self._streams.get(stream, _Stream()).fingerprints
+        return [
+            fingerprint
+            for object_id, fingerprint in known.items()
+            if first < (place := place_of(object_id)) and (end is None or place < end)
+        ]
+
     def commit(
         self, lease: Lease, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint] = ()
     ) -> None:
@@ -239,6 +267,15 @@ class MemoryCheckpointer:
             for fingerprint in fingerprints:
                 kept.learn(fingerprint)
             kept.checkpoint = checkpoint
+
+    def forget(self, lease: Lease, object_ids: Sequence[str] | None = None) -> int:
+        """Delete fingerprints; see `Checkpointer.forget`."""
+        with self._lock:
+            kept = self._held(lease)
+            if object_ids is None:
+                kept.checkpoint = Checkpoint()
+                object_ids = list(kept.fingerprints)
+            return sum(kept.fingerprints.pop(one, None) is not None for one in object_ids)
 
     def _extended(self, kept: _Stream, lease: Lease, duration: timedelta) -> Lease:
         kept.ends_at = self._clock.monotonic() + duration.total_seconds()

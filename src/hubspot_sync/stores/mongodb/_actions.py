@@ -12,7 +12,7 @@ from pymongo.errors import BulkWriteError
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
-from hubspot_sync.models import Action, ActionKind, SinkAnswer
+from hubspot_sync.models import Action, SinkAnswer
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._expiry import check_expiry, ensure_expiry
 from hubspot_sync.stores.mongodb._schema import ACTIONS, CREATED_KEYS
@@ -74,12 +74,12 @@ def encoded_actions(
     """
     # The driver would ask an aware one for its zone with each document.
     stored_at = stored_at.astimezone(timezone.utc).replace(tzinfo=None)
-    texts: dict[tuple[str, bool], tuple[str, str]] = {}
+    texts: dict[tuple[str, str], tuple[str, str]] = {}
     documents: list[RawBSONDocument] = []
     refused: dict[str, str] = {}
     for action in actions:
         # Not the kind itself: an enum's hash is a call into Python.
-        key = (action.object_type, action.kind is ActionKind.CREATED)
+        key = (action.object_type, action.kind.value)
         if key not in texts:
             texts[key] = (action.name, action.kind.value)
         try:
@@ -92,7 +92,7 @@ def encoded_actions(
 def _document(action: Action, texts: tuple[str, str], stored_at: datetime) -> Document:
     account = action.account
     name, kind = texts
-    return {
+    document = {
         "_id": action.action_id,
         "domain_id": account.domain_id,
         "account_id": account.account_id,
@@ -101,11 +101,17 @@ def _document(action: Action, texts: tuple[str, str], stored_at: datetime) -> Do
         "name": name,
         "kind": kind,
         "version": to_long(action.version),
+        "sequence": to_long(action.sequence),
         "occurred_at": action.occurred_at,
         "properties": action.properties,
         "associations": associations_to_document(action.associations),
         "stored_at": stored_at,
     }
+    if action.evidence is not None:
+        document["evidence"] = action.evidence.value
+    if action.merged_into is not None:
+        document["merged_into"] = action.merged_into
+    return document
 
 
 def _insert(

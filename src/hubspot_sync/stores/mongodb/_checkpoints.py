@@ -17,9 +17,9 @@ from hubspot_sync._documents import checkpoint_from_document, checkpoint_to_docu
 from hubspot_sync.errors import HubSpotSyncError
 from hubspot_sync.models import Checkpoint, Fingerprint, Lease, StreamKey
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
-from hubspot_sync.stores._stored import binary, instant, reading, text, whole
+from hubspot_sync.stores._stored import instant, place_of, reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
-from hubspot_sync.stores.mongodb._fingerprints import at_this_moment, learn
+from hubspot_sync.stores.mongodb._fingerprints import at_this_moment, between, fingerprint_of, learn
 from hubspot_sync.stores.mongodb._schema import CHECKPOINTS, FINGERPRINTS
 
 Document = dict[str, Any]
@@ -94,11 +94,28 @@ class MongoCheckpointer:
         known: dict[str, Fingerprint] = {}
         with self._database.collection(FINGERPRINTS) as fingerprints:
             for start in range(0, len(object_ids), _IDS_AT_ONCE):
-                keys = [prefix + one for one in object_ids[start : start + _IDS_AT_ONCE]]
+                keys = [prefix + place_of(one) for one in object_ids[start : start + _IDS_AT_ONCE]]
                 for document in fingerprints.find({"_id": {"$in": keys}}, batch_size=len(keys)):
-                    one = _fingerprint(document, prefix)
+                    one = fingerprint_of(document, prefix)
                     known[one.object_id] = one
         return known
+
+    def browse(
+        self, stream: StreamKey, *, limit: int, after: str | None = None, until: str | None = None
+    ) -> Sequence[Fingerprint]:
+        """Return fingerprints in the order of their ids; see `Checkpointer.browse`."""
+        key = _key_of(stream)
+        with self._database.collection(FINGERPRINTS) as fingerprints:
+            found = fingerprints.find(between(key, after, until), batch_size=limit + 1)
+            return [fingerprint_of(one, f"{key}:") for one in found.sort("_id").limit(limit)]
+
+    def count(
+        self, stream: StreamKey, *, after: str | None = None, until: str | None = None
+    ) -> int:
+        """Count the objects that are not gone; see `Checkpointer.count`."""
+        wanted = {**between(_key_of(stream), after, until), "gone": None}
+        with self._database.collection(FINGERPRINTS) as fingerprints:
+            return fingerprints.count_documents(wanted)
 
     def commit(
         self, lease: Lease, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint] = ()
@@ -118,21 +135,25 @@ class MongoCheckpointer:
             if not checkpoints.update_one(allowed, moved).matched_count:
                 raise _refusal(checkpoints, lease)
 
+    def forget(self, lease: Lease, object_ids: Sequence[str] | None = None) -> int:
+        """Delete fingerprints under *lease*; see `Checkpointer.forget`."""
+        key = _key_of(lease.stream)
+        with (
+            self._database.collection(CHECKPOINTS) as checkpoints,
+            self._database.collection(FINGERPRINTS) as fingerprints,
+        ):
+            if at_this_moment(checkpoints).find_one(_held(lease), {"_id": True}) is None:
+                raise lease_lost(lease)
+            if object_ids is None:
+                checkpoints.update_one(_held(lease), {"$set": {"checkpoint": None}})
+                return fingerprints.delete_many(between(key, None, None)).deleted_count
+            keys = [f"{key}:{place_of(one)}" for one in object_ids]
+            return fingerprints.delete_many({"_id": {"$in": keys}}).deleted_count
+
 
 def _key_of(stream: StreamKey) -> str:
     """All parts but the domain are free of colons, so two streams never share a key."""
     return f"{stream.account.domain_id}:{stream.account.account_id}:{stream.object_type}"
-
-
-def _fingerprint(document: Document, prefix: str) -> Fingerprint:
-    key: str = document["_id"]
-    with reading(f"the document {key} in the collection {FINGERPRINTS}"):
-        return Fingerprint(
-            object_id=key[len(prefix) :],
-            version=whole(document["version"]),
-            digest=binary(document["digest"]),
-            variant=whole(document.get("variant", 0)),
-        )
 
 
 def _document_of(stream: StreamKey) -> str:

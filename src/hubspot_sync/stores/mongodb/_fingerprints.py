@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from pymongo import UpdateOne
+from pymongo import ReplaceOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 from pymongo.read_concern import ReadConcern
 
-from hubspot_sync.models import Fingerprint
+from hubspot_sync.models import Fingerprint, Gone
+from hubspot_sync.stores._stored import binary, object_id_of, place_of, reading, whole
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
+from hubspot_sync.stores.mongodb._schema import FINGERPRINTS
 from hubspot_sync.stores.mongodb._values import to_long
 
 Document = dict[str, Any]
@@ -27,19 +30,62 @@ def learn(
 ) -> None:
     """Keep *fingerprints* that are not older than those that are known."""
     prefix = f"{stream_key}:"
-    documents: list[Document] = [
-        {
-            "_id": prefix + one.object_id,
-            "version": to_long(one.version),
-            "digest": one.digest,
-            "variant": to_long(one.variant),
-        }
-        for one in fingerprints
-    ]
+    documents = [_document(prefix, one) for one in fingerprints]
     known = _insert_new(collection, documents)
     if known:
         changes = [_raising(document) for document in known]
         collection.bulk_write(changes, ordered=False)
+
+
+def between(stream_key: str, after: str | None, until: str | None) -> Document:
+    """Matches the fingerprints of a stream in a range of ids.
+
+    The name of another domain may begin with the key of this stream, so the whole form is asked
+    for.
+    """
+    prefix = f"{stream_key}:"
+    return {
+        "_id": {
+            "$gt": prefix if after is None else prefix + place_of(after),
+            "$lt": f"{stream_key};" if until is None else prefix + place_of(until),
+            "$regex": f"^{re.escape(prefix)}[0-9]{{2}}:[^:]*$",
+        }
+    }
+
+
+def fingerprint_of(document: Document, prefix: str) -> Fingerprint:
+    """The fingerprint in *document*, whose key begins with *prefix*.
+
+    Raises:
+        InvariantError: It cannot be read.
+    """
+    key: str = document["_id"]
+    with reading(f"the document {key} in the collection {FINGERPRINTS}"):
+        gone = document.get("gone")
+        return Fingerprint(
+            object_id=object_id_of(key[len(prefix) :]),
+            version=whole(document["version"]),
+            digest=binary(document["digest"]),
+            variant=whole(document.get("variant", 0)),
+            edges=binary(document.get("edges", b"")),
+            gone=None if gone is None else Gone(gone),
+            merged_into=document.get("merged_into"),
+        )
+
+
+def _document(prefix: str, one: Fingerprint) -> Document:
+    document: Document = {
+        "_id": prefix + place_of(one.object_id),
+        "version": to_long(one.version),
+        "digest": one.digest,
+        "variant": to_long(one.variant),
+    }
+    if one.edges:
+        document["edges"] = one.edges
+    if one.gone is not None:
+        document["gone"] = one.gone.value
+        document["merged_into"] = one.merged_into
+    return document
 
 
 def _insert_new(collection: Collection[Document], documents: list[Document]) -> list[Document]:
@@ -68,9 +114,6 @@ def _insert(collection: Collection[Document], documents: list[Document]) -> list
     return []
 
 
-def _raising(document: Document) -> UpdateOne:
+def _raising(document: Document) -> ReplaceOne[Document]:
     """Replaces a fingerprint unless the one that is stored is newer."""
-    return UpdateOne(
-        {"_id": document["_id"], "version": {"$lte": document["version"]}},
-        {"$set": {name: document[name] for name in ("version", "digest", "variant")}},
-    )
+    return ReplaceOne({"_id": document["_id"], "version": {"$lte": document["version"]}}, document)

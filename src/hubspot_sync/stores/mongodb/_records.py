@@ -11,7 +11,7 @@ from pymongo.collection import Collection
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
-from hubspot_sync.models import Action, ActionKind, SinkAnswer
+from hubspot_sync.models import Action, ActionKind, Gone, SinkAnswer
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._schema import RECORDS
 from hubspot_sync.stores.mongodb._upserts import Outcome, Wanted, store
@@ -20,21 +20,27 @@ from hubspot_sync.stores.mongodb._values import EXACT, numbers_apart
 # So that no tenant's question looks at another's records. Without a field that changes: one more,
 # such as the modified date, makes an update half as long again.
 _PLACE: Final = ("domain_id", "account_id", "object_type", "object_id")
+_WITHOUT_VALUES: Final = (None, Gone.ERASED)
 
 
 class MongoRecordSink:
     """An `ActionSink` that keeps the newest form of every object in the collection `records`.
 
     An action of the version and variant that are held, or of older ones, is a repeat and changes
-    nothing.
+    nothing. An object that is gone stays as a tombstone, so that no older form of it comes back.
     Fields that the host adds to the documents stay.
 
     Args:
         database: The database; the caller closes it.
         clock: Dates the documents; the operating system's time by default.
+        keep_values: Whether an object that is deleted or merged keeps its last properties and
+            associations; without them only its tombstone stays. One that is erased never does.
     """
 
-    def __init__(self, database: MongoDatabase, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, database: MongoDatabase, *, clock: Clock | None = None, keep_values: bool = True
+    ) -> None:
+        self._keep_values = keep_values
         self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
         self._has_index = False
@@ -46,9 +52,20 @@ class MongoRecordSink:
         outcome = Outcome()
         with self._database.collection(RECORDS) as collection:
             self._create_index(collection)
-            for turn in _turns(_all_wanted(actions, self._clock.now(), outcome)):
+            for turn in _turns(self._all_wanted(actions, outcome)):
                 store(collection, turn, outcome)
         return outcome.answer()
+
+    def _all_wanted(self, actions: Iterable[Action], outcome: Outcome) -> Iterator[Wanted]:
+        stored_at = self._clock.now()
+        for action in actions:
+            keeps = self._keep_values and action.kind.gone not in _WITHOUT_VALUES
+            try:
+                document = _document(action, stored_at)
+            except OverflowError:
+                outcome.refused[action.action_id] = "its modified date is out of range"
+            else:
+                yield Wanted(action.action_id, document, keeps_values=keeps)
 
     def _create_index(self, collection: Collection[dict[str, Any]]) -> None:
         # Here and not with the others, so that nobody has a collection that is not used.
@@ -57,20 +74,10 @@ class MongoRecordSink:
             self._has_index = True
 
 
-def _all_wanted(
-    actions: Iterable[Action], stored_at: datetime, outcome: Outcome
-) -> Iterator[Wanted]:
-    for action in actions:
-        try:
-            yield Wanted(action.action_id, _document(action, stored_at))
-        except OverflowError:
-            outcome.refused[action.action_id] = "its modified date is out of range"
-
-
 def _document(action: Action, stored_at: datetime) -> dict[str, Any]:
     account = action.account
     properties, digits = numbers_apart(action.properties)
-    return {
+    document = {
         "_id": f"{account.domain_id}:{account.account_id}:{action.object_type}:{action.object_id}",
         "domain_id": account.domain_id,
         "account_id": account.account_id,
@@ -86,6 +93,13 @@ def _document(action: Action, stored_at: datetime) -> dict[str, Any]:
         "first_stored_at": stored_at,
         "last_stored_at": stored_at,
     }
+    if (gone := action.kind.gone) is not None:
+        document |= {
+            "gone": gone.value,
+            "gone_at": action.occurred_at,
+            "merged_into": action.merged_into,
+        }
+    return document
 
 
 def _turns(wanted: Iterable[Wanted]) -> list[list[Wanted]]:

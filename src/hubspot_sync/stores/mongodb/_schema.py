@@ -29,10 +29,38 @@ ACCOUNTS: Final = "accounts"
 NONCES: Final = "nonces"
 SCHEMA: Final = "schema"
 
+
 # The first one leads from version 1 to 2, and so on. A step may run again after a crash, beside
 # the same step of another worker, and late, when others have gone on: it only touches what still
 # has the form of its version, as in `update_many({"new": {"$exists": False}}, ...)`.
-STEPS: Final[tuple[Step, ...]] = ()
+def _order_fingerprints(database: Database[dict[str, Any]]) -> None:
+    """Give fingerprints keys that sort as their ids do, as numbers: "...:03:123" for "...:123"."""
+    fingerprints = database[FINGERPRINTS]
+    parts = {"$split": ["$_id", ":"]}
+    object_id = {"$arrayElemAt": [parts, -1]}
+    # An id of one digit takes the last character off, one of two digits two, and so on.
+    size = {"$strLenCP": object_id}
+    prefix = {"$substrCP": ["$_id", 0, {"$subtract": [{"$strLenCP": "$_id"}, size]}]}
+    digits = {
+        "$cond": [
+            {"$lt": [size, 10]},
+            {"$concat": ["0", {"$toString": size}]},
+            {"$toString": size},
+        ]
+    }
+    old = {"_id": {"$not": {"$regex": _ORDERED}}}
+    fingerprints.aggregate(
+        [
+            {"$match": old},
+            {"$set": {"_id": {"$concat": [prefix, digits, ":", object_id]}}},
+            {"$merge": {"into": FINGERPRINTS, "whenMatched": "keepExisting"}},
+        ]
+    )
+    fingerprints.delete_many(old)
+
+
+_ORDERED: Final = r":[0-9]{2}:[^:]*$"
+STEPS: Final[tuple[Step, ...]] = (_order_fingerprints,)
 
 CREATED_KEYS: Final = ("domain_id", "account_id", "object_type", "object_id")
 

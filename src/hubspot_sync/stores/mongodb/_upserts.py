@@ -24,6 +24,9 @@ Rank = tuple[int, int]
 
 # Set when a document is made, and left alone afterwards.
 _KEPT: Final = ("_id", "domain_id", "account_id", "object_type", "object_id", "first_stored_at")
+_KEPT_OF_TOMBSTONES: Final = (*_KEPT, "properties", "associations", EXACT)
+# Taken away where the newest form has none of it.
+_OPTIONAL: Final = frozenset({EXACT, "gone", "gone_at", "merged_into"})
 _UNKNOWN_IF_COMMITTED: Final = "UnknownTransactionCommitResult"
 
 
@@ -35,10 +38,12 @@ class Wanted:
         action_id: Names the action in the answer.
         document: The whole document with `_id`, `version` and `variant`; None in it leaves what is
             held.
+        keeps_values: Whether the properties and associations that are held stay.
     """
 
     action_id: str
     document: Document
+    keeps_values: bool = False
 
     @property
     def key(self) -> str:
@@ -53,12 +58,16 @@ class Wanted:
 
     def change(self) -> Document:
         """What changes in a document that is held in an older version."""
+        kept = _KEPT_OF_TOMBSTONES if self.keeps_values else _KEPT
         values = {
             name: value
             for name, value in self.document.items()
-            if name not in _KEPT and value is not None
+            if name not in kept and value is not None
         }
-        return {"$set": values} if EXACT in values else {"$set": values, "$unset": {EXACT: True}}
+        absent = dict.fromkeys(
+            _OPTIONAL - values.keys() - ({EXACT} if self.keeps_values else set()), True
+        )
+        return {"$set": values, "$unset": absent} if absent else {"$set": values}
 
     def upsert(self) -> UpdateOne:
         """Changes the document that is held if it is older, makes it where there is none.
@@ -66,7 +75,12 @@ class Wanted:
         Where it is not older, the server tries to make another one and finds the `_id` taken.
         """
         change = self.change()
-        new = {name: value for name, value in self.document.items() if name not in change["$set"]}
+        gone = change.get("$unset", {})
+        new = {
+            name: value
+            for name, value in self.document.items()
+            if name not in change["$set"] and name not in gone
+        }
         del new["_id"]
         return UpdateOne(
             {"_id": self.key, **self._older()}, {**change, "$setOnInsert": new}, upsert=True

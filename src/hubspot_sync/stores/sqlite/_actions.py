@@ -24,8 +24,8 @@ Row = tuple[Any, ...]
 
 
 _INSERT: Final = """INSERT INTO actions (id, domain_id, account_id, object_type, object_id, name,
-    kind, version, occurred_at, properties, associations, stored_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
+    kind, version, sequence, occurred_at, properties, associations, merged_into, evidence,
+    stored_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 _HELD: Final = "SELECT 1 FROM actions WHERE id = ?"
 # The newest row stays, because SQLite would give its rowid again, and hosts remember rowids.
 _PRUNE: Final = """DELETE FROM actions WHERE rowid IN (SELECT rowid FROM actions
@@ -105,8 +105,11 @@ def _row(action: Action, stored_at: str) -> Row:
         action.name,
         action.kind.value,
         action.version,
+        action.sequence,
         instant_to_text(action.occurred_at),
         properties_to_text(action.properties),
         orjson.dumps(associations_to_document(action.associations)).decode(),
+        action.merged_into,
+        action.evidence and action.evidence.value,
         stored_at,
     )

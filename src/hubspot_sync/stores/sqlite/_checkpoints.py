@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -11,9 +11,9 @@ from attrs import evolve
 
 from hubspot_sync._clock import SLACK, Clock, SystemClock
 from hubspot_sync._documents import checkpoint_from_text, checkpoint_to_text, instant_to_text
-from hubspot_sync.models import Checkpoint, Fingerprint, Lease, StreamKey
+from hubspot_sync.models import Checkpoint, Fingerprint, Gone, Lease, StreamKey
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
-from hubspot_sync.stores._stored import binary, reading, whole
+from hubspot_sync.stores._stored import binary, object_id_of, place_of, reading, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 _GRANT: Final = """INSERT INTO checkpoints
@@ -34,17 +34,26 @@ _RELEASE: Final = """UPDATE checkpoints SET owner = NULL, expires_at = NULL
     AND fence = :fence"""
 _COMMIT: Final = """UPDATE checkpoints SET checkpoint = :checkpoint
     WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type"""
-_LEARN: Final = """INSERT INTO fingerprints
-    (domain_id, account_id, object_type, object_id, version, digest, variant)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (domain_id, account_id, object_type, object_id)
+_LEARN: Final = """INSERT INTO fingerprints (domain_id, account_id, object_type, place, version,
+    digest, variant, edges, gone, merged_into) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (domain_id, account_id, object_type, place)
     DO UPDATE SET version = excluded.version, digest = excluded.digest,
-    variant = excluded.variant
-    WHERE excluded.version >= version"""
-_RECALL: Final = """SELECT object_id, version, digest, variant FROM fingerprints
-    WHERE domain_id = ? AND account_id = ? AND object_type = ? AND object_id IN ({})"""
+    variant = excluded.variant, edges = excluded.edges, gone = excluded.gone,
+    merged_into = excluded.merged_into WHERE excluded.version >= version"""
+_FIND: Final = """SELECT place, version, digest, variant, edges, gone, merged_into
+    FROM fingerprints WHERE domain_id = ? AND account_id = ? AND object_type = ?"""
+_RECALL: Final = _FIND + " AND place IN ({})"
+_BROWSE: Final = _FIND + " AND place > ? AND place < ? ORDER BY place LIMIT ?"
+_COUNT: Final = """SELECT count(*) FROM fingerprints WHERE domain_id = ? AND account_id = ?
+    AND object_type = ? AND place > ? AND place < ? AND gone IS NULL"""
+_FORGET: Final = """DELETE FROM fingerprints WHERE domain_id = ? AND account_id = ?
+    AND object_type = ? AND place = ?"""
+_FORGET_ALL: Final = """DELETE FROM fingerprints WHERE domain_id = ? AND account_id = ?
+    AND object_type = ?"""
 # Older builds of SQLite take 999 variables in a statement.
 _IDS_AT_ONCE: Final = 900
+# Behind all places, which begin with digits.
+_END: Final = "~"
 
 
 class SqliteCheckpointer:
@@ -99,20 +108,27 @@ class SqliteCheckpointer:
         known: dict[str, Fingerprint] = {}
         for some in _chunks(object_ids):
             question = _RECALL.format(", ".join("?" * len(some)))
+            places = map(place_of, some)
             with self._database.reading() as connection:
-                rows = connection.execute(question, (*_named(stream).values(), *some)).fetchall()
-            for object_id, version, digest, variant in rows:
-                with reading(
-                    f"the row of {stream.account}/{stream.object_type}/{object_id} in the "
-                    "table fingerprints"
-                ):
-                    known[object_id] = Fingerprint(
-                        object_id=object_id,
-                        version=whole(version),
-                        digest=binary(digest),
-                        variant=whole(variant),
-                    )
+                rows = connection.execute(question, (*_named(stream).values(), *places)).fetchall()
+            known.update((one.object_id, one) for one in _fingerprints(stream, rows))
         return known
+
+    def browse(
+        self, stream: StreamKey, *, limit: int, after: str | None = None, until: str | None = None
+    ) -> Sequence[Fingerprint]:
+        """Return fingerprints in the order of their ids; see `Checkpointer.browse`."""
+        wanted = (*_named(stream).values(), *_between(after, until), limit)
+        with self._database.reading() as connection:
+            return _fingerprints(stream, connection.execute(_BROWSE, wanted).fetchall())
+
+    def count(
+        self, stream: StreamKey, *, after: str | None = None, until: str | None = None
+    ) -> int:
+        """Count the objects that are not gone; see `Checkpointer.count`."""
+        wanted = (*_named(stream).values(), *_between(after, until))
+        with self._database.reading() as connection:
+            return whole(connection.execute(_COUNT, wanted).fetchone()[0])
 
     def commit(
         self, lease: Lease, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint] = ()
@@ -124,13 +140,27 @@ class SqliteCheckpointer:
             connection.executemany(
                 _LEARN,
                 [
-                    (*named, one.object_id, one.version, one.digest, one.variant)
+                    (
+                        *(*named, place_of(one.object_id), one.version, one.digest, one.variant),
+                        *(one.edges, one.gone and one.gone.value, one.merged_into),
+                    )
                     for one in fingerprints
                 ],
             )
             connection.execute(
                 _COMMIT, {**_held(lease), "checkpoint": checkpoint_to_text(checkpoint)}
             )
+
+    def forget(self, lease: Lease, object_ids: Sequence[str] | None = None) -> int:
+        """Delete fingerprints under *lease*; see `Checkpointer.forget`."""
+        named = tuple(_named(lease.stream).values())
+        with self._database.writing() as connection:
+            _check_lease(connection, lease)
+            if object_ids is None:
+                connection.execute(_COMMIT, {**_held(lease), "checkpoint": None})
+                return connection.execute(_FORGET_ALL, named).rowcount
+            rows = [(*named, place_of(one)) for one in object_ids]
+            return connection.executemany(_FORGET, rows).rowcount if rows else 0
 
 
 def _named(stream: StreamKey) -> dict[str, Any]:
@@ -154,12 +184,46 @@ def _held(lease: Lease) -> dict[str, Any]:
     return {**_named(lease.stream), "fence": lease.fence}
 
 
-def _check_commit(connection: sqlite3.Connection, lease: Lease, checkpoint: Checkpoint) -> None:
+def _check_lease(connection: sqlite3.Connection, lease: Lease) -> str | None:
+    """The checkpoint that is stored, as text, if *lease* is the current one."""
     row = connection.execute(_LOAD, _named(lease.stream)).fetchone()
     if row is None or row[0] != lease.fence or row[1] is None:
         raise lease_lost(lease)
-    if not checkpoint.may_follow(_checkpoint(lease.stream, row[2]).high_water_mark):
+    held: str | None = row[2]
+    return held
+
+
+def _check_commit(connection: sqlite3.Connection, lease: Lease, checkpoint: Checkpoint) -> None:
+    held = _check_lease(connection, lease)
+    if not checkpoint.may_follow(_checkpoint(lease.stream, held).high_water_mark):
         raise mark_falls(lease.stream)
+
+
+def _between(after: str | None, until: str | None) -> tuple[str, str]:
+    """The places that a range lies between."""
+    return "" if after is None else place_of(after), _END if until is None else place_of(until)
+
+
+def _fingerprints(stream: StreamKey, rows: Iterable[tuple[Any, ...]]) -> list[Fingerprint]:
+    found = []
+    for place, version, digest, variant, edges, gone, merged_into in rows:
+        object_id = object_id_of(place)
+        with reading(
+            f"the row of {stream.account}/{stream.object_type}/{object_id} in the table "
+            "fingerprints"
+        ):
+            found.append(
+                Fingerprint(
+                    object_id=object_id,
+                    version=whole(version),
+                    digest=binary(digest),
+                    variant=whole(variant),
+                    edges=binary(edges),
+                    gone=None if gone is None else Gone(gone),
+                    merged_into=merged_into,
+                )
+            )
+    return found
 
 
 def _checkpoint(stream: StreamKey, text: str | None) -> Checkpoint:

@@ -22,29 +22,39 @@ Row = tuple[Any, ...]
 
 
 _UPSERT: Final = """INSERT INTO records AS held (domain_id, account_id, object_type, object_id,
-    version, variant, created_at, modified_at, properties, associations, first_stored_at,
-    last_stored_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    version, variant, created_at, modified_at, properties, associations, gone, gone_at,
+    merged_into, first_stored_at, last_stored_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (domain_id, account_id, object_type, object_id) DO UPDATE SET
     version = excluded.version, variant = excluded.variant,
     created_at = coalesce(excluded.created_at, held.created_at), modified_at = excluded.modified_at,
-    properties = excluded.properties, associations = excluded.associations,
-    last_stored_at = excluded.last_stored_at
+    properties = CASE WHEN excluded.gone IN ({0}) THEN held.properties ELSE excluded.properties END,
+    associations = CASE WHEN excluded.gone IN ({0}) THEN held.associations
+    ELSE excluded.associations END, gone = excluded.gone, gone_at = excluded.gone_at,
+    merged_into = excluded.merged_into, last_stored_at = excluded.last_stored_at
     WHERE (excluded.version, excluded.variant) > (held.version, held.variant)
     OR typeof(held.version) <> 'integer' OR typeof(held.variant) <> 'integer'"""  # by hand
+_UPSERT_KEEPING: Final = _UPSERT.format("'deleted', 'merged'")
+_UPSERT_REMOVING: Final = _UPSERT.format("")
 
 
 class SqliteRecordSink:
     """An `ActionSink` that keeps the newest form of every object as a row of the table `records`.
 
     An action of the version and variant that are held, or of older ones, is a repeat and changes
-    nothing.
+    nothing. An object that is gone stays as a tombstone, so that no older form of it comes back.
 
     Args:
         database: The file; the caller closes it.
         clock: Dates the rows; the operating system's time by default.
+        keep_values: Whether an object that is deleted or merged keeps its last properties and
+            associations; without them only its tombstone stays. One that is erased never does.
     """
 
-    def __init__(self, database: SqliteDatabase, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, database: SqliteDatabase, *, clock: Clock | None = None, keep_values: bool = True
+    ) -> None:
+        self._upsert = _UPSERT_KEEPING if keep_values else _UPSERT_REMOVING
         self._database = the_database(database)
         self._clock: Clock = clock or SystemClock()
 
@@ -56,12 +66,13 @@ class SqliteRecordSink:
         to_row = partial(_row, stored_at=instant_to_text(self._clock.now()))
         rows = rows_of(actions, to_row, refused)
         with self._database.writing() as connection:
-            not_newer = write_rows(connection, _UPSERT, rows, refused)
+            not_newer = write_rows(connection, self._upsert, rows, refused)
         return SinkAnswer(repeated=frozenset(one for one, _ in not_newer), refused=refused)
 
 
 def _row(action: Action, stored_at: str) -> Row:
     created = action.kind is ActionKind.CREATED
+    gone = action.kind.gone
     return (
         action.account.domain_id,
         action.account.account_id,
@@ -73,6 +84,9 @@ def _row(action: Action, stored_at: str) -> Row:
         instant_to_text(action.modified_at),
         properties_to_text(action.properties),
         orjson.dumps(associations_to_document(action.associations)).decode(),
+        gone and gone.value,
+        instant_to_text(action.occurred_at) if gone else None,
+        action.merged_into,
         stored_at,
         stored_at,
     )

@@ -122,6 +122,38 @@ _ACCOUNTS: Final = (
 )
 
 
+_ORDERED_FINGERPRINTS: Final = (
+    "ALTER TABLE fingerprints RENAME TO fingerprints_by_text",
+    """CREATE TABLE fingerprints (
+        domain_id TEXT NOT NULL,
+        account_id TEXT NOT NULL,
+        object_type TEXT NOT NULL,
+        place TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        variant INTEGER NOT NULL,
+        edges BLOB NOT NULL DEFAULT x'',
+        gone TEXT,
+        merged_into TEXT,
+        PRIMARY KEY (domain_id, account_id, object_type, place)
+    ) WITHOUT ROWID""",
+    """INSERT INTO fingerprints
+        (domain_id, account_id, object_type, place, version, digest, variant)
+        SELECT domain_id, account_id, object_type,
+        printf('%02d:%s', length(object_id), object_id), version, digest, variant
+        FROM fingerprints_by_text""",
+    "DROP TABLE fingerprints_by_text",
+)
+_ENDS: Final = (
+    "ALTER TABLE actions ADD COLUMN sequence INTEGER",
+    "ALTER TABLE actions ADD COLUMN merged_into TEXT",
+    "ALTER TABLE actions ADD COLUMN evidence TEXT",
+    "ALTER TABLE records ADD COLUMN gone TEXT",
+    "ALTER TABLE records ADD COLUMN gone_at TEXT",
+    "ALTER TABLE records ADD COLUMN merged_into TEXT",
+)
+
+
 def _add_accounts(connection: sqlite3.Connection) -> None:
     for statement in _ACCOUNTS:
         connection.execute(statement)
@@ -183,6 +215,18 @@ def _with_numbers(text: str, names: set[str]) -> str | None:
     return properties_to_text({**properties, **found}) if found else None
 
 
+def _order_fingerprints(connection: sqlite3.Connection) -> None:
+    """Keep fingerprints in the order of their ids, as numbers, and what is known of their ends."""
+    for statement in _ORDERED_FINGERPRINTS:
+        connection.execute(statement)
+
+
+def _add_ends(connection: sqlite3.Connection) -> None:
+    """Let actions and records say that an object is gone, why, and into which it was merged."""
+    for statement in _ENDS:
+        connection.execute(statement)
+
+
 # The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
 # processes wait for: all of them take effect, or none.
 STEPS: Final[tuple[Step, ...]] = (
@@ -191,6 +235,8 @@ STEPS: Final[tuple[Step, ...]] = (
     _turn_text_into_numbers,
     _add_lease_begins,
     _add_variants_of_fingerprints,
+    _order_fingerprints,
+    _add_ends,
 )
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from attrs import evolve
 
-from hubspot_sync.models import Association, SinkAnswer
+from hubspot_sync.models import ActionKind, Association, SinkAnswer
 from hubspot_sync.testing.contracts._samples import (
     ALL_KINDS,
     STRANGE_ACTIONS,
     STRANGE_NAMES,
     VERSION,
     action,
+    an_end,
     at_once,
     creation,
 )
@@ -114,6 +115,66 @@ class NewestCases:
         assert SinkAnswer(repeated=repeated) == answer
         expected = [(str(n), 20 if n % 3 == 2 and n < 30 else 10) for n in range(40)]
         assert sorted(expected) == sorted((kept.object_id, kept.variant) for kept in stored())
+
+    @pytest.mark.usefixtures("_newest_only")
+    @pytest.mark.parametrize("kind", [ActionKind.DELETED, ActionKind.MERGED])
+    def test_an_object_that_is_gone_stays_gone(
+        self, store: ActionSink, stored: Stored, kind: ActionKind
+    ) -> None:
+        """Its values stay with its tombstone, which nothing older replaces."""
+        here = creation(associations={"companies": (Association("7"),)})
+        store.write([here])
+        end = an_end(kind, VERSION + 5)
+
+        assert SinkAnswer() == store.write([end])
+        for old in (here, action(variant=VERSION + 4, properties={"email": "old"}), end):
+            assert SinkAnswer(repeated=frozenset({old.action_id})) == store.write([old])
+
+        (kept,) = stored()
+        assert (kind, end.occurred_at, end.merged_into) == (
+            *(kept.kind, kept.occurred_at),
+            kept.merged_into,
+        )
+        assert (here.properties, here.associations) == (dict(kept.properties), kept.associations)
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_an_object_comes_back(self, store: ActionSink, stored: Stored) -> None:
+        """With what the restoration says, whatever its modified date; nothing says it is gone."""
+        store.write([creation(), an_end(ActionKind.DELETED, VERSION + 5)])
+        back = action(
+            kind=ActionKind.RESTORED, variant=VERSION + 6, properties={"email": "back@example.com"}
+        )
+
+        assert SinkAnswer() == store.write([back])
+
+        (kept,) = stored()
+        assert (kept.kind, kept.merged_into) == (ActionKind.CREATED, None)
+        assert dict(kept.properties) == {"email": "back@example.com"}
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_an_erased_object_keeps_nothing(self, store: ActionSink, stored: Stored) -> None:
+        """Only its tombstone stays, also of one that was never there."""
+        store.write([creation("1"), an_end(ActionKind.DELETED, VERSION + 5)])
+
+        store.write([an_end(ActionKind.ERASED, VERSION + 6, one) for one in ("1", "2")])
+
+        nothing: dict[str, object] = {}
+        expected = [(one, ActionKind.ERASED, nothing, nothing) for one in ("1", "2")]
+        assert expected == sorted(
+            (kept.object_id, kept.kind, dict(kept.properties), dict(kept.associations))
+            for kept in stored()
+        )
+
+    @pytest.mark.usefixtures("_newest_only")
+    def test_an_object_that_is_only_heard_of_when_it_is_gone(
+        self, store: ActionSink, stored: Stored
+    ) -> None:
+        """A tombstone without values, which a creation from before does not replace."""
+        store.write([an_end(ActionKind.DELETED, VERSION + 5)])
+        store.write([creation()])
+
+        (kept,) = stored()
+        assert (kept.kind, dict(kept.properties)) == (ActionKind.DELETED, {})
 
     @pytest.mark.usefixtures("_newest_only")
     def test_versions_of_one_object_in_one_batch(self, store: ActionSink, stored: Stored) -> None:

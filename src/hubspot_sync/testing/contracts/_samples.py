@@ -16,6 +16,7 @@ from hubspot_sync.models import (
     Association,
     AssociationType,
     Checkpoint,
+    Evidence,
     IdRange,
     Mode,
     OAuthTokens,
@@ -122,6 +123,19 @@ def action(object_id: str = "1", version: int = VERSION, **changes: Any) -> Acti
 def creation(object_id: str = "1", version: int = VERSION, **changes: Any) -> Action:
     """The creation of a contact of `ACCOUNT`, or what *changes* make of it."""
     return action(object_id, version, kind=ActionKind.CREATED, **changes)
+
+
+def an_end(kind: ActionKind, variant: int, object_id: str = "1") -> Action:
+    """What tells that a contact of `ACCOUNT` is gone."""
+    return action(
+        object_id,
+        kind=kind,
+        variant=variant,
+        occurred_at=MOMENT + timedelta(hours=1),
+        properties={},
+        merged_into="77" if kind is ActionKind.MERGED else None,
+        evidence=Evidence.SURVIVOR if kind is ActionKind.MERGED else Evidence.ARCHIVED,
+    )
 
 
 # What some sink cannot take.

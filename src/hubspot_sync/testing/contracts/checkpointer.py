@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from attrs import evolve
 
-from hubspot_sync.errors import InvariantError, LeaseHeldError, StoreUnavailableError
-from hubspot_sync.models import AccountKey, Checkpoint, StreamKey
+from hubspot_sync.errors import (
+    InvariantError,
+    LeaseHeldError,
+    LeaseLostError,
+    StoreUnavailableError,
+)
+from hubspot_sync.models import AccountKey, Checkpoint, Fingerprint, Gone, StreamKey
 from hubspot_sync.testing.contracts._fixtures import LONG, OTHERS, a_print, forged
 from hubspot_sync.testing.contracts._leases import LeaseCases
 from hubspot_sync.testing.contracts._samples import (
@@ -27,6 +32,10 @@ if TYPE_CHECKING:
 
     from hubspot_sync.interfaces import Checkpointer
     from hubspot_sync.testing.contracts._fixtures import Passing
+
+
+# What is gone, of the ids of some cases.
+GONE: Final = {"10": Gone.DELETED, "99": Gone.MERGED}
 
 
 class CheckpointerContract(LeaseCases):
@@ -143,6 +152,114 @@ class CheckpointerContract(LeaseCases):
             store.commit(lease, progress(), [fingerprint])
             assert {"1": fingerprint} == store.recall(STREAM, ["1"])
 
+    def test_a_tombstone_comes_back(self, store: Checkpointer) -> None:
+        """How an object left, into which it was merged, and that it is there again."""
+        lease = store.acquire(STREAM, "a", LONG)
+        forms = [
+            evolve(a_print("1"), edges=b"\x00" * 8),
+            evolve(a_print("1"), variant=VERSION + 5, gone=Gone.MERGED, merged_into="2"),
+            evolve(a_print("1"), variant=VERSION + 6, gone=Gone.DELETED, digest=b""),
+            evolve(a_print("1"), variant=VERSION + 7),
+            evolve(a_print("1", VERSION + 9), gone=Gone.ERASED, edges=b"\xff" * 8),
+        ]
+
+        for form in forms:
+            store.commit(lease, progress(), [form])
+
+            assert {"1": form} == store.recall(STREAM, ["1"])
+
+    def test_a_walk_meets_all_in_the_order_of_their_numbers(self, store: Checkpointer) -> None:
+        """Page by page, tombstones included; 9 comes before 10, whatever their text says."""
+        lease = store.acquire(STREAM, "a", LONG)
+        ids = ["1", "2", "9", "10", "11", "99", "100", "1000000000000", "9007199254740993"]
+        prints = {one: evolve(a_print(one), gone=GONE.get(one)) for one in ids}
+        store.commit(lease, progress(), [prints[one] for one in sorted(ids)])
+
+        walked: list[Fingerprint] = []
+        while page := store.browse(STREAM, limit=4, after=walked[-1].object_id if walked else None):
+            assert len(page) <= 4
+            walked.extend(page)
+
+        assert [prints[one] for one in ids] == walked
+
+    @pytest.mark.parametrize(
+        ("after", "until", "expected"),
+        [
+            (None, None, ["1", "2", "9", "10", "11", "99", "100"]),
+            ("2", "100", ["9", "10", "11", "99"]),
+            ("3", "99", ["9", "10", "11"]),
+            (None, "2", ["1"]),
+            ("99", None, ["100"]),
+            ("100", None, []),
+        ],
+    )
+    def test_a_range_of_ids(
+        self, store: Checkpointer, after: str | None, until: str | None, expected: list[str]
+    ) -> None:
+        """Neither end is part of it; what is gone is not counted."""
+        lease = store.acquire(STREAM, "a", LONG)
+        ids = ["1", "2", "9", "10", "11", "99", "100"]
+        store.commit(
+            lease, progress(), [evolve(a_print(one), gone=GONE.get(one)) for one in reversed(ids)]
+        )
+
+        page = store.browse(STREAM, limit=50, after=after, until=until)
+
+        assert expected == [one.object_id for one in page]
+        there = [one for one in expected if one not in GONE]
+        assert len(there) == store.count(STREAM, after=after, until=until)
+
+    def test_a_walk_stays_in_its_stream(self, store: Checkpointer) -> None:
+        """Also where the name of another domain begins like the stream."""
+        tricky = StreamKey(AccountKey("acme:62515:contacts", "12"), "contacts")
+        for number, stream in enumerate((STREAM, tricky, *OTHERS)):
+            lease = store.acquire(stream, "a", LONG)
+            store.commit(lease, progress(), [a_print(str(n)) for n in range(number + 1)])
+
+        for number, stream in enumerate((STREAM, tricky, *OTHERS)):
+            assert number + 1 == store.count(stream)
+            assert number + 1 == len(store.browse(stream, limit=50))
+
+    def test_what_is_forgotten(self, store: Checkpointer) -> None:
+        """Some fingerprints go, the others and the progress stay; the second time none is left."""
+        lease = store.acquire(STREAM, "a", LONG)
+        store.commit(lease, progress(), [a_print("1"), a_print("2"), a_print("3")])
+
+        assert store.forget(lease, ["1", "3", "no such"]) == 2
+        assert store.forget(lease, ["1", "3"]) == 0
+        assert store.forget(lease, []) == 0
+
+        assert {"2": a_print("2")} == store.recall(STREAM, ["1", "2", "3"])
+        assert progress() == store.load(STREAM)
+
+    def test_a_stream_is_forgotten_whole(self, store: Checkpointer) -> None:
+        """Its progress goes too; other streams, and the lease, are left alone."""
+        for stream in OTHERS:
+            store.commit(store.acquire(stream, "b", LONG), progress(), [a_print()])
+        lease = store.acquire(STREAM, "a", LONG)
+        store.commit(lease, progress(), [a_print("1"), a_print("2")])
+
+        assert store.forget(lease) == 2
+        assert store.forget(lease) == 0
+
+        assert Checkpoint() == store.load(STREAM)
+        assert store.browse(STREAM, limit=5) == []
+        assert [store.count(stream) for stream in OTHERS] == [1] * 3
+        store.commit(lease, Checkpoint(), [a_print("1")])
+
+    def test_a_stale_lease_forgets_nothing(self, store: Checkpointer) -> None:
+        """Who lost the stream is refused."""
+        stale = store.acquire(STREAM, "a", LONG)
+        store.commit(stale, progress(), [a_print()])
+        store.acquire(STREAM, "b", LONG, evict="a")
+
+        for object_ids in (["1"], None):
+            with pytest.raises(LeaseLostError):
+                store.forget(stale, object_ids)
+
+        assert {"1": a_print()} == store.recall(STREAM, ["1"])
+        assert progress() == store.load(STREAM)
+
     def test_one_object_twice_in_a_commit(self, store: Checkpointer) -> None:
         """The newest version counts, in whatever order they come."""
         lease = store.acquire(STREAM, "a", LONG)
@@ -223,6 +340,9 @@ class CheckpointerContract(LeaseCases):
             lambda: away.load(STREAM),
             lambda: away.recall(STREAM, ["1"]),
             lambda: away.commit(forged(), progress(), [a_print()]),
+            lambda: away.browse(STREAM, limit=1),
+            lambda: away.count(STREAM),
+            lambda: away.forget(forged(), ["1"]),
         ]
         for call in calls:
             with pytest.raises(StoreUnavailableError):
