@@ -54,7 +54,7 @@ class Safe:
         """The credentials of *account*, or None.
 
         Raises:
-            ConfigurationError: No key at hand opens them.
+            ConfigurationError: None of the keys opens them.
             InvariantError: They were damaged, or sealed for another account.
         """
         stored = self._patiently(lambda: self.store.load(account))
@@ -93,7 +93,7 @@ class Safe:
         """Save the credentials of *account* as they are, and say whether there are any.
 
         Raises:
-            ConfigurationError: No key at hand opens them.
+            ConfigurationError: None of the keys opens them.
             InvariantError: They were damaged, or sealed for another account.
             RevisionConflictError: Others stored theirs again and again.
         """
