@@ -1,31 +1,51 @@
 # Every target makes .venv itself; a machine needs Python 3.10 or newer, make and git.
 PYTHON ?= python3
+# With WHEEL=1 everything runs on the wheel, as it is built from the source distribution, in an
+# environment of its own; CI does that. Otherwise it runs on the working copy.
+ifdef WHEEL
+VENV := .venv-wheel
+BUILT := $(VENV)/wheel
+else
 VENV := .venv
+endif
 BIN := $(VENV)/bin
 PORT ?= 8000
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALL = $(PIP) install $(if $(WHEEL),"$$(ls dist/*.whl)[$(1)]",--editable '.[$(1)]')
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo host test test-all coverage lint format types contracts docs docs-serve benchmark benchmark-fleet benchmark-quota faults check clean
+.PHONY: help demo host test test-all coverage sizes lint format types contracts docs docs-serve benchmark benchmark-fleet benchmark-quota faults check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
-$(VENV)/demo: pyproject.toml
+$(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, this is " + sys.version)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/wheel: pyproject.toml README.md $(shell find src -name '*.py' -o -name py.typed) | $(VENV)/python
+	@echo "Building the source distribution, and the wheel from it ..."
+	@$(PIP) install build
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist . > /dev/null
+	@$(PIP) install --force-reinstall --no-deps dist/*.whl
+	@touch $@
+
+$(VENV)/demo: pyproject.toml $(BUILT) | $(VENV)/python
 	@echo "Installing the package into $(VENV) ..."
-	@$(PIP) install --editable '.[examples]'
+	@$(call INSTALL,examples)
 	@touch $@
 
 $(VENV)/host: pyproject.toml $(VENV)/demo
 	@echo "Installing what the FastAPI example is made of into $(VENV) ..."
-	@$(PIP) install --editable '.[host]'
+	@$(call INSTALL,host)
 	@touch $@
 
 $(VENV)/dev: pyproject.toml $(VENV)/demo
 	@echo "Installing the tools for development into $(VENV) ..."
-	@$(PIP) install --editable '.[dev]'
+	@$(call INSTALL,dev)
 	@touch $@
 
 demo: $(VENV)/demo ## Sync an emulated HubSpot account into SQLite, twice, and show what happened
@@ -35,13 +55,10 @@ host: $(VENV)/host ## Serve the FastAPI example, with an emulator in place of Hu
 	@cd examples && ../$(BIN)/python -m fastapi_host --port $(PORT) demo
 
 test: $(VENV)/dev ## Run the tests on this Python, MongoDB included, in up to four processes
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	@$(PYTEST) --durations 10 $(if $(COVERAGE),--cov --cov-report term)
 
-coverage: $(VENV)/dev ## Run the tests in one process, and show what they do not reach
-	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report
+coverage: ## The same, and show which lines they do not reach
+	@$(MAKE) --no-print-directory test COVERAGE=1
 
 test-all: $(VENV)/dev ## Build the wheel and test it on every Python from 3.10 to 3.13 found here
 	@$(BIN)/python tests/all_pythons.py
@@ -54,8 +71,17 @@ format: $(VENV)/dev ## Let ruff fix what it can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-types: $(VENV)/dev ## mypy, strict
+$(VENV)/pyright: pyproject.toml $(VENV)/dev
+	@echo "Installing a second type checker into $(VENV) ..."
+	@$(call INSTALL,pyright)
+	@touch $@
+
+types: $(VENV)/dev $(VENV)/pyright ## mypy, strict; and what hosts write, under pyright as well
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+sizes: $(VENV)/dev ## Print the largest files and the longest functions; a report, no limit
+	@$(BIN)/python tests/sizes.py
 
 contracts: $(VENV)/dev ## The floors of the house: who may import whom
 	@$(BIN)/lint-imports
@@ -84,4 +110,4 @@ faults: $(VENV)/dev ## Kill processes and database primaries, long form (many mi
 check: test lint types contracts docs ## Everything that CI runs
 
 clean: ## Remove what was built, the environment included
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build dist site
+	@rm -rf .venv .venv-wheel .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build dist site

@@ -43,7 +43,7 @@ class CredentialCipher(Protocol):
         """Give back what was sealed for *account*.
 
         Raises:
-            ConfigurationError: No key at hand opens it.
+            ConfigurationError: None of the keys opens it.
             InvariantError: It was changed, or sealed for another account.
         """
 
@@ -52,7 +52,7 @@ def unsealed(cipher: CredentialCipher, account: AccountKey, sealed: object) -> b
     """What a token store holds for *account*, opened.
 
     Raises:
-        ConfigurationError: No key at hand opens it.
+        ConfigurationError: None of the keys opens it.
         InvariantError: It is no bytes, was changed, or sealed for another account.
     """
     if not isinstance(sealed, bytes) or not sealed:
@@ -147,7 +147,7 @@ class CredentialKeys:
         found = next((cipher for ring in self._rings if (cipher := ring.opening(header))), None)
         if found is None:
             raise ConfigurationError(
-                f"the stored credentials need the encryption key {_name_in(header)}, at hand is "
+                f"the stored credentials need the encryption key {_name_in(header)}, given is "
                 f"{', '.join(map(str, self._rings))}; add the key that they were saved with, or "
                 "connect the account again",
                 account=str(account),

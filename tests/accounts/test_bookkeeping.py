@@ -158,7 +158,7 @@ def test_what_the_host_decided_stays(status):
         assert entry.last_sync.finished_at == NOON + MINUTE
 
 
-def test_a_run_that_began_before_the_account_was_connected_anew_does_not_shut_it():
+def test_a_run_that_began_before_the_account_was_connected_again_does_not_shut_it():
     """It had the old credentials."""
     error = AuthorizationRevokedError("not accepted")
     connected = evolve(ENTRY, status_since=NOON + MINUTE / 2, next_sync_at=NOON + MINUTE / 2)
@@ -229,7 +229,7 @@ def test_a_claim_that_ends_during_the_run_asks_for_nothing():
     assert entry.next_sync_at == NOON + 15 * MINUTE
 
 
-def test_an_account_that_was_connected_anew_meanwhile_is_not_shut():
+def test_an_account_that_was_connected_again_meanwhile_is_not_shut():
     """It was active all the time; the run had the old credentials."""
     error = AuthorizationRevokedError("not accepted")
     connected = evolve(ENTRY, next_sync_at=NOON + MINUTE / 2)

@@ -71,7 +71,7 @@ class Tenants(Host):
         return domain.finish_authorization(**answer, **wishes)
 
     def lose_key(self):
-        """All that is stored was sealed under another key than the one at hand."""
+        """All that is stored was sealed under another key than the one that is given."""
         database = self._database = SqliteDatabase(":memory:")
         lost, present = (CredentialKeys(CredentialKeys.generate_key()) for _ in range(2))
         credentials = self.tokens.load(ACME).credentials

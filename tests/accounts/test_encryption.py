@@ -50,15 +50,15 @@ def test_older_keys_still_open():
 
 
 def test_a_missing_key_is_named():
-    """The error says which key is needed and which is at hand, by name and not by value."""
+    """The error says which key is needed and which was given, by name and not by value."""
     sealed = CredentialKeys(FIRST).seal(ACCOUNT, b"secret")
     needed = repr(CredentialKeys(FIRST)).partition("(")[2].rstrip(")")
-    at_hand = repr(CredentialKeys(SECOND)).partition("(")[2].rstrip(")")
+    given = repr(CredentialKeys(SECOND)).partition("(")[2].rstrip(")")
 
     with pytest.raises(ConfigurationError) as caught:
         CredentialKeys(SECOND).open(ACCOUNT, sealed)
 
-    assert f"need the encryption key {needed}, at hand is {at_hand}" in str(caught.value)
+    assert f"need the encryption key {needed}, given is {given}" in str(caught.value)
     assert caught.value.account == "acme/62515"
     assert FIRST not in str(caught.value)
     assert SECOND not in str(caught.value)

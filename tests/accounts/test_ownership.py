@@ -33,7 +33,7 @@ def test_a_process_that_ended_is_dead():
 
 
 @on_linux
-def test_a_process_number_that_was_given_anew_is_another_process():
+def test_a_process_number_that_was_given_again_is_another_process():
     """The start time tells them apart."""
     machine, number, _, unique = new_owner_name().split("/")
 

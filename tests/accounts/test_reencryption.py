@@ -63,7 +63,7 @@ class Vault:
         return self.known.get(name)
 
 
-def test_everything_is_sealed_anew(open_engine):
+def test_everything_is_sealed_again(open_engine):
     """After that the old key is not needed any more; accounts without an entry count too."""
     with open_engine(OLD) as engine:
         for number in range(450):
@@ -221,13 +221,13 @@ class TestKeyProvider:
             assert [keys.open(self.KEY, one) for one in sealed] == [b"one", b"two"]
 
     def test_a_key_that_it_has_not_is_named(self):
-        """And so is whose keys are at hand."""
+        """And so is whose keys are given."""
         sealed = CredentialKeys(Vault(lost=OLD)).seal(self.KEY, b"secret")
 
         with pytest.raises(ConfigurationError) as caught:
             CredentialKeys(Vault(other=NEW)).open(self.KEY, sealed)
 
-        assert "need the encryption key lost, at hand is what Vault has" in str(caught.value)
+        assert "need the encryption key lost, given is what Vault has" in str(caught.value)
 
     @pytest.mark.parametrize("name", ["", "x" * 256, "none"])
     def test_a_primary_key_has_to_be_there_and_have_a_name(self, name):
@@ -285,7 +285,7 @@ class TestCommand:
             tokens.save(ACME.key, token("a"), expected_revision=None)
         return path
 
-    def test_it_seals_everything_anew(self, path):
+    def test_it_seals_everything_again(self, path):
         """Keys come from the environment, and are not shown."""
         done = self.run(
             "--store", f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW, HUBSPOT_SYNC_OLD_KEYS=OLD

@@ -21,7 +21,7 @@ from hubspot_sync.models import RejectedSelection
 from hubspot_sync.stores import memory, mongodb, sqlite
 from hubspot_sync.testing import ManualClock
 from kit.stored import mongodb_actions, sqlite_actions
-from kit.support import as_json, truth_of
+from kit.support import Crash, as_json, truth_of
 
 ARROWS = (
     "acquire",
@@ -43,10 +43,6 @@ SETTINGS = SyncSettings(
     lease_duration=timedelta(milliseconds=1),
     max_rejected_share=1.0,
 )
-
-
-class Crash(BaseException):
-    """The process dies here."""
 
 
 class Plug:

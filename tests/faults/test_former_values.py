@@ -9,14 +9,10 @@ import pytest
 
 from hubspot_sync import SyncSettings
 from hubspot_sync.testing import ManualClock
-from kit.support import ACCOUNT, Host
+from kit.support import ACCOUNT, Crash, Host
 
 LEASE = timedelta(seconds=60)
 SETTINGS = SyncSettings(lease_duration=LEASE)
-
-
-class Crash(BaseException):
-    """The process ends here."""
 
 
 class Around:

@@ -69,9 +69,10 @@ def spoil(database):
     ).fetchall()
     (lost, _), (doubled, _), (again, _), (false, values), (apart, _) = rows
     database.execute("DELETE FROM actions WHERE id = ?", (lost,))
-    copy = """INSERT INTO actions SELECT 'copy of ' || id, domain_id, account_id, object_type,
-        object_id, name, ?, version + ?, occurred_at, properties, associations, stored_at
-        FROM actions WHERE id = ?"""
+    rest = "domain_id, account_id, object_type, object_id, name, occurred_at, properties"
+    rest += ", associations, stored_at"
+    copy = f"""INSERT INTO actions (id, kind, version, {rest})
+        SELECT 'copy of ' || id, ?, version + ?, {rest} FROM actions WHERE id = ?"""
     database.execute(copy, ("Updated", 0, doubled))
     database.execute(copy, ("Created", -1, again))
     content = json.dumps(json.loads(values) | {"city": "falsified"})

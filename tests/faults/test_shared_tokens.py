@@ -29,7 +29,7 @@ RECORDS = 900
     ],
 )
 def test_each_expiry_causes_one_refresh(store, seconds, latency):
-    """With refresh tokens that change: who bought a second time would be refused and noticed."""
+    """With refresh tokens that change: who refreshed a second time would be refused and noticed."""
     with HubSpotEmulator(
         contacts=RECORDS - 300,
         companies=300,

@@ -551,7 +551,7 @@ def test_a_report_says_all(host):
 
 
 def test_the_token_endpoint_is_asked_within_its_limit(hubspot_emulator):
-    """All accounts of an app share it, and begin with access tokens to be bought at once."""
+    """All accounts of an app share it, and begin with access tokens to be refreshed at once."""
     clock = ManualClock()  # on a machine under load calls may reach a server in a heap
     host = FleetHost(hubspot_emulator(account_id="1", token_limit=10, clock=clock), clock)
     host.oauth_app = OAuthApp(

@@ -112,7 +112,7 @@ def test_an_account_that_nobody_has_is_an_error(tasks):
         tasks.sync_account.delay("acme", "77").get()
 
 
-def test_what_a_person_must_mend_is_not_tried_again(tasks, host, sent_again):
+def test_what_a_person_must_fix_is_not_tried_again(tasks, host, sent_again):
     """The task fails with the error, the entry says it too, and later messages are left alone."""
     host.emulator.accounts["1001"].delete_account()
 

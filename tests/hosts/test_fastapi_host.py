@@ -159,14 +159,14 @@ class TestConnecting:
         with (
             host.client("acme") as acme,
             host.client("globex") as globex,
-            host.client() as victim,
+            host.client() as other,
             host.client() as attacker,
         ):
-            victim.get(acme.post("/accounts/connect").json()["url"])
+            other.get(acme.post("/accounts/connect").json()["url"])
             link = globex.post("/accounts/connect").json()["url"]
             back = host.consent(attacker, link, GLOBEX)
 
-            refused = victim.get(back)
+            refused = other.get(back)
 
             assert refused.status_code == 400
             assert "asked for by somebody else" in refused.text

@@ -482,7 +482,7 @@ class TestOAuth:
         host.tokens.save(ACCOUNT.key, tokens, expected_revision=1)
         return host
 
-    def test_the_first_call_buys_an_access_token(self, host, emulator):
+    def test_the_first_call_requests_an_access_token(self, host, emulator):
         """One refresh serves many calls, and is kept for the next run."""
         source = host.source()
         source.identify()
@@ -512,7 +512,7 @@ class TestOAuth:
         assert emulator.calls.count("oauth") == 2
 
     def test_several_may_expire_in_a_row(self, host, emulator):
-        """Threads that share them see each other's end; each was good when it was sold."""
+        """Threads that share them see each other's end; each was good when it was issued."""
         source = host.source()
         source.identify()
         emulator.faults.add(Fault(route="account", status=401, times=3))
@@ -522,7 +522,7 @@ class TestOAuth:
         with pytest.raises(AuthorizationRevokedError):
             source.identify()
 
-    def test_a_530_is_no_word_about_one_that_was_just_sold(self, host, emulator):
+    def test_a_530_is_no_word_about_one_that_was_just_issued(self, host, emulator):
         """It cannot be malformed."""
         emulator.faults.add(Fault(kind="html", route="account", status=530, times=None))
 

@@ -120,7 +120,7 @@ def test_a_lower_limit_is_learnt_from_the_first_answer(start):
 
 
 def test_without_a_limit_of_our_own_the_headers_give_it(start):
-    """So nobody has to know what an account has bought."""
+    """So nobody has to know what an account's plan allows."""
     host = start({"burst_limit": None}, burst_limit=10)
     client = client_of(host)
 

@@ -366,7 +366,7 @@ class TestStopping:
             assert self.stopped("https://api.example", **proxied) < 10
 
     def test_an_answer_that_is_on_its_way_still_arrives(self):
-        """So that a stop costs no call, nor tokens that were just bought."""
+        """So that a stop costs no call, nor tokens that were just issued."""
 
         def late(wire, connection):
             wire.head(connection)

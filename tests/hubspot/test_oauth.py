@@ -1,4 +1,4 @@
-"""HubSpot's side of connecting an account: where to consent, and what a code buys."""
+"""HubSpot's side of connecting an account: where to consent, and what a code is exchanged for."""
 
 from __future__ import annotations
 
@@ -85,9 +85,9 @@ class TestConsentUrl:
 
 
 class TestExchange:
-    """What a code buys."""
+    """What a code is exchanged for."""
 
-    def test_a_code_buys_tokens_and_says_whose_they_are(self, emulator):
+    def test_a_code_is_exchanged_for_tokens_and_says_whose_they_are(self, emulator):
         """The account and what was granted come with them."""
         grant = provider(emulator).exchange(emulator.issue_code(REDIRECT))
 

@@ -82,8 +82,8 @@ def refreshes(emulator):
     return emulator.calls.count("oauth")
 
 
-def bought(host):
-    """Tokens that the endpoint sold just now, beside all that is stored."""
+def refreshed(host):
+    """Tokens that the endpoint issued just now, beside all that is stored."""
     host.source().identify()
     return kept(host)
 
@@ -92,7 +92,7 @@ class TestOneForAll:
     """Who refreshes, and what the others do meanwhile."""
 
     def test_workers_that_begin_together_refresh_once(self, real):
-        """Each has its own connections and reads the store itself; one buys, all use it."""
+        """Each has its own connections and reads the store itself; one refreshes, all use it."""
         sources = [real.source() for _ in range(8)]
 
         with ThreadPoolExecutor(8) as pool:
@@ -103,7 +103,7 @@ class TestOneForAll:
 
     def test_the_old_one_serves_while_another_worker_refreshes(self, host, emulator, clock):
         """Nobody waits for what is not needed yet."""
-        tokens = bought(host)
+        tokens = refreshed(host)
         source = host.source()
         clock.advance(LIFETIME - timedelta(seconds=50))
         keep(host, evolve(tokens, refreshing_until=clock.now() + timedelta(seconds=30)))
@@ -114,7 +114,7 @@ class TestOneForAll:
 
     def test_without_one_that_lasts_it_waits_for_the_other_worker(self, host, emulator, clock):
         """And takes what that one stored."""
-        tokens = bought(host)
+        tokens = refreshed(host)
         emulator.faults.clear()
         claimed = evolve(
             tokens, access_token=None, refreshing_until=clock.now() + timedelta(seconds=30)
@@ -147,7 +147,7 @@ class TestOneForAll:
 
     def test_an_access_token_of_a_clock_that_was_ahead_is_refreshed(self, host, emulator, clock):
         """Its end is that clock's, so it has long ended when that comes."""
-        tokens = bought(host)
+        tokens = refreshed(host)
         years = timedelta(days=3653)
         ahead = {"issued_at": tokens.issued_at + years, "expires_at": tokens.expires_at + years}
         keep(host, evolve(tokens, **ahead))
@@ -180,8 +180,8 @@ class TestOneForAll:
         assert len(clock.waits) == 1
 
     def test_a_rejected_one_is_renewed_once_for_all(self, real):
-        """Workers that meet a 401 together do not each buy a new one."""
-        bought(real)
+        """Workers that meet a 401 together do not each ask for a new one."""
+        refreshed(real)
         sources = [real.source() for _ in range(8)]
         real.emulator.expire_access_tokens()
 
@@ -201,7 +201,7 @@ class TestOneForAll:
 
     def test_what_is_fresh_is_not_refreshed_by_who_comes_later(self, host, emulator, clock):
         """However short its life: what counts is a share of it."""
-        tokens = bought(host)
+        tokens = refreshed(host)
         now = clock.now()
         keep(host, evolve(tokens, issued_at=now, expires_at=now + timedelta(seconds=3)))
 
@@ -218,7 +218,7 @@ class TestOneForAll:
         """From two minutes to one before the end, by chance."""
         ahead = []
         for _ in range(20):
-            tokens = bought(host)
+            tokens = refreshed(host)
             source = host.source()
             source.identify()
             before = refreshes(emulator)
@@ -234,7 +234,7 @@ class TestOneForAll:
 
 
 class TestNothingIsLost:
-    """What HubSpot sold is kept, whatever happens beside it."""
+    """What HubSpot issued is kept, whatever happens beside it."""
 
     def answer(self, **content):
         body = {"access_token": "new", "expires_in": 1800, "hub_id": 62515, **content}
@@ -251,7 +251,7 @@ class TestNothingIsLost:
         assert kept(host).refresh_token == "changed"
         assert kept(host).access_token == "new"
 
-    def test_who_connects_anew_meanwhile_is_not_overwritten(self, host, emulator, clock):
+    def test_who_connects_again_meanwhile_is_not_overwritten(self, host, emulator, clock):
         """The new tokens count, and are used at once."""
         emulator.faults.add(Fault(route="oauth", status=503))
         renewed = OAuthTokens(
@@ -264,7 +264,7 @@ class TestNothingIsLost:
         assert host.source().identify().account_id == "62515"
         assert kept(host) == renewed
 
-    def test_who_connects_anew_may_leave_the_access_token_to_be_bought(self, host, emulator):
+    def test_who_connects_again_may_leave_the_access_token_to_be_refreshed(self, host, emulator):
         """With the new refresh token, before anything is sent."""
         emulator.faults.add(Fault(route="oauth", status=503))
         renewed = OAuthTokens(refresh_token=emulator.refresh_token)
@@ -429,7 +429,7 @@ class TestTheStoreIsAway:
         assert max(clock.waits) <= 5
         assert kept(host).refresh_token == emulator.refresh_token
 
-    def test_a_run_goes_on_with_what_it_bought(self, host, emulator, clock, outage, open_source):
+    def test_a_run_goes_on_with_what_it_refreshed(self, host, emulator, clock, outage, open_source):
         """Without another try before it is refreshed again, or the run ends."""
         source = open_source()
         outage.away = True
@@ -492,7 +492,7 @@ class TestTheStoreIsAway:
     def test_when_even_that_access_token_ends_the_run_does(
         self, host, emulator, clock, outage, open_source
     ):
-        """Nothing more is bought; the error says what to do, and no secret."""
+        """Nothing more is issued; the error says what to do, and no secret."""
         source = open_source()
         outage.away = True
         source.identify()
@@ -525,8 +525,8 @@ class TestTheStoreIsAway:
     def test_the_old_access_token_serves_as_long_as_it_lasts(
         self, host, emulator, clock, outage, open_source
     ):
-        """Where nothing can be bought because the claim cannot be written."""
-        bought(host)
+        """Where nothing can be refreshed because the claim cannot be written."""
+        refreshed(host)
         source = open_source()
         outage.silent = True
         clock.advance(LIFETIME - timedelta(seconds=50))
@@ -556,8 +556,8 @@ class TestTheStoreIsAway:
 
         assert host.tokens.load(ACCOUNT.key) is None
 
-    def test_who_connects_anew_meanwhile_counts(self, host, emulator, clock, outage, open_source):
-        """What was bought before is forgotten."""
+    def test_who_connects_again_meanwhile_counts(self, host, emulator, clock, outage, open_source):
+        """What was issued before is forgotten."""
         source = open_source()
         outage.away = True
         source.identify()
@@ -574,8 +574,10 @@ class TestTheStoreIsAway:
 
         assert kept(host) == renewed
 
-    def test_another_worker_waits_for_who_bought(self, host, emulator, clock, outage, open_source):
-        """A claim that ran out in an outage may have bought, so a refusal waits some seconds."""
+    def test_another_worker_waits_for_who_refreshes(
+        self, host, emulator, clock, outage, open_source
+    ):
+        """A claim that ran out in an outage may have refreshed, so a refusal waits some seconds."""
         first = open_source()
         outage.away = True
         first.identify()

@@ -313,8 +313,8 @@ class TestTokens:
     @pytest.mark.parametrize("name", ["access_token", "refresh_token"])
     def test_from_the_endpoint_they_are_no_tokens(self, hubspot_emulator, name, value):
         """What is stored stays as it was, and nothing is sent with them."""
-        sold = {"access_token": "a", "refresh_token": "r", "expires_in": 1800, name: value}
-        with Wire(answering(http(json.dumps(sold).encode()))) as server:
+        issued = {"access_token": "a", "refresh_token": "r", "expires_in": 1800, name: value}
+        with Wire(answering(http(json.dumps(issued).encode()))) as server:
             host = oauth_host(hubspot_emulator(), server)
             with pytest.raises(HubSpotUnavailableError, match="cannot be sent") as caught:
                 host.source().identify()
@@ -366,8 +366,8 @@ class TestLifetimes:
     )
     def test_it_is_cut_to_what_is_sensible(self, hubspot_emulator, sent, seconds):
         """The token is used all the same."""
-        sold = f'{{"access_token": "a", "refresh_token": "r", "expires_in": {sent}}}'
-        with Wire(answering(http(sold.encode()), http(b'{"portalId": 62515}'))) as server:
+        issued = f'{{"access_token": "a", "refresh_token": "r", "expires_in": {sent}}}'
+        with Wire(answering(http(issued.encode()), http(b'{"portalId": 62515}'))) as server:
             host = oauth_host(hubspot_emulator(), server)
             source = host.source()
             source._client._authorizer.access_token()
@@ -389,9 +389,9 @@ class TestLifetimes:
     )
     def test_other_fields_may_be_anything(self, odd):
         """They say nothing then."""
-        sold = {"access_token": "a", "refresh_token": "r", "expires_in": 1800, **odd}
+        issued = {"access_token": "a", "refresh_token": "r", "expires_in": 1800, **odd}
         told = {"active": True, "hub_id": 62515, "scopes": ["oauth"], "user": "a@b.c"}
-        answers = [http(json.dumps(body).encode()) for body in (sold, told)]
+        answers = [http(json.dumps(body).encode()) for body in (issued, told)]
         app = OAuthApp(client_id="app", client_secret=SECRET, redirect_uri="https://h.example")
         with Wire(answering(*answers)) as server:
             provider = HubSpotOAuth(app=app, settings=settings_for(server), clock=ManualClock())
@@ -458,8 +458,8 @@ class TestAddresses:
 
 def test_secrets_travel_in_the_body_as_they_are(hubspot_emulator):
     """Wrapped or not, HubSpot gets the right ones."""
-    sold = http(b'{"access_token": "a", "expires_in": 1800}')
-    with Wire(answering(sold)) as server:
+    issued = http(b'{"access_token": "a", "expires_in": 1800}')
+    with Wire(answering(issued)) as server:
         host = oauth_host(hubspot_emulator(), server)
         host.source()._client._authorizer.access_token()
     assert parse_qs(server.bodies[0].decode()) == {

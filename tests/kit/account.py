@@ -287,6 +287,6 @@ def wait_until(condition: Any, timeout: float = 300.0, pause: float = 0.02) -> f
     started = time.monotonic()  # noqa: TID251 - real processes, real time
     while not condition():
         waited = time.monotonic() - started  # noqa: TID251
-        assert waited < timeout, f"waited {timeout} s in vain"
+        assert waited < timeout, f"waited {timeout} s for nothing"
         time.sleep(pause)  # noqa: TID251
     return time.monotonic() - started  # noqa: TID251

@@ -19,15 +19,14 @@ from hubspot_sync import (
 from hubspot_sync._clock import SystemClock
 from hubspot_sync._hubspot.connector import HubSpotConnector
 from hubspot_sync.models import (
-    AccountDetails,
     AccountKey,
     IdRange,
     Page,
-    PropertySet,
     Record,
     from_milliseconds,
 )
 from hubspot_sync.stores.memory import MemoryStores
+from hubspot_sync.testing import ScriptedSource
 from kit.support import Recorder, engine_on
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ class FleetHost:
                 assert {created[name] for name in truth} <= {1}
 
 
-class EndlessSource:
+class EndlessSource(ScriptedSource):
     """An account with as many contacts as it takes until somebody ends it; for fairness.
 
     Args:
@@ -140,27 +139,11 @@ class EndlessSource:
         page: float = 0.002,
         most: int = 20_000,
     ) -> None:
-        self._account = account
+        super().__init__(account_id=account.account_id, clock=clock)
         self._ended = ended
-        self._clock = clock
         self._first_page = first_page
         self._page = page
         self._most = most
-
-    def identify(self) -> AccountDetails:
-        """The account that it was made for."""
-        return AccountDetails(account_id=self._account.account_id)
-
-    def server_time(self, **_: Any) -> Any:
-        """The clock's."""
-        return self._clock.now()
-
-    def label(self, object_type: Any) -> None:
-        """HubSpot's own types have none."""
-
-    def properties(self, settings: Any, last: Any) -> PropertySet:
-        """Always the same."""
-        return PropertySet(digest="all", defined=3, defined_at=from_milliseconds(0))
 
     def read(self, settings: Any, reading: Any) -> Iterator[Page]:
         """One record a page, in ascending order of ids, from where the last run ended."""
@@ -183,17 +166,6 @@ class EndlessSource:
             )
             ranges = () if last else (IdRange(after=str(number)),)
             yield Page(records=(record,), skipped=(), ranges=ranges)
-
-    def associations(self, *_: Any) -> Any:
-        """There are none to ask for."""
-        raise AssertionError("nobody asked for associations")
-
-    def api_calls(self) -> dict[str, int]:
-        """None."""
-        return {}
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 def endless(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import evolve
 
@@ -18,10 +18,6 @@ from hubspot_sync import (
     SyncSettings,
 )
 from hubspot_sync.models import (
-    AccountDetails,
-    IdRange,
-    Page,
-    PropertySet,
     Record,
     SkippedRow,
     StreamKey,
@@ -29,12 +25,9 @@ from hubspot_sync.models import (
     to_milliseconds,
 )
 from hubspot_sync.stores.memory import MemoryStores
-from hubspot_sync.testing import ManualClock
+from hubspot_sync.testing import ManualClock, ScriptedSource
 from hubspot_sync.testing.contracts._admin import walk
 from kit.support import Recorder, engine_on
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 ACCOUNT = Account(
     account_id="62515", domain_id="acme", streams=(StreamSettings(object_type="contacts"),)
@@ -61,92 +54,21 @@ def skipped(object_id: str) -> SkippedRow:
     return SkippedRow(object_id=object_id, reason="it has no create date")
 
 
-class ScriptedSource:
-    """Gives the pages of each pass in turn, again until it is complete; then empty passes.
-
-    Args:
-        passes: For each pass its pages, and for each page what it holds.
-        clock: Tells the server's time.
-        mark: Gives the high-water mark, which moves when a pass is complete.
-        before_page: Called before a page is given, with its number.
-    """
-
-    def __init__(
-        self,
-        passes: Sequence[Sequence[Sequence[Record | SkippedRow]]],
-        clock: ManualClock,
-        mark: Callable[[], Any],
-        before_page: Callable[[int], None] = lambda number: None,
-    ) -> None:
-        self.passes = [list(pages) for pages in passes]
-        self._clock = clock
-        self._mark = mark
-        self._begun_at: list[Any] = []
-        self.rows_given = 0
-        self.page_size = 0
-        self._before_page = before_page
-
-    def __call__(self, account: Account, **_: Any) -> ScriptedSource:
-        """A factory of itself."""
-        return self
-
-    def identify(self) -> AccountDetails:
-        """The account that it was made for."""
-        return AccountDetails(account_id=ACCOUNT.account_id)
-
-    def server_time(self, **_: Any) -> Any:
-        """The clock's, a minute later than at the time before."""
-        return self._clock.advance(timedelta(minutes=1))
-
-    def label(self, object_type: Any) -> None:
-        """HubSpot's own types have none."""
-
-    def properties(self, settings: Any, last: Any) -> PropertySet:
-        """Always the same."""
-        return PropertySet(digest="all", defined=3, defined_at=from_milliseconds(CREATED))
-
-    def read(self, settings: Any, reading: Any) -> Iterator[Page]:
-        """The pages of the next pass, from where the last run ended."""
-        mark = self._mark()
-        if self._begun_at and self._begun_at[-1] != mark:
-            self.passes = self.passes[1:]
-        self._begun_at.append(mark)
-        pages = self.passes[0] if self.passes else [[]]
-        start = int(reading.ranges[0].after or 0)
-        for number, rows in enumerate(pages[start:], start=start + 1):
-            self._before_page(number)
-            last = number == len(pages)
-            self.rows_given += len(rows)
-            yield Page(
-                records=tuple(row for row in rows if isinstance(row, Record)),
-                skipped=tuple(row for row in rows if isinstance(row, SkippedRow)),
-                ranges=() if last else (IdRange(after=str(number)),),
-                size=self.page_size,
-            )
-
-    def associations(self, *_: Any) -> Any:
-        """There are none."""
-        raise AssertionError("nobody asked for associations")
-
-    def api_calls(self) -> dict[str, int]:
-        """None."""
-        return {}
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
 def version_of(action: Any) -> int:
     """The *version* that `record` was given."""
     return to_milliseconds(action.modified_at) - CREATED
 
 
 class Picky:
-    """A sink that refuses what a rule says, one by one or the whole batch."""
+    """A sink that refuses what a rule says, one by one or the whole batch.
 
-    def __init__(self, inner, rule, *, whole_batches=False):
+    Without a rule it refuses the objects in `refused`, which a test changes.
+    """
+
+    def __init__(self, inner, rule=None, *, whole_batches=False):
         self.inner = inner
-        self.rule = rule
+        self.refused = set()
+        self.rule = rule or (lambda action: action.object_id in self.refused)
         self.whole_batches = whole_batches
         self.sizes = []
 
@@ -176,18 +98,34 @@ class Forgetful:
 class Setting:
     """Memory stores, a scripted source, and engines on them."""
 
-    def __init__(self, *passes, before_page=lambda number: None):
+    def __init__(self, *passes, before_page=None):
         self.clock = ManualClock()
         self.stores = evolve(MemoryStores(clock=self.clock), accounts=None)
         self.sink = self.stores.sink
         self.checkpointer = self.stores.checkpointer
-        self.source = ScriptedSource(passes, self.clock, self.mark, before_page)
+        self.passes = list(passes)
+        self._begun_at = []
+        self.source = ScriptedSource(
+            {"contacts": self._pages},
+            account_id=ACCOUNT.account_id,
+            clock=self.clock,
+            before_page=before_page,
+        )
         self.queue = self.stores.error_queue
         self.recorder = Recorder()
 
     def mark(self):
         """How far the stream is."""
         return self.checkpointer.load(CONTACTS).high_water_mark
+
+    def _pages(self, reading):
+        """The pages of the next pass, once the mark has moved: it is complete then, and stored."""
+        mark = self.mark()
+        if self._begun_at and self._begun_at[-1] != mark:
+            self.passes = self.passes[1:]
+        self._begun_at.append(mark)
+        self.clock.advance(timedelta(minutes=1))
+        return self.passes[0] if self.passes else []
 
     def engine(self, **parts):
         """An engine; *parts* replace some of its parts."""

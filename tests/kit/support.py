@@ -82,6 +82,10 @@ def from_bson(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+class Crash(BaseException):
+    """The process dies here."""
+
+
 class Recorder:
     """An observer that keeps what it was told."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
 import pickle
 import subprocess
 import sys
@@ -174,6 +175,12 @@ def test_an_integration_without_its_package_names_the_extra():
 
     assert "ImportError: " in done.stderr.splitlines()[-1]
     assert "pip install 'hubspot-sync[celery]'" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif("WHEEL" not in os.environ, reason="it is the working copy that is tested")
+def test_what_is_tested_is_what_users_install():
+    """The wheel, and not the folder beside the tests, which may have what the wheel lacks."""
+    assert "site-packages" in Path(hubspot_sync.__file__).parts
 
 
 def test_it_is_typed():

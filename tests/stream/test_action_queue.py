@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubspot_sync import ActionRejectedError, SinkAnswer, StoreUnavailableError, StreamStatus
-from hubspot_sync.models import BatchStored
+from hubspot_sync.models import BatchStored, Page
 from kit.scripted import (
     ACCOUNT,
     CONTACTS,
@@ -23,6 +23,7 @@ from kit.scripted import (
     record,
     version_of,
 )
+from kit.support import Crash
 
 ONE_BY_ONE = evolve(SETTINGS, batch_size=1, store_tries=1)
 
@@ -105,9 +106,9 @@ def test_a_stop_drains_what_was_read():
     (report,) = engine.sync(ACCOUNT).streams
 
     assert report.status is StreamStatus.STOPPED
-    assert report.counts.delivered == setting.source.rows_given == len(setting.sink.actions)
+    assert report.counts.delivered == setting.source.rows == len(setting.sink.actions)
     reading = setting.checkpointer.load(CONTACTS).reading
-    assert int(reading.ranges[0].after) == setting.source.rows_given
+    assert int(reading.ranges[0].after) == setting.source.rows
 
 
 @pytest.mark.parametrize(
@@ -116,8 +117,7 @@ def test_a_stop_drains_what_was_read():
 )
 def test_a_batch_is_bounded_in_bytes(changes, sizes):
     """By whole pages."""
-    setting = Setting([[record(str(n))] for n in range(1, 5)])
-    setting.source.page_size = 10
+    setting = Setting([Page(records=(record(str(n)),), size=10) for n in range(1, 5)])
     written = []
 
     class Measuring:
@@ -128,10 +128,6 @@ def test_a_batch_is_bounded_in_bytes(changes, sizes):
     setting.sync(sink=Measuring(), settings=evolve(SETTINGS, batch_size=100, **changes))
 
     assert written == sizes
-
-
-class Crash(BaseException):
-    """The process dies here."""
 
 
 class Unruly:

@@ -49,7 +49,7 @@ from hubspot_sync.stores.memory import MemoryCheckpointer
 from hubspot_sync.testing import Fault, ManualClock
 from kit import scripted
 from kit.scripted import Setting, record
-from kit.support import ACCOUNT, Host, truth_of
+from kit.support import ACCOUNT, Crash, Host, truth_of
 
 CONTACTS = StreamKey(ACCOUNT.key, "contacts")
 
@@ -325,10 +325,6 @@ class Unreliable:
             return result
 
         return call
-
-
-class Crash(BaseException):
-    """The process dies here."""
 
 
 at_every_step = pytest.mark.parametrize(

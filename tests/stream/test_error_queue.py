@@ -36,6 +36,7 @@ from kit.scripted import (
     told_by,
     version_of,
 )
+from kit.support import Crash
 
 THREE = [record("1"), record("2"), record("3")]
 
@@ -708,10 +709,6 @@ def test_a_version_that_waits_for_an_older_one_gives_up_when_the_writer_fails():
 
     assert isinstance(report.error, StoreUnavailableError)
     assert counted(setting.sync()) == (1, 1, 0, 0, 0)
-
-
-class Crash(BaseException):
-    """The process dies here."""
 
 
 class Fragile:

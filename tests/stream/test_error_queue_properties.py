@@ -23,6 +23,7 @@ from kit.scripted import (
     skipped,
     version_of,
 )
+from kit.support import Crash
 
 OBJECTS = [str(n) for n in range(1, 7)]
 VERSIONS = st.lists(
@@ -63,10 +64,6 @@ def scripted(runs):
                 rows[-1].append(record(object_id, newest[object_id], version=values[object_id]))
         passes.append(rows)
     return passes, values
-
-
-class Crash(BaseException):
-    """The process dies here."""
 
 
 class Dying:
@@ -135,13 +132,13 @@ def test_nothing_is_lost_or_doubled(runs, forgetful, whole_batches, batch_size, 
                 ],
                 settings=how,
             )
-            assert report.counts.read == setting.source.rows_given
+            assert report.counts.read == setting.source.rows
             refused = setting.recorder.of(ActionsRejected)
             retried = report.retried
             assert report.counts.rejected + retried.rejected + retried.parked == sum(
                 sum(event.reasons.values()) for event in refused
             )
-        setting.source.rows_given = 0
+        setting.source.rows = 0
         setting.recorder.events.clear()
         setting.clock.advance(timedelta(minutes=minutes))
     for _ in runs:

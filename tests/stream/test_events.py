@@ -35,6 +35,7 @@ from hubspot_sync.models import (
     SyncReport,
     ValueKeptAsText,
 )
+from kit.support import Recorder
 
 ACCOUNT = AccountKey("acme", "62515")
 STREAM = StreamKey(ACCOUNT, "contacts")
@@ -46,16 +47,6 @@ FAILED = StreamReport(
     duration=SECOND,
     error=HubSpotUnavailableError("HubSpot is away"),
 )
-
-
-class Recorder:
-    """Keeps what it was told."""
-
-    def __init__(self):
-        self.events = []
-
-    def notify(self, event):
-        self.events.append(event)
 
 
 class Broken:

@@ -155,7 +155,7 @@ def test_a_serial_walk_goes_on_serially(emulator, clock):
     assert calls["list"] == 19
 
 
-def test_a_paging_value_gone_stale_begins_the_list_anew(emulator, clock):
+def test_a_paging_value_gone_stale_begins_the_list_again(emulator, clock):
     """A run that was cut off for days comes back with one that HubSpot refuses."""
     stale = Pass(mode=Mode.BACKFILL, end=clock.now(), ranges=(IdRange(after="!", serial=True),))
 

@@ -11,7 +11,6 @@ import pytest
 from hubspot_sync import (
     ActionKind,
     ConfigurationError,
-    SinkAnswer,
     StoreUnavailableError,
     StreamStatus,
     SyncSettings,
@@ -23,17 +22,14 @@ from hubspot_sync.stores.memory import MemoryErrorQueue, MemoryRecordSink
 from hubspot_sync.stores.sqlite import SqliteCheckpointer, SqliteDatabase
 from hubspot_sync.testing import Fault, ManualClock
 from hubspot_sync.testing.emulator import Hostility
-from kit.support import ACCOUNT, Host, truth_of
+from kit.scripted import Picky
+from kit.support import ACCOUNT, Crash, Host, truth_of
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
 ON_DEMAND = SyncSettings(batch_size=100, reconcile_every=None)
 CONTACTS = StreamKey(ACCOUNT.key, "contacts")
 SCORE = "hs_analytics_last_timestamp"
-
-
-class Crash(BaseException):
-    """The process ends here."""
 
 
 class Dying:
@@ -45,21 +41,6 @@ class Dying:
     def write(self, actions):
         self._sink.write(actions)
         raise Crash
-
-
-class Picky:
-    """A sink that refuses whatever has the ids it is told, as long as it is told so."""
-
-    def __init__(self, sink):
-        self._sink = sink
-        self.refused = set()
-
-    def write(self, actions):
-        refused = {one.action_id: "no" for one in actions if one.object_id in self.refused}
-        taken = self._sink.write([one for one in actions if one.action_id not in refused])
-        return SinkAnswer(
-            repeated=taken.repeated, already_created=taken.already_created, refused=refused
-        )
 
 
 @pytest.fixture

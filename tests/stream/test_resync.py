@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from hubspot_sync import ActionKind, SinkAnswer, StreamStatus, SyncSettings
+from hubspot_sync import ActionKind, StreamStatus, SyncSettings
 from hubspot_sync.models import Mode, StreamKey
 from hubspot_sync.stores.memory import (
     MemoryActionSink,
@@ -19,8 +19,9 @@ from hubspot_sync.stores.memory import (
 from hubspot_sync.stores.mongodb import MongoActionSink, MongoCheckpointer
 from hubspot_sync.stores.sqlite import SqliteActionSink, SqliteCheckpointer, SqliteDatabase
 from hubspot_sync.testing import ManualClock
+from kit.scripted import Picky
 from kit.stored import mongodb_actions, sqlite_actions
-from kit.support import ACCOUNT, Host, as_json, truth_of
+from kit.support import ACCOUNT, Crash, Host, as_json, truth_of
 
 CONTACTS = StreamKey(ACCOUNT.key, "contacts")
 HOW = SyncSettings(batch_size=100, reconcile_every=None)
@@ -215,10 +216,6 @@ def test_what_changed_without_a_date_meanwhile(host, stores, contact):
     assert sync(host, stores, "reconcile").counts.delivered == 0
 
 
-class Crash(BaseException):
-    """The process ends here."""
-
-
 class Dying:
     """A sink that takes so many batches, and dies before it can say so of the last one."""
 
@@ -267,21 +264,6 @@ def test_a_window_that_was_cut_off_does_not_come_first(host, stores, contact):
     assert_whole(host, stores)
 
 
-class Picky:
-    """A sink that refuses some objects for a time."""
-
-    def __init__(self, sink, *object_ids):
-        self._sink = sink
-        self._object_ids = object_ids
-
-    def write(self, actions):
-        refused = {one.action_id: "no" for one in actions if one.object_id in self._object_ids}
-        taken = self._sink.write([one for one in actions if one.action_id not in refused])
-        return SinkAnswer(
-            repeated=taken.repeated, already_created=taken.already_created, refused=refused
-        )
-
-
 @pytest.mark.parametrize("changed", [True, False])
 def test_what_is_refused_is_created_when_its_turn_comes(host, stores, contact, changed):
     """The fingerprint of what was delivered long ago does not take it out of the queue."""
@@ -290,7 +272,7 @@ def test_what_is_refused_is_created_when_its_turn_comes(host, stores, contact, c
     queue = MemoryErrorQueue()
     if changed:
         host.emulator.update("contacts", contact, {"city": "Cork"})
-    picky = Picky(stores.sink, contact)
+    picky = Picky(stores.sink, lambda action: action.object_id == contact)
     report = sync(host, stores, "resync", sink=picky, error_queue=queue)
     assert report.counts.rejected == 1
 
@@ -306,7 +288,12 @@ def test_what_waited_before_is_created_too(host, stores, contact):
     lived(host, stores, contact)
     queue = MemoryErrorQueue()
     host.emulator.update("contacts", contact, {"city": "Cork"})
-    sync(host, stores, sink=Picky(stores.sink, contact), error_queue=queue)
+    sync(
+        host,
+        stores,
+        sink=Picky(stores.sink, lambda action: action.object_id == contact),
+        error_queue=queue,
+    )
     assert queue.held(CONTACTS, [contact])
     stores.restore()
 

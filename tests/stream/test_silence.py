@@ -280,7 +280,7 @@ class TestAssociationBatches:
 
 
 class TestWhatCouldNotBeRead:
-    """It is owed what the pass that could not read it would have done with it."""
+    """It is treated as the pass that could not read it would have done."""
 
     COMPANIES = account(StreamSettings("companies", associations=("contacts",)))
 

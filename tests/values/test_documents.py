@@ -149,7 +149,7 @@ def test_credentials_come_back(credentials):
 
 
 def test_credentials_of_older_versions_can_be_read():
-    """They know neither when the access token was bought nor who refreshes it."""
+    """They know neither when the access token was issued nor who refreshes it."""
     content = b'{"kind":"oauth","refresh_token":"r","access_token":null,"expires_at":null}'
 
     assert OAuthTokens(refresh_token="r") == credentials_from_bytes(ACCOUNT, content)

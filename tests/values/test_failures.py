@@ -71,7 +71,7 @@ def test_an_action_from_before_there_was_backfill_can_be_read():
         "{}",
         "[" * 100_000,
         None,
-        rich_action().to_json().replace('"Created"', '"Deleted"'),
+        rich_action().to_json().replace('"Created"', '"Invented"'),
         rich_action().to_json().replace('"name"', '"secret": {"unknown": "1"}, "name"'),
         rich_action().to_json().replace("null", '{"decimal": "hush"}'),
         rich_action().to_json()[:-10],

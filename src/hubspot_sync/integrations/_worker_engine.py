@@ -36,7 +36,7 @@ class WorkerEngine:
     def get(self) -> SyncEngine:
         """This process's engine; it is opened by the first call."""
         if self._pid != os.getpid():
-            self._begin_anew()
+            self._begin_again()
         with self._lock:
             if self._engine is None:
                 self._engine = self._open_engine()
@@ -55,7 +55,7 @@ class WorkerEngine:
         if self._pid == os.getpid():
             return  # the worker itself runs the tasks
         pipe = self._pipe
-        self._begin_anew()
+        self._begin_again()
         if pipe is None:
             return
         alive, ours = pipe
@@ -86,7 +86,7 @@ class WorkerEngine:
         os.close(alive)
         self.stop()
 
-    def _begin_anew(self) -> None:
+    def _begin_again(self) -> None:
         """In a child: what was inherited is the parent's, the lock as somebody held it too."""
         self._pid = os.getpid()
         self._lock = threading.Lock()

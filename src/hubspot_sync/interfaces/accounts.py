@@ -30,7 +30,7 @@ class TokenStore(Protocol):
         - Racing: a load beside a save sees either all of the old or all of the new.
 
         Raises:
-            ConfigurationError: They are stored encrypted and no key at hand opens them.
+            ConfigurationError: They are stored encrypted and none of the keys opens them.
             InvariantError: They were damaged, or sealed for another account.
         """
 
@@ -171,7 +171,7 @@ class OAuthProvider(Protocol):
         """
 
     def exchange(self, code: str) -> Grant:
-        """Buy tokens for the code that HubSpot sent after a consent; it works once.
+        """Exchange the code that HubSpot sent after a consent for tokens; it works once.
 
         Raises:
             ConsentError: The code is used up, out of date, or another app's.

@@ -176,10 +176,10 @@ class OAuthTokens:
     """One set of OAuth 2.0 tokens.
 
     Attributes:
-        refresh_token: The secret that buys access tokens; never part of the repr.
+        refresh_token: The secret that access tokens are requested with; never part of the repr.
         access_token: The secret sent with each call, or None before the first refresh.
         expires_at: When the access token ends, aware; None where it is not known.
-        issued_at: When it was bought, aware; None where it is not known.
+        issued_at: When HubSpot issued it, aware; None where it is not known.
         refreshing_until: Until when a worker has the refresh to itself, aware; None when nobody
             is at it. A worker that died loses it by then.
     """

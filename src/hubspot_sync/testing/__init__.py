@@ -1,7 +1,7 @@
 """For the tests of applications that embed `hubspot_sync`, and for our own.
 
-`HubSpotEmulator` answers like HubSpot over real HTTP, `Fault` scripts what goes wrong, and
-`ManualClock` is a clock that a test moves.
+`HubSpotEmulator` answers like HubSpot over real HTTP, `Fault` scripts what goes wrong there,
+`ScriptedSource` reads what a test wrote down, and `ManualClock` is a clock that a test moves.
 The names are loaded when they are first used, so importing this package costs nothing.
 """
 
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hubspot_sync.testing.clock import ManualClock
     from hubspot_sync.testing.emulator import Fault, HubSpotEmulator
+    from hubspot_sync.testing.scripted import ScriptedSource
 
-__all__ = ["Fault", "HubSpotEmulator", "ManualClock"]
+__all__ = ["Fault", "HubSpotEmulator", "ManualClock", "ScriptedSource"]
 
 
 if not TYPE_CHECKING:  # else every name that is none would be Any
@@ -23,6 +24,10 @@ if not TYPE_CHECKING:  # else every name that is none would be Any
             from hubspot_sync.testing import clock  # noqa: PLC0415 - lazy on purpose
 
             return clock.ManualClock
+        if name == "ScriptedSource":
+            from hubspot_sync.testing import scripted  # noqa: PLC0415 - lazy on purpose
+
+            return scripted.ScriptedSource
         if name in __all__:
             from hubspot_sync.testing import emulator  # noqa: PLC0415 - lazy on purpose
 

@@ -50,7 +50,7 @@ class AccountCredentials:
         """The credentials of *account*, or None.
 
         Raises:
-            ConfigurationError: No key at hand opens them.
+            ConfigurationError: None of the keys opens them.
             InvariantError: They were damaged, or sealed for another account.
         """
         stored = self._load(account)
@@ -89,7 +89,7 @@ class AccountCredentials:
         """Save the credentials of *account* as they are, and say whether there are any.
 
         Raises:
-            ConfigurationError: No key at hand opens them.
+            ConfigurationError: None of the keys opens them.
             InvariantError: They were damaged, or sealed for another account.
             RevisionConflictError: Others stored theirs again and again.
         """

@@ -166,8 +166,8 @@ class ServerClock:
         host = self._host()
         with self._lock:
             # A host's clock that answers have overruled once is no witness before it is set.
-            told_anew = self._host_zero is None or not self._host_zero.agrees(host)
-            witnesses = (self._known, *self._rivals, host if told_anew else None)
+            told_again = self._host_zero is None or not self._host_zero.agrees(host)
+            witnesses = (self._known, *self._rivals, host if told_again else None)
             witness = next((one for one in witnesses if one and one.agrees(seen)), None)
             if witness is None:
                 self._rivals = (*self._rivals, seen)[-_RIVALS_KEPT:]

@@ -39,7 +39,7 @@ T = TypeVar("T")
 # A page of 100 records in two or three reads. At each of them other threads get in between.
 _BUFFER: Final = 64 * 1024
 _SHORT_SECONDS: Final = 0.25
-# Most answers are there within it, so that a stop costs none of them, nor tokens just bought.
+# Most answers are there within it, so that a stop costs none of them, nor tokens just issued.
 _GRACE_SECONDS: Final = 1.0
 _UNDER_WAY: Final = (errno.EINPROGRESS, errno.EWOULDBLOCK)
 _HINTS: Final = range(100, 200)

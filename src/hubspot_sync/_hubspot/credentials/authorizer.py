@@ -49,7 +49,7 @@ class OAuthAuthorizer:
     """Refreshes an account's access token ahead of its end, once among all threads and processes.
 
     While it is refreshed, the others go on with the old one as long as that lasts. While the token
-    store is away, all do, with what was bought and could not be stored as well.
+    store is away, all do, with new tokens that could not be stored as well.
 
     Args:
         stored: The account's tokens as the store gave them out.
@@ -91,7 +91,7 @@ class OAuthAuthorizer:
             return True
 
     def close(self) -> None:
-        """Store what was bought and could not be stored."""
+        """Store new tokens that could not be stored before."""
         with self._lock:
             self._refresher.finish()
 
@@ -113,7 +113,7 @@ class OAuthAuthorizer:
         if tokens.access_token in (None, self._rejected) or tokens.expires_at is None:
             return False
         now, issued_at = self._clock.now(), tokens.issued_at
-        # Bought by a clock that was ahead, or by one that has been set back since.
+        # Issued by a clock that was ahead, or by one that has been set back since.
         if issued_at is not None and is_ahead(issued_at, now):
             return False
         return tokens.expires_at - margin > now

@@ -104,22 +104,22 @@ class HubSpotOAuth:
         return f"{self._settings.consent_url}?{urlencode(known, quote_via=quote)}"
 
     def exchange(self, code: str) -> Grant:
-        """Buy tokens for a code; see `OAuthProvider.exchange`.
+        """Exchange a code for tokens; see `OAuthProvider.exchange`.
 
         The person's and the account's names come from a second question, which may fail as long
         as HubSpot has said with the tokens what they open.
         """
         self._redirect_uri()
         with self._endpoint() as endpoint:
-            sold = endpoint.exchange(code)
+            issued = endpoint.exchange(code)
             try:
-                told = endpoint.introspect(sold.tokens)
+                told = endpoint.introspect(issued.tokens)
             except HubSpotSyncError as error:
-                if sold.account_id is None or sold.scopes is None:
+                if issued.account_id is None or issued.scopes is None:
                     raise
                 _logger.info("the names of a new connection are not known: %s", error)
                 told = None
-        return _grant(sold, told)
+        return _grant(issued, told)
 
     def inspect(self, tokens: OAuthTokens) -> Grant:
         """Ask what *tokens* open; see `OAuthProvider.inspect`."""
@@ -163,18 +163,18 @@ class HubSpotOAuth:
             client.close()
 
 
-def _grant(sold: TokenAnswer, told: TokenAnswer | None) -> Grant:
+def _grant(issued: TokenAnswer, told: TokenAnswer | None) -> Grant:
     """What both answers say, the first one first."""
-    account_id = sold.account_id or (told.account_id if told else None)
+    account_id = issued.account_id or (told.account_id if told else None)
     if account_id is None:
         raise HubSpotUnavailableError("HubSpot does not say which account the tokens open")
-    scopes = sold.scopes if sold.scopes is not None else (told.scopes if told else None)
+    scopes = issued.scopes if issued.scopes is not None else (told.scopes if told else None)
     return Grant(
         account_id=account_id,
-        tokens=sold.tokens,
+        tokens=issued.tokens,
         scopes=scopes or (),
-        user=sold.user or (told.user if told else None),
-        account_name=sold.account_name or (told.account_name if told else None),
+        user=issued.user or (told.user if told else None),
+        account_name=issued.account_name or (told.account_name if told else None),
     )
 
 

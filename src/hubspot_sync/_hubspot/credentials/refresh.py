@@ -75,7 +75,7 @@ class Refresher:
     Args:
         account: The account.
         store: Where all workers find its tokens.
-        endpoint: Sells new ones.
+        endpoint: Issues new ones.
         retrier: Waits.
     """
 

@@ -255,8 +255,8 @@ def _by_code(error: errors.OperationFailure, where: str) -> HubSpotSyncError:
 def _throttled(text: str, where: str) -> StoreUnavailableError:
     waits = [timedelta(milliseconds=int(wait)) for wait in _RETRY_AFTER.findall(text)]
     return StoreUnavailableError(
-        f"{where} is asked more often than it was bought for (code {_THROTTLED}); run again later, "
-        "or raise its throughput",
+        f"{where} gets more requests than its throughput allows (code {_THROTTLED}); run "
+        "again later, or raise the throughput",
         retry_after=min(max(waits), _LONGEST_WAIT) if waits else None,
     )
 

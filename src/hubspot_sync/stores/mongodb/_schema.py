@@ -119,7 +119,7 @@ def _create_indexes(database: Database[dict[str, Any]]) -> None:
     database[ERRORS].create_index(["domain_id", "account_id", "object_type", "next_at"], name="due")
     database[ERRORS].create_index(["domain_id", "account_id", "_id"], name="walk")
     database[ERROR_PARTS].create_index(["error_id"], name="error")
-    # The same for accounts, with all that is asked for in them, so that none is read in vain.
+    # The same for accounts, with all that is asked for in them, so that none is read for nothing.
     database[ACCOUNTS].create_index(["domain_id", "account_id", "status"], name="walk")
     database[ACCOUNTS].create_index(
         ["status", "next_sync_at", "domain_id", "account_id"], name="due"

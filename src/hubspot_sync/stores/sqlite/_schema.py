@@ -109,7 +109,7 @@ _ACCOUNTS: Final = (
         PRIMARY KEY (domain_id, account_id)
     )""",
     # For a walk in the order of the keys, and for what is due; with all that is asked for in them,
-    # so that no row is read in vain.
+    # so that no row is read for nothing.
     """CREATE INDEX accounts_walk ON accounts (domain_id, account_id, status)
         WHERE status IS NOT NULL""",
     """CREATE INDEX accounts_due ON accounts (next_sync_at, domain_id, account_id, status)

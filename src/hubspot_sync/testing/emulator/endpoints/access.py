@@ -94,7 +94,7 @@ class Access:
         scopes: The scopes granted to every access token; None is all there are.
         withheld: Scopes that no access token has, whatever was granted.
         lifetime: How long access tokens that are issued from now on live.
-        refreshes: How many access tokens a refresh token has bought.
+        refreshes: How many access tokens were issued for a refresh token.
         deleted: Whether the account is no more.
     """
 

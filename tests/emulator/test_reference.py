@@ -8,7 +8,7 @@ import pytest
 
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.emulator import HubSpotEmulator, PropertyDefinition, Stage
-from test_emulator_support import Caller  # type: ignore[import-not-found]
+from kit.caller import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

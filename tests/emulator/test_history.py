@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hubspot_sync.testing.clock import ManualClock
 from hubspot_sync.testing.emulator import EmulatedAccount, HubSpotEmulator
-from test_emulator_support import Caller  # type: ignore[import-not-found]
+from kit.caller import Caller
 
 
 def account() -> EmulatedAccount:
