@@ -14,12 +14,13 @@ from hubspot_sync import (
     OAuthTokens,
     RejectedSelection,
     StreamSettings,
+    StreamStatus,
     SyncSettings,
 )
 from hubspot_sync.models import DeletionsSuspected, Evidence, Gone, StreamKey
 from hubspot_sync.stores.memory import MemoryAccountStore, MemoryErrorQueue, MemoryRecordSink
 from hubspot_sync.testing import ManualClock
-from hubspot_sync.testing.emulator import Hostility
+from hubspot_sync.testing.emulator import Fault, Hostility
 from kit.support import ACCOUNT, Host
 
 QUARTER = timedelta(minutes=15)
@@ -330,3 +331,19 @@ def test_a_lost_scope_deletes_nothing(host):
 
     assert not report.completed
     assert told(host, ActionKind.DELETED) == []
+
+
+def test_an_archived_list_that_is_refused_is_a_gap(host):
+    """The stream is up to date otherwise, and the next look is not sooner than usual."""
+    (one,) = ids(host)
+    host.emulator.archive("contacts", one)
+    host.emulator.faults.add(Fault(route="list", status=403, archived=True, times=None))
+
+    report = sync(host)
+
+    assert report.status is StreamStatus.COMPLETED
+    assert "deleted contacts could not be looked for" in report.gaps[-1]
+    assert sync(host, pause=timedelta(minutes=1)).gaps == ()
+    host.emulator.faults.clear()
+    assert sync(host).gaps == ()
+    assert [action.object_id for action in told(host, ActionKind.DELETED)] == [one]
