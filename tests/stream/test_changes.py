@@ -347,3 +347,21 @@ def test_an_archived_list_that_is_refused_is_a_gap(host):
     host.emulator.faults.clear()
     assert sync(host).gaps == ()
     assert [action.object_id for action in told(host, ActionKind.DELETED)] == [one]
+
+
+def test_a_reconcile_pass_in_many_runs_finds_what_left_no_trace(host):
+    """What it lacked in earlier runs is kept in the checkpoint."""
+    settings = SyncSettings(archived_every=None, reconcile_every=None, batch_size=20)
+    (one,) = ids(host)
+    host.emulator.archive("contacts", one)
+    host.clock.advance(timedelta(days=91))
+    engine = host.engine(settings=settings)
+    engine.reconcile(ONLY_CONTACTS)
+    host.emulator.faults.add(Fault(route="list", status=503, skip=1, times=None))
+    engine.sync(ONLY_CONTACTS)
+    assert host.checkpointer.load(CONTACTS).reading.missing == (one,)
+    host.emulator.faults.clear()
+
+    sync(host, settings=settings)
+
+    assert [action.object_id for action in told(host, ActionKind.DELETED)] == [one]

@@ -239,6 +239,7 @@ def _pass_to_document(reading: Pass) -> dict[str, Any]:
         "compares": reading.compares,
         "redelivers": reading.redelivers,
         "properties": _properties_to_document(reading.properties),
+        "missing": list(reading.missing),
     }
 
 
@@ -291,6 +292,7 @@ def _pass_from_document(document: Mapping[str, Any]) -> Pass:
         listed=None if (listed := document.get("listed")) is None else _spans_from_document(listed),
         compares=bool(document.get("compares")),
         redelivers=bool(document.get("redelivers")),
+        missing=tuple(document.get("missing") or ()),
         properties=_properties_from_document(document.get("properties")),
     )
 

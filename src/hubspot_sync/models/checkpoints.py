@@ -98,6 +98,8 @@ class Pass:
             properties came since they were read; a reconcile pass does so anyway.
         redelivers: Whether all records are delivered again, also those that are known.
         properties: Which properties are read; None where that is not known.
+        missing: Objects that were delivered and that the pass did not come across so far, where
+            it is a reconcile pass; the first 1,000 of them.
         object_ids: Records to be read by their ids before all else; not kept in a checkpoint.
     """
 
@@ -109,6 +111,7 @@ class Pass:
     compares: bool = False
     redelivers: bool = False
     properties: PropertySet | None = None
+    missing: tuple[str, ...] = ()
     object_ids: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

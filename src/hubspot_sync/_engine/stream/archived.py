@@ -206,16 +206,13 @@ class ArchivedPass:
         """Ask for what lies in *leaves* by ids, and keep what differs in them for a reason."""
         known = {one.object_id: one for leaf, _ in leaves for one in leaf.known}
         findings = self._gone.settle(
-            [
-                one.object_id
-                for one in known.values()
-                if not is_gone(one) or one.gone is Gone.DELETED
-            ],
-            proved=False,
+            [object_id for object_id, one in known.items() if not is_gone(one)], proved=False
         )
         if self._gone.suspected:
             return
-        back = {one for one in findings.there if is_gone(known[one])}
+        back = self._gone.returned(
+            [object_id for object_id, one in known.items() if one.gone is Gone.DELETED]
+        )
         self.back += back
         self.lacks_proof |= bool(findings.traceless)
         gone = {end.object_id for end in findings.ends}

@@ -270,7 +270,7 @@ class StreamSession:
             reading = with_properties(checkpoint, reading, properties, self._context.settings)
         self.mode = self.mode or reading.mode
         run = self._read(progress, checkpoint, reading, resumed=resumed, ask_unread=not self._runs)
-        if reading.mode is Mode.RECONCILE and not resumed:
+        if reading.mode is Mode.RECONCILE:
             self._settle_missing(progress, run)
         return resumed or run.began_too_late or reading.mode is Mode.RECONCILE
 
