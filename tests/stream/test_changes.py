@@ -365,3 +365,15 @@ def test_a_reconcile_pass_in_many_runs_finds_what_left_no_trace(host):
     sync(host, settings=settings)
 
     assert [action.object_id for action in told(host, ActionKind.DELETED)] == [one]
+
+
+def test_the_newest_record_may_leave_no_trace_either(host):
+    """Nothing that is listed comes behind it."""
+    settings = SyncSettings(archived_every=None, reconcile_every=None)
+    last = max(host.emulator.records("contacts"), key=int)
+    host.emulator.archive("contacts", last)
+    host.clock.advance(timedelta(days=91))
+
+    sync(host, reconcile=True, settings=settings)
+
+    assert [action.object_id for action in told(host, ActionKind.DELETED)] == [last]

@@ -53,8 +53,7 @@ class IdRange:
         return settings_repr(self)
 
 
-@frozen(order=True)
-class ListedSpan:
+class ListedSpan(Struct, frozen=True, order=True, array_like=True, gc=False):
     """How many records a walk of the list found in a range of ids.
 
     Attributes:

@@ -38,7 +38,8 @@ _FEW: Final = 25
 _CALLS: Final = 30
 _CALLS_A_RECORD: Final = 1 / 400
 _MOST_DIFFERENCES: Final = 200
-_BEYOND: Final = 2**63
+# The highest number that all stores know.
+_BEYOND: Final = 2**63 - 1
 
 
 @frozen(kw_only=True)
