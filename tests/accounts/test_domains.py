@@ -335,6 +335,7 @@ def methods(domain, account_id):
         "sync": lambda: domain.sync(account_id),
         "reconcile": lambda: domain.reconcile(account_id),
         "resync": lambda: domain.resync(account_id),
+        "confirm_deletions": lambda: domain.confirm_deletions(account_id),
         "redrive": lambda: domain.redrive(account_id),
         "rejected_actions": lambda: list(domain.rejected_actions(account_id)),
         "rejected_counts": lambda: domain.rejected_counts(account_id),

@@ -296,6 +296,7 @@ DOMAIN_METHODS = {
     "sync_due": ({}, {"workers": "number", "on_report": "callback?"}),
     "reconcile": (ID, {"account_id": "account id", "object_types": "object types?"}),
     "resync": (ID, {"account_id": "account id", "object_types": "object types?"}),
+    "confirm_deletions": (ID, {"account_id": "account id", "object_types": "object types?"}),
     "redrive": (ID, {"account_id": "account id", **FAILURES_MEANT}),
     "rejected_actions": (ID, {"account_id": "account id", **FAILURES_MEANT}),
     "rejected_counts": (ID, {"account_id": "account id"}),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from hubspot_sync._actions import is_gone
 from hubspot_sync.models import Gone, IdRange, Mode, Pass
@@ -125,14 +125,11 @@ class ArchivedPass:
         elif self._gone.believes(expected - there):
             self._listed(None)
             self._narrow(there)
-        self._progress.commit(
-            evolve(
-                self._progress.load(),
-                archived_at=present,
-                archived_after=after,
-                differences=_merged(self._differences),
-                suspected=self._gone.suspected or suspected,
-            )
+        self._progress.note(
+            archived_at=present,
+            archived_after=after,
+            differences=_merged(self._differences),
+            suspected=self._gone.suspected or suspected,
         )
 
     def _listed(self, after: str | None) -> str | None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from attrs import evolve
-
 from hubspot_sync._actions import edges_digest, is_gone
 
 if TYPE_CHECKING:
@@ -64,13 +62,10 @@ class AssociationsPass:
         after = page[-1].object_id if page else None
         if len(differing) > room:
             is_last, after, differing = False, differing[room - 1], differing[:room]
-        self._progress.commit(
-            evolve(
-                checkpoint,
-                unread=tuple(dict.fromkeys((*checkpoint.unread, *differing))),
-                associations_after=None if is_last else after,
-                associations_at=present if is_last else checkpoint.associations_at,
-            )
+        self._progress.note(
+            unread=tuple(dict.fromkeys((*checkpoint.unread, *differing))),
+            associations_after=None if is_last else after,
+            associations_at=present if is_last else checkpoint.associations_at,
         )
         return not is_last
 

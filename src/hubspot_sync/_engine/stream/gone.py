@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import Factory, define, field, frozen
 
 from hubspot_sync._actions import End, ends_of, is_gone, to_ends
 from hubspot_sync._engine.stream.delivery import Batch, Delivery
@@ -282,10 +282,7 @@ class GoneObjects:
 
     def conclude(self) -> None:
         """Keep in the checkpoint how many are suspected, once a whole pass was settled."""
-        before = self._progress.load()
-        after = evolve(before, suspected=self.suspected, confirmed=False)
-        if after != before:
-            self._progress.commit(after)
+        self._progress.note(suspected=self.suspected, confirmed=False)
 
 
 def _chunks(object_ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve
 
 from hubspot_sync._clock import StopRequested
 from hubspot_sync._ownership import is_dead
@@ -96,6 +98,17 @@ class Progress:
         self._context.call(
             self.stream, lambda: self._checkpointer.commit(self._lease, checkpoint, fingerprints)
         )
+
+    def note(self, **changes: Any) -> None:
+        """Store some parts of the checkpoint, where they differ; nothing was delivered.
+
+        Raises:
+            LeaseLostError: Another worker took the stream over.
+        """
+        before = self.load()
+        after = evolve(before, **changes)
+        if after != before:
+            self.commit(after)
 
 
 class _LeaseKeeper:

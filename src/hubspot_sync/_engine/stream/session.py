@@ -173,16 +173,14 @@ class StreamSession:
         except (MissingScopeError, RequestRefusedError) as error:
             kind = self.stream.object_type
             self._refused = (f"deleted {kind} could not be looked for: {error.message}",)
-            progress.commit(evolve(progress.load(), archived_at=present))
+            progress.note(archived_at=present)
             return
         checkpoint = progress.load()
         unread = tuple(dict.fromkeys((*checkpoint.unread, *archived.back)))
         lacks_proof = archived.lacks_proof or len(unread) > MOST_UNREAD
-        after = evolve(checkpoint, unread=unread[:MOST_UNREAD])
         if lacks_proof and not self._compared:
-            after = marked(after, redeliver=False)
-        if after != checkpoint:
-            progress.commit(after)
+            checkpoint = marked(checkpoint, redeliver=False)
+        progress.note(unread=unread[:MOST_UNREAD], reconcile_since=checkpoint.reconcile_since)
         if archived.back:
             self._compare_unread(progress, Mode.ARCHIVED)
         if lacks_proof and not self._compared:
