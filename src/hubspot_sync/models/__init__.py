@@ -26,6 +26,7 @@ from hubspot_sync.models.checkpoints import (
     Mode,
     Pass,
     PropertySet,
+    StreamProgress,
 )
 from hubspot_sync.models.directory import (
     AccountEntry,
@@ -61,7 +62,7 @@ from hubspot_sync.models.records import (
 )
 from hubspot_sync.models.redrives import RedriveReport, StreamRedrive
 from hubspot_sync.models.reencryption import ReencryptionReport
-from hubspot_sync.models.rejected import RejectedAction, RejectedSelection
+from hubspot_sync.models.rejected import RejectedAction, RejectedCounts, RejectedSelection
 from hubspot_sync.models.reports import (
     Counts,
     RetryCounts,
@@ -117,6 +118,7 @@ __all__ = [
     "RedriveReport",
     "ReencryptionReport",
     "RejectedAction",
+    "RejectedCounts",
     "RejectedSelection",
     "Retried",
     "RetryCounts",
@@ -128,6 +130,7 @@ __all__ = [
     "StoredCredentials",
     "StreamFinished",
     "StreamKey",
+    "StreamProgress",
     "StreamRedrive",
     "StreamReport",
     "StreamSettings",

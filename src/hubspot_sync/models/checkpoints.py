@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from attrs import field, frozen
@@ -197,6 +197,28 @@ class Fingerprint(Struct, kw_only=True, frozen=True, gc=False):
     def sequence(self) -> int:
         """The place of what was delivered last among all that was delivered of the object."""
         return max(self.version, self.variant)
+
+
+@frozen(kw_only=True)
+class StreamProgress:
+    """How far a stream is, and how long ago it moved by the store's clock alone.
+
+    The times are durations, so that they are right whatever the store's clock says: it is
+    compared with itself only.
+
+    Attributes:
+        checkpoint: The progress.
+        held: Whether a worker holds the lease.
+        committed_ago: How long ago the last checkpoint was committed; None where the store does
+            not know, as after its clock was set back.
+        marked_ago: How long ago the high-water mark moved last; None where the store does not
+            know.
+    """
+
+    checkpoint: Checkpoint
+    held: bool = False
+    committed_ago: timedelta | None = None
+    marked_ago: timedelta | None = None
 
 
 @frozen(kw_only=True)
