@@ -37,6 +37,7 @@ from hubspot_sync.models.directory import (
 from hubspot_sync.models.events import (
     AccountFinished,
     ActionsRejected,
+    AttentionNeeded,
     BatchStored,
     BookkeepingFailed,
     Event,
@@ -51,6 +52,14 @@ from hubspot_sync.models.events import (
     ValueKeptAsText,
 )
 from hubspot_sync.models.fleet import FleetReport
+from hubspot_sync.models.health import (
+    AccountHealth,
+    Condition,
+    Health,
+    HealthStatus,
+    Problem,
+    StreamHealth,
+)
 from hubspot_sync.models.object_types import canonical_object_type, cursor_field, singular_name
 from hubspot_sync.models.pages import Archived, FoundAssociations, Page, Presence, SkippedRow
 from hubspot_sync.models.records import (
@@ -79,6 +88,7 @@ __all__ = [
     "AccountDetails",
     "AccountEntry",
     "AccountFinished",
+    "AccountHealth",
     "AccountKey",
     "AccountStatus",
     "Action",
@@ -87,9 +97,11 @@ __all__ = [
     "Archived",
     "Association",
     "AssociationType",
+    "AttentionNeeded",
     "BatchStored",
     "BookkeepingFailed",
     "Checkpoint",
+    "Condition",
     "Counts",
     "Credentials",
     "Event",
@@ -101,6 +113,8 @@ __all__ = [
     "FoundAssociations",
     "Gone",
     "Grant",
+    "Health",
+    "HealthStatus",
     "HubSpotSettings",
     "IdRange",
     "Lease",
@@ -111,6 +125,7 @@ __all__ = [
     "Page",
     "Pass",
     "Presence",
+    "Problem",
     "PropertyDefinition",
     "PropertySet",
     "Record",
@@ -129,6 +144,7 @@ __all__ = [
     "StaticAccessToken",
     "StoredCredentials",
     "StreamFinished",
+    "StreamHealth",
     "StreamKey",
     "StreamProgress",
     "StreamRedrive",

@@ -170,6 +170,11 @@ class Checkpoint:
             return True
         return self.high_water_mark is not None and mark <= self.high_water_mark
 
+    def rises_above(self, mark: datetime | None) -> bool:
+        """Whether its high-water mark is later than *mark*, or the first one."""
+        held = self.high_water_mark
+        return held is not None and (mark is None or held > mark)
+
 
 class Fingerprint(Struct, kw_only=True, frozen=True, gc=False):
     """Which state of an object was delivered last; that of an object that is gone is a tombstone.
@@ -211,7 +216,7 @@ class StreamProgress:
         held: Whether a worker holds the lease.
         committed_ago: How long ago the last checkpoint was committed; None where the store does
             not know, as after its clock was set back.
-        marked_ago: How long ago the high-water mark moved last; None where the store does not
+        marked_ago: How long ago the high-water mark rose last; None where the store does not
             know.
     """
 

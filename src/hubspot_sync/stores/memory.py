@@ -248,7 +248,7 @@ class MemoryCheckpointer:
             for fingerprint in fingerprints:
                 kept.learn(fingerprint)
             kept.committed_at = self._clock.monotonic()
-            if checkpoint.high_water_mark != kept.checkpoint.high_water_mark:
+            if checkpoint.rises_above(kept.checkpoint.high_water_mark):
                 kept.marked_at = kept.committed_at
             kept.checkpoint = checkpoint
 

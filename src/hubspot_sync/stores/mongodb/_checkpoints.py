@@ -204,8 +204,8 @@ def _moving_to(document: Document) -> Document:
     moved: Document = {"checkpoint": {"$literal": document}, "committed_at": "$$NOW"}
     mark = document["high_water_mark"]
     if mark is not None:
-        same = {"$eq": [f"${_MARK}", mark]}
-        moved["marked_at"] = {"$cond": [same, "$marked_at", "$$NOW"]}
+        rises = {"$gt": [mark, f"${_MARK}"]}  # no mark at all is below every other
+        moved["marked_at"] = {"$cond": [rises, "$$NOW", "$marked_at"]}
     return moved
 
 

@@ -42,7 +42,7 @@ _SURVEY: Final = """SELECT key, checkpoint, owner, expires_at, leased_at, commit
     FROM json_each(?) CROSS JOIN checkpoints ON domain_id = json_extract(value, '$[0]')
     AND account_id = json_extract(value, '$[1]') AND object_type = json_extract(value, '$[2]')"""
 _COMMIT: Final = """UPDATE checkpoints SET checkpoint = :checkpoint, committed_at = :now,
-    marked_at = CASE WHEN :moves THEN :now ELSE marked_at END
+    marked_at = CASE WHEN :rises THEN :now ELSE marked_at END
     WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type"""
 _RESET: Final = """UPDATE checkpoints
     SET checkpoint = NULL, committed_at = NULL, marked_at = NULL
@@ -171,7 +171,7 @@ class SqliteCheckpointer:
             after = {
                 "checkpoint": checkpoint_to_text(checkpoint),
                 "now": instant_to_text(self._clock.now()),
-                "moves": checkpoint.high_water_mark != before.high_water_mark,
+                "rises": checkpoint.rises_above(before.high_water_mark),
             }
             connection.execute(_COMMIT, {**_held(lease), **after})
 
