@@ -256,7 +256,7 @@ class TestOneAccount:
         assert (contacts.status, contacts.ok, contacts.problems) == (FRESH, True, ())
         assert contacts.since == small.clock.now() - 10 * MINUTE
         assert contacts.complete_until is not None
-        assert contacts.compared_ago == 10 * MINUTE
+        assert contacts.age == contacts.compared_ago == 10 * MINUTE
         assert contacts.next_sync_at == contacts.since + HOUR
         assert contacts.delivered == 0
         assert contacts.rejected == RejectedCounts()

@@ -126,6 +126,7 @@ class StreamHealth(AsDict):
         since: Since when it has been so, aware, by the clock of who asks: a fresh stream since it
             was brought up to date, a stalled one since a worker last moved it. None where that is
             not known.
+        age: How long ago it was brought up to date, by the store's clock; None when it never was.
         complete_until: Every change that HubSpot made before this instant, by its own clock, is in
             the sink; None before the first load is complete.
         compared_ago: The age of the last complete comparison of all records; None where there
@@ -145,6 +146,7 @@ class StreamHealth(AsDict):
     stream: StreamKey
     status: HealthStatus
     since: datetime | None = None
+    age: timedelta | None = None
     complete_until: datetime | None = None
     compared_ago: timedelta | None = None
     next_sync_at: datetime | None = None
@@ -179,6 +181,7 @@ class StreamHealth(AsDict):
             "status": self.status.value,
             "ok": self.ok,
             "since": plain(self.since),
+            "seconds_behind": None if self.age is None else seconds(self.age),
             "complete_until": plain(self.complete_until),
             "compared_seconds_ago": (
                 None if self.compared_ago is None else seconds(self.compared_ago)

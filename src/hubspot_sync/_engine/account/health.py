@@ -139,6 +139,7 @@ class StreamJudge:
             stream=self.stream,
             status=status,
             since=since,
+            age=self._age,
             complete_until=self.progress.checkpoint.high_water_mark,
             compared_ago=self._compared_ago(),
             next_sync_at=self.entry.next_sync_at,
