@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+import signal
 import subprocess
 import sys
 import urllib.request
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -18,6 +22,7 @@ from opentelemetry.trace import StatusCode
 from prometheus_client import REGISTRY, start_http_server
 
 from hubspot_sync import ConfigurationError, HubSpotUnavailableError, StreamSettings, SyncSettings
+from hubspot_sync._clock import SystemClock
 from hubspot_sync.integrations.otel import HealthGauges, OpenTelemetryObserver
 from hubspot_sync.stores.memory import MemoryStores
 from hubspot_sync.testing import ManualClock, ScriptedSource
@@ -347,3 +352,40 @@ def test_without_opentelemetry_the_import_says_what_to_install():
 
     assert done.returncode == 1
     assert "pip install 'hubspot-sync[otel]'" in done.stderr.splitlines()[-1]
+
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "metrics"
+# What comes only when something goes wrong.
+RARE = {"hubspot_sync_errors_total", "hubspot_sync_retries_total"}
+
+
+def test_the_dashboard_and_the_alerts_name_what_the_worker_shows():
+    """The worker of the example, run as it says; each metric that is asked for is there."""
+    asked = (EXAMPLE / "dashboard.json").read_text("utf-8") + (EXAMPLE / "alerts.yml").read_text()
+    asked = re.sub(r"by \([^)]*\)|\{\{.*?\}\}", "", asked)
+    wanted = set(re.findall(r"\bhubspot_sync_\w+(?=[{\[)])", asked)) - RARE
+    assert len(wanted) > 5
+    worker = subprocess.Popen(
+        [sys.executable, EXAMPLE / "worker.py", "--demo", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        url = worker.stdout.readline().split()[-1]
+        page = ""
+        for _ in range(600):
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                page = answer.read().decode()
+            if "hubspot_sync_runs_total{" in page and "hubspot_sync_age_seconds{" in page:
+                break
+            SystemClock().sleep(0.1)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(timeout=120) == 0
+    finally:
+        worker.kill()
+        worker.wait()
+        worker.stdout.close()
+
+    shown = {line.partition("{")[0].partition(" ")[0] for line in page.splitlines()}
+    assert wanted <= shown
+    json.loads((EXAMPLE / "dashboard.json").read_text("utf-8"))
