@@ -19,7 +19,7 @@ from hubspot_sync._engine.context import RunContext
 from hubspot_sync._engine.fleet.fleet import Fleet, claimed, due, given, listed
 from hubspot_sync._engine.fleet.turns import Turn
 from hubspot_sync._engine.lifetime import Lifetime
-from hubspot_sync._engine.stream.marks import mark, streams_of
+from hubspot_sync._engine.stream.marks import confirm, mark, streams_of
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.interfaces._parts import is_callback
 from hubspot_sync.models import (
@@ -118,6 +118,12 @@ class Operations:
         streams = streams_of(account, object_types)
         with self.lifetime.under_way(f"{name} {account.key}"):
             mark(self.context, streams, redeliver=redeliver)
+
+    def confirm_deletions(self, account: Account, object_types: Iterable[str] | None) -> int:
+        """Let the next sync tell of the deletions that are suspected; how many there are."""
+        streams = streams_of(account, object_types)
+        with self.lifetime.under_way(f"confirm_deletions {account.key}"):
+            return confirm(self.context, streams)
 
     def sync_given(
         self,
