@@ -274,6 +274,23 @@ class TestOneAccount:
         assert engine.domain("acme").health("1")["contacts"].delivered == 2
         assert engine.domain("acme").health().accounts[0]["contacts"].delivered is None
 
+    def test_suspected_deletions_wait_for_a_person(self, small):
+        """Until they are confirmed, or were a false alarm."""
+        key = StreamKey(AccountKey("north", "1"), "contacts")
+        checkpointer = small.stores.checkpointer
+        lease = checkpointer.acquire(key, "a", MINUTE)
+        before = checkpointer.load(key)
+        checkpointer.commit(lease, evolve(before, suspected=70))
+
+        contacts = small.engine.domain("north").health("1")["contacts"]
+
+        assert (contacts.status, contacts.suspected) == (FRESH, 70)
+        (problem,) = contacts.problems
+        assert problem.condition is Condition.DELETIONS_SUSPECTED
+        assert "confirm_deletions" in problem.remedy
+        checkpointer.commit(lease, evolve(before, suspected=70, confirmed=True))
+        assert small.engine.domain("north").health("1").problems == ()
+
     def test_a_type_that_is_not_read_is_not_tracked(self, small):
         """Neither good nor bad."""
         deals = small.engine.domain("north").health("1")["deals"]
@@ -353,6 +370,46 @@ class TestOneAccount:
         assert contacts.rejected == RejectedCounts(parked=1)
         assert [one.condition for one in contacts.problems] == [Condition.PARKED]
         assert [one.condition for one in recorder.of(AttentionNeeded)] == [Condition.PARKED]
+
+    def test_a_sink_that_refuses_most_is_told_of_once(self, clock):
+        """By the runs in which it begins; the health says so as long as it lasts."""
+        rows = {"contacts": [[[record(str(number)) for number in range(1, 201)]]]}
+        recorder = Recorder()
+        refuses = [True]
+        engine = SyncEngine(
+            MemoryStores(clock=clock),
+            open_source=ScriptedSource(rows, clock=clock),
+            clock=clock,
+            validators=[lambda action: "no" if refuses else None],
+            observers=[recorder],
+        )
+        acme = engine.domain("acme")
+        acme.add("1", streams=[StreamSettings("contacts")])
+        engine.sync_due()
+
+        assert [one.condition for one in acme.health().problems] == [Condition.MANY_REJECTED]
+        (told,) = recorder.of(AttentionNeeded)
+        assert (told.condition, told.object_types) == (Condition.MANY_REJECTED, ("contacts",))
+        assert "refused" in told.error
+
+        refuses.clear()
+        clock.advance(HOUR)
+        engine.sync_due()
+        assert acme.health().problems == ()
+
+    def test_an_account_without_credentials_is_for_a_person(self, clock):
+        """Told by the first run that was tried."""
+        recorder = Recorder()
+        engine = SyncEngine(MemoryStores(clock=clock), clock=clock, observers=[recorder])
+        engine.domain("acme").add("1")
+        engine.sync_due()
+        clock.advance(HOUR)
+        engine.sync_due()
+
+        assert engine.domain("acme").health("1").status is NEEDS_RECONNECT
+        (told,) = recorder.of(AttentionNeeded)
+        assert told.condition is Condition.NEEDS_RECONNECT
+        assert set(told.object_types) == {"companies", "contacts"}
 
 
 class TestAsValues:

@@ -34,6 +34,7 @@ from hubspot_sync.models import (
     AttentionNeeded,
     BatchStored,
     Condition,
+    DeletionsSuspected,
     Event,
     Health,
     HealthStatus,
@@ -69,7 +70,7 @@ class OpenTelemetryObserver:
     | `hubspot_sync.calls` to HubSpot, every try counted | `endpoint` |
     | `hubspot_sync.retries` | `what` |
     | `hubspot_sync.errors` that ended streams | `object_type`, and `error.type` |
-    | `hubspot_sync.attention`, see `AttentionNeeded` | `condition` |
+    | `hubspot_sync.attention`, see `AttentionNeeded` and `DeletionsSuspected` | `condition` |
 
     A run's span is a child of what is current in the thread that syncs. Custom object types are
     called "custom" together, so that the number of series has a bound.
@@ -126,6 +127,7 @@ class OpenTelemetryObserver:
             StreamFinished: self._stream_finished,
             RunFinished: self._run_finished,
             AttentionNeeded: self._attention_needed,
+            DeletionsSuspected: self._deletions_suspected,
         }
 
     def notify(self, event: Event) -> None:
@@ -195,6 +197,11 @@ class OpenTelemetryObserver:
     def _attention_needed(self, event: Event) -> None:
         assert isinstance(event, AttentionNeeded)
         self._attention.add(1, self._of(event.account, condition=event.condition.value))
+
+    def _deletions_suspected(self, event: Event) -> None:
+        assert isinstance(event, DeletionsSuspected)
+        condition = Condition.DELETIONS_SUSPECTED.value
+        self._attention.add(1, self._of(event.stream.account, condition=condition))
 
     def _mark(self, span: Span, error: HubSpotSyncError | None) -> None:
         if error is not None:

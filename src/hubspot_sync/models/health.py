@@ -50,6 +50,7 @@ class Condition(Enum):
     LATE = "late"
     MANY_REJECTED = "many_rejected"
     PARKED = "parked"
+    DELETIONS_SUSPECTED = "deletions_suspected"
 
     @property
     def words(self) -> str:
@@ -138,6 +139,8 @@ class StreamHealth(AsDict):
             not counted.
         rejected: How many refused actions wait and how many are parked; None where they were not
             counted.
+        suspected: How many objects seem to be gone that the host was not told of; see
+            `Domain.confirm_deletions`.
         error: What ended its last run, with what to do about it, or None.
         error_type: The class of that error, or None.
         problems: What somebody has to see to.
@@ -153,6 +156,7 @@ class StreamHealth(AsDict):
     completed_at: datetime | None = None
     delivered: int | None = None
     rejected: RejectedCounts | None = None
+    suspected: int = 0
     error: str | None = None
     error_type: str | None = None
     problems: tuple[Problem, ...] = ()
@@ -169,6 +173,7 @@ class StreamHealth(AsDict):
             f"{self.stream}: {self.status.words}{since}",
             f"{rejected.waiting:,} rejected" if rejected.waiting else "",
             f"{rejected.parked:,} parked" if rejected.parked else "",
+            f"{self.suspected:,} deletions suspected" if self.suspected else "",
             *(f"{one.condition.words}: {one.remedy}" for one in self.problems),
         )
 
@@ -190,6 +195,7 @@ class StreamHealth(AsDict):
             "completed_at": plain(self.completed_at),
             "delivered": self.delivered,
             "rejected": plain(self.rejected),
+            "suspected": self.suspected,
             "error": self.error,
             "error_type": self.error_type,
             "problems": [

@@ -56,6 +56,10 @@ REMEDIES: Final = {
         "refused actions are tried no more: see Domain.rejected_actions(..., parked=True) for the "
         "reasons, correct what refuses them, and call redrive"
     ),
+    Condition.DELETIONS_SUSPECTED: (
+        "more objects seem to be gone than is believed: look at HubSpot, and call "
+        "Domain.confirm_deletions if they are"
+    ),
 }
 
 

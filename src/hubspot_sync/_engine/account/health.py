@@ -43,6 +43,8 @@ _ACCOUNTS_AT_ONCE: Final = 200
 # How long an account may be due before it is taken up.
 _LONGEST_QUEUE: Final = timedelta(minutes=5)
 _NOTHING: Final = StreamProgress(checkpoint=Checkpoint())
+# These have nothing to do with how fresh a stream is, nor since when.
+_BESIDE_IT: Final = (Condition.PARKED, Condition.DELETIONS_SUSPECTED)
 _BY_STATUS: Final = {
     AccountStatus.PAUSED: HealthStatus.PAUSED,
     AccountStatus.NEEDS_REAUTHORIZATION: HealthStatus.NEEDS_RECONNECT,
@@ -146,6 +148,7 @@ class StreamJudge:
             completed_at=summary.completed_at if summary else None,
             delivered=self.delivered,
             rejected=self.rejected,
+            suspected=self._suspected,
             error=error,
             error_type=error_type,
             problems=tuple(
@@ -153,7 +156,7 @@ class StreamJudge:
                     condition=condition,
                     remedy=remedy_of(condition, error_type),
                     streams=(self.stream,),
-                    since=None if condition is Condition.PARKED else since,
+                    since=None if condition in _BESIDE_IT else since,
                 )
                 for condition in self._conditions(status, error_type)
             ),
@@ -193,6 +196,13 @@ class StreamJudge:
             yield Condition.LATE
         if self.rejected is not None and self.rejected.parked:
             yield Condition.PARKED
+        if self._suspected:
+            yield Condition.DELETIONS_SUSPECTED
+
+    @property
+    def _suspected(self) -> int:
+        checkpoint = self.progress.checkpoint
+        return 0 if checkpoint.confirmed else checkpoint.suspected
 
     @property
     def _age(self) -> timedelta | None:
