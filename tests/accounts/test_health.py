@@ -274,6 +274,35 @@ class TestOneAccount:
         assert engine.domain("acme").health("1")["contacts"].delivered == 2
         assert engine.domain("acme").health().accounts[0]["contacts"].delivered is None
 
+    @pytest.mark.parametrize("queue", [None, "one that cannot tally"])
+    def test_what_cannot_be_counted_is_not_known(self, clock, queue):
+        """Neither none nor some."""
+        stores = MemoryStores(clock=clock)
+
+        class Queue:
+            """An `ErrorQueue` without what an `ErrorQueueAdmin` has."""
+
+            put = staticmethod(stores.error_queue.put)
+
+        engine = engine_on(stores, clock=clock, error_queue=queue and Queue())
+        engine.domain("acme").add("1")
+
+        assert engine.domain("acme").health("1")["contacts"].rejected is None
+
+    def test_hosts_that_ask_for_each_sync_are_seen_to_while_they_do(self, small):
+        """An account that is never due by itself is late, and stalled when nobody asks any more."""
+        accounts = small.stores.accounts
+        key = AccountKey("north", "1")
+        small.faults["1"] = HubSpotUnavailableError("HubSpot is away; try again later")
+        small.clock.advance(3 * HOUR)
+        small.engine.domain("north").sync("1")
+        accounts.save(evolve(accounts.load(key), next_sync_at=None))
+        assert small.statuses() == {"1": LATE}
+
+        small.clock.advance(3 * HOUR)
+
+        assert small.statuses() == {"1": STALLED}
+
     def test_suspected_deletions_wait_for_a_person(self, small):
         """Until they are confirmed, or were a false alarm."""
         key = StreamKey(AccountKey("north", "1"), "contacts")
