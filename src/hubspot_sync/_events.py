@@ -15,6 +15,7 @@ from hubspot_sync.models import (
     AccountFinished,
     AccountKey,
     ActionsRejected,
+    AttentionNeeded,
     BatchStored,
     BookkeepingFailed,
     Counts,
@@ -62,8 +63,9 @@ class LoggingObserver:
     """Writes what happens to the logger "hubspot_sync"; never a value of a record, never a secret.
 
     Progress goes out at level DEBUG, starts and ends at INFO, retries, skipped records, refused
-    actions and properties with values that do not fit their type at WARNING, failed streams at
-    ERROR. The reasons of refusals are those that the sink and the validators give.
+    actions, properties with values that do not fit their type and what somebody has to see to at
+    WARNING, failed streams at ERROR. The reasons of refusals are those that the sink and the
+    validators give.
 
     Each event has one template, and its parts are attributes of the `logging.LogRecord` too:
     `event`, which is the name of its class, `domain_id`, `account_id`, `object_type`, and others.
@@ -160,6 +162,18 @@ def _bookkeeping_failed(event: BookkeepingFailed) -> _Line:
     fields = {**_of_account(event.account), "reason": event.reason}
     parts = (event.account, event.reason)
     return _Line(logging.WARNING, "%s: its entry was not updated: %s", parts, fields)
+
+
+def _attention_needed(event: AttentionNeeded) -> _Line:
+    fields = {
+        "condition": event.condition.value,
+        "object_types": list(event.object_types),
+        "remedy": event.remedy,
+        "reason": event.error,
+    }
+    parts = (event.account, event.condition.words, ", ".join(event.object_types), event.remedy)
+    template = "%s: %s (%s): %s"
+    return _Line(logging.WARNING, template, parts, {**_of_account(event.account), **fields})
 
 
 def _record_skipped(event: RecordSkipped) -> _Line:
@@ -274,6 +288,7 @@ _LINES: Final[Mapping[type, Callable[[Any], _Line]]] = {
     BatchStored: _batch_stored,
     Retried: _retried,
     BookkeepingFailed: _bookkeeping_failed,
+    AttentionNeeded: _attention_needed,
     RecordSkipped: _record_skipped,
     ActionsRejected: _actions_rejected,
     ValueKeptAsText: _value_kept_as_text,

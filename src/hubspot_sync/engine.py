@@ -49,6 +49,7 @@ from hubspot_sync.models import (
     AccountEntry,
     Credentials,
     FleetReport,
+    Health,
     HubSpotSettings,
     OAuthApp,
     RedriveReport,
@@ -349,6 +350,19 @@ class SyncEngine:
             StoreUnavailableError: The account store stays away.
         """
         return self._operations.claim_due(domain_id, claim_for, limit)
+
+    def health(self) -> Health:
+        """How complete and fresh every account of every domain is, and what to do where it is not.
+
+        It is worked out from the stores each time and never kept, so it is right, too, for
+        accounts that no worker looks after any more. Nothing is asked of HubSpot. The stores are
+        asked about 200 accounts at once; `Domain.health` does it for one tenant or account.
+
+        Raises:
+            ConfigurationError: There is no account store.
+            StoreUnavailableError: A store stays away.
+        """
+        return self._operations.health(None)
 
     def redrive(
         self,

@@ -332,6 +332,8 @@ def methods(domain, account_id):
         "resume": lambda: domain.resume(account_id),
         "disable": lambda: domain.disable(account_id),
         "postpone": lambda: domain.postpone(account_id, HOUR),
+        # None is all accounts there.
+        "health": lambda: domain.health("" if account_id is None else account_id),
         "sync": lambda: domain.sync(account_id),
         "reconcile": lambda: domain.reconcile(account_id),
         "resync": lambda: domain.resync(account_id),

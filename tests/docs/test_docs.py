@@ -232,6 +232,7 @@ def public(module):
     [
         "hubspot_sync",
         "hubspot_sync.integrations.celery",
+        "hubspot_sync.integrations.otel",
         "hubspot_sync.models",
         "hubspot_sync.stores.fan_out",
         "hubspot_sync.stores.memory",

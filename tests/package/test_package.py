@@ -30,6 +30,7 @@ LAZY = {
     "rich",
     "celery",
     "kombu",
+    "opentelemetry",
 }
 
 

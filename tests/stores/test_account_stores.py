@@ -255,6 +255,7 @@ def check_entry(document):
         "finished_at": "2026-03-02T10:35:01.123Z",
         "completed": False,
         "error": "$ref.to: nothing",
+        "error_type": None,
     }
     assert document["streams"][1] == {
         "object_type": "2-3465404",
@@ -264,4 +265,5 @@ def check_entry(document):
         "finished_at": "2026-03-02T10:35:01.123Z",
         "completed_at": None,
         "error": None,
+        "error_type": None,
     }

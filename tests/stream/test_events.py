@@ -14,8 +14,10 @@ from hubspot_sync.models import (
     AccountFinished,
     AccountKey,
     ActionsRejected,
+    AttentionNeeded,
     BatchStored,
     BookkeepingFailed,
+    Condition,
     Counts,
     DeletionsSuspected,
     Event,
@@ -105,6 +107,17 @@ EVENTS = [
         BookkeepingFailed(account=ACCOUNT, reason="away"),
         logging.WARNING,
         "acme/62515: its entry was not updated: away",
+    ),
+    (
+        AttentionNeeded(
+            account=ACCOUNT,
+            condition=Condition.NEEDS_RECONNECT,
+            object_types=("contacts",),
+            remedy="reconnect the account",
+            error="the tokens were revoked",
+        ),
+        logging.WARNING,
+        "acme/62515: needs reconnect (contacts): reconnect the account",
     ),
     (
         RecordSkipped(stream=STREAM, object_id=None, reason="it has no 'id'"),

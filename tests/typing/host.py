@@ -16,6 +16,7 @@ from hubspot_sync import (
     AccountKey,
     Action,
     ActionKind,
+    Condition,
     OAuthTokens,
     RevisionConflictError,
     SinkAnswer,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from hubspot_sync import Clock, SyncReport
+    from hubspot_sync import AccountHealth, Clock, Health, StreamHealth, SyncReport
     from hubspot_sync.interfaces import ActionSink, Observer, SourceFactory, TokenStore, Validator
 
 
@@ -135,3 +136,13 @@ def main() -> None:
         entry = domain.account("62515")
         due: datetime | None = entry.next_sync_at
         print(evolve(account, streams=()), due)
+
+
+def unhealthy(engine: SyncEngine) -> list[str]:
+    """All accounts, those of a tenant, and one of them."""
+    health: Health = engine.health()
+    tenant: Health = engine.domain("acme").health()
+    account: AccountHealth = engine.domain("acme").health("62515")
+    contacts: StreamHealth = account["contacts"]
+    told = [one.remedy for one in health.problems if one.condition is Condition.STALLED]
+    return [*told, str(tenant.ok), contacts.status.value]

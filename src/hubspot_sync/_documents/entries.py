@@ -144,6 +144,7 @@ def _sync_to_document(sync: SyncSummary) -> dict[str, Any]:
         "finished_at": instant_to_text(sync.finished_at),
         "completed": sync.completed,
         "error": sync.error,
+        "error_type": sync.error_type,
     }
 
 
@@ -155,6 +156,7 @@ def _summary_to_document(summary: StreamSummary) -> dict[str, Any]:
         "finished_at": instant_to_text(summary.finished_at),
         "completed_at": _optional_text(summary.completed_at),
         "error": summary.error,
+        "error_type": summary.error_type,
     }
 
 
@@ -219,6 +221,7 @@ _SYNC: Final[Readers] = {
     "finished_at": instant_from_text,
     "completed": bool,
     "error": _as_it_is,
+    "error_type": _as_it_is,
 }
 _SUMMARY: Final[Readers] = {
     "status": StreamStatus,
@@ -227,6 +230,7 @@ _SUMMARY: Final[Readers] = {
     "finished_at": instant_from_text,
     "completed_at": _optional_instant,
     "error": _as_it_is,
+    "error_type": _as_it_is,
 }
 _ACCOUNT: Final[Readers] = {
     "streams": _settings_from_documents,

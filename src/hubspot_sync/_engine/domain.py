@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, overload
 
 from attrs import evolve, field, frozen
 
@@ -23,10 +23,12 @@ from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import (
     Account,
     AccountEntry,
+    AccountHealth,
     AccountKey,
     AccountStatus,
     Credentials,
     FleetReport,
+    Health,
     RedriveReport,
     RejectedAction,
     RejectedSelection,
@@ -90,6 +92,21 @@ class Domain:
     def account(self, account_id: str) -> AccountEntry:
         """One account, as it is kept now."""
         return self._directory.entry(self._key(account_id))
+
+    @overload
+    def health(self) -> Health: ...
+
+    @overload
+    def health(self, account_id: str) -> AccountHealth: ...
+
+    def health(self, account_id: str | None = None) -> Health | AccountHealth:
+        """How complete and fresh the accounts are, or one of them; see `SyncEngine.health`.
+
+        That of one account also counts its objects, which takes a moment where it has millions.
+        """
+        if account_id is None:
+            return self._operations.health(self.domain_id)
+        return self._operations.account_health(self._key(account_id))
 
     @_counted
     def authorization_url(self, account_id: str | None = None) -> str:

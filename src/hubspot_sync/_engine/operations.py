@@ -12,6 +12,7 @@ from attrs import frozen
 from hubspot_sync._engine.account.connect import Connections
 from hubspot_sync._engine.account.credentials import AccountCredentials, reencrypt
 from hubspot_sync._engine.account.directory import Directory
+from hubspot_sync._engine.account.health import account_health, health_of
 from hubspot_sync._engine.account.redrive import redrive
 from hubspot_sync._engine.account.run import sync_account
 from hubspot_sync._engine.context import RunContext
@@ -24,8 +25,11 @@ from hubspot_sync.interfaces._parts import is_callback
 from hubspot_sync.models import (
     Account,
     AccountEntry,
+    AccountHealth,
+    AccountKey,
     Credentials,
     FleetReport,
+    Health,
     OAuthTokens,
     RedriveReport,
     ReencryptionReport,
@@ -90,6 +94,16 @@ class Operations:
             if self._directory is not None:
                 self._directory.note(report, started_at)
             return report
+
+    def health(self, domain_id: str | None) -> Health:
+        """How the accounts of one domain are, or those of all domains."""
+        with self.lifetime.under_way("health"):
+            return health_of(self.context, self.directory().browse(domain_id))
+
+    def account_health(self, key: AccountKey) -> AccountHealth:
+        """How one account is."""
+        with self.lifetime.under_way(f"health of {key}"):
+            return account_health(self.context, self.directory().entry(key))
 
     def mark(
         self,

@@ -28,10 +28,12 @@ from hubspot_sync.models import (
     Lease,
     OAuthTokens,
     RejectedAction,
+    RejectedCounts,
     SinkAnswer,
     StaticAccessToken,
     StoredCredentials,
     StreamKey,
+    StreamProgress,
 )
 from hubspot_sync.models._checks import with_article
 
@@ -185,6 +187,17 @@ def _by_id(kind: type, *, about: int | None = None) -> Answer:
     return Answer(f"a mapping of {kind.__name__} by id{asked_for}", fits)
 
 
+def _by_stream(kind: type) -> Answer:
+    """A mapping by stream."""
+
+    def fits(answer: object, _given: Arguments) -> bool:
+        return isinstance(answer, Mapping) and all(
+            isinstance(key, StreamKey) and isinstance(value, kind) for key, value in answer.items()
+        )
+
+    return Answer(f"a mapping of {kind.__name__} by StreamKey", fits)
+
+
 def _is_instant(answer: object, _: Arguments) -> bool:
     return isinstance(answer, datetime) and answer.tzinfo is not None
 
@@ -207,6 +220,7 @@ CHECKPOINTER: Final = {
     "renew": _a(Lease, lambda lease, given: bool(lease.stream == given[0].stream)),
     "release": _ANYTHING,
     "load": _a(Checkpoint),
+    "survey": _by_stream(StreamProgress),
     "recall": _by_id(Fingerprint, about=1),
     "browse": _page(Fingerprint, lambda fingerprint: fingerprint.object_id),
     "count": _a(int),
@@ -234,6 +248,7 @@ ERROR_QUEUE: Final = {
     "held": _by_id(int, about=1),
     "settle": _ANYTHING,
     "count": _by_id(int),
+    "tally": _by_stream(RejectedCounts),
 }
 NONCE_STORE: Final = {"spend": _a(bool)}
 KEY_PROVIDER: Final = {"primary": _a(str), "key": _a(str) | None}

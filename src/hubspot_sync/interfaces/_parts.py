@@ -93,7 +93,8 @@ def is_async(function: object) -> bool:
 
 is_sink = Part("write")
 is_checkpointer = Part(
-    *("commit", "acquire", "renew", "release", "load", "recall", "browse", "count", "forget")
+    *("commit", "acquire", "renew", "release", "load", "survey", "recall"),
+    *("browse", "count", "forget"),
 )
 is_token_store = Part("load", "save", "delete")
 is_account_store = Part("due")

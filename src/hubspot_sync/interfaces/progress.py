@@ -11,6 +11,7 @@ from hubspot_sync.models import (
     Fingerprint,
     Lease,
     StreamKey,
+    StreamProgress,
 )
 
 
@@ -54,6 +55,15 @@ class Checkpointer(Protocol):
         """Give the progress of *stream*.
 
         - Absent: `Checkpoint()`.
+        """
+
+    def survey(self, streams: Sequence[StreamKey]) -> Mapping[StreamKey, StreamProgress]:
+        """Return how far *streams* are, and how long ago each moved by the store's own clock.
+
+        For a few hundred streams of any accounts in one call, without any lease.
+
+        - Absent: a stream that was never leased has no key. Empty: no streams give an empty
+          mapping.
         """
 
     def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:

@@ -10,6 +10,7 @@ from hubspot_sync.models import (
     AccountKey,
     Action,
     RejectedAction,
+    RejectedCounts,
     RejectedSelection,
     SinkAnswer,
     StreamKey,
@@ -129,6 +130,14 @@ class ErrorQueueAdmin(Protocol):
 
     def count(self, selection: RejectedSelection) -> Mapping[str, int]:
         """Say how many failures fit *selection*, by object type; see `ErrorQueue.count`."""
+
+    def tally(self, accounts: Sequence[AccountKey]) -> Mapping[StreamKey, RejectedCounts]:
+        """Count the failures of *accounts*, by stream: those that wait, and the parked ones.
+
+        For a few hundred accounts in one call.
+
+        - Absent: a stream without any has no key. Empty: no accounts give an empty mapping.
+        """
 
     def drop(self, selection: RejectedSelection) -> int:
         """Delete the failures that fit *selection* for good, and say how many they were.

@@ -26,6 +26,7 @@ from hubspot_sync.models.checkpoints import (
     Mode,
     Pass,
     PropertySet,
+    StreamProgress,
 )
 from hubspot_sync.models.directory import (
     AccountEntry,
@@ -36,6 +37,7 @@ from hubspot_sync.models.directory import (
 from hubspot_sync.models.events import (
     AccountFinished,
     ActionsRejected,
+    AttentionNeeded,
     BatchStored,
     BookkeepingFailed,
     DeletionsSuspected,
@@ -51,6 +53,14 @@ from hubspot_sync.models.events import (
     ValueKeptAsText,
 )
 from hubspot_sync.models.fleet import FleetReport
+from hubspot_sync.models.health import (
+    AccountHealth,
+    Condition,
+    Health,
+    HealthStatus,
+    Problem,
+    StreamHealth,
+)
 from hubspot_sync.models.object_types import canonical_object_type, cursor_field, singular_name
 from hubspot_sync.models.pages import Archived, FoundAssociations, Page, Presence, SkippedRow
 from hubspot_sync.models.records import (
@@ -62,7 +72,7 @@ from hubspot_sync.models.records import (
 )
 from hubspot_sync.models.redrives import RedriveReport, StreamRedrive
 from hubspot_sync.models.reencryption import ReencryptionReport
-from hubspot_sync.models.rejected import RejectedAction, RejectedSelection
+from hubspot_sync.models.rejected import RejectedAction, RejectedCounts, RejectedSelection
 from hubspot_sync.models.reports import (
     Counts,
     RetryCounts,
@@ -79,6 +89,7 @@ __all__ = [
     "AccountDetails",
     "AccountEntry",
     "AccountFinished",
+    "AccountHealth",
     "AccountKey",
     "AccountStatus",
     "Action",
@@ -87,9 +98,11 @@ __all__ = [
     "Archived",
     "Association",
     "AssociationType",
+    "AttentionNeeded",
     "BatchStored",
     "BookkeepingFailed",
     "Checkpoint",
+    "Condition",
     "Counts",
     "Credentials",
     "DeletionsSuspected",
@@ -102,6 +115,8 @@ __all__ = [
     "FoundAssociations",
     "Gone",
     "Grant",
+    "Health",
+    "HealthStatus",
     "HubSpotSettings",
     "IdRange",
     "Lease",
@@ -112,6 +127,7 @@ __all__ = [
     "Page",
     "Pass",
     "Presence",
+    "Problem",
     "PropertyDefinition",
     "PropertySet",
     "Record",
@@ -119,6 +135,7 @@ __all__ = [
     "RedriveReport",
     "ReencryptionReport",
     "RejectedAction",
+    "RejectedCounts",
     "RejectedSelection",
     "Retried",
     "RetryCounts",
@@ -129,7 +146,9 @@ __all__ = [
     "StaticAccessToken",
     "StoredCredentials",
     "StreamFinished",
+    "StreamHealth",
     "StreamKey",
+    "StreamProgress",
     "StreamRedrive",
     "StreamReport",
     "StreamSettings",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from attrs import field, frozen
@@ -197,6 +197,11 @@ class Checkpoint:
             return True
         return self.high_water_mark is not None and mark <= self.high_water_mark
 
+    def rises_above(self, mark: datetime | None) -> bool:
+        """Whether its high-water mark is later than *mark*, or the first one."""
+        held = self.high_water_mark
+        return held is not None and (mark is None or held > mark)
+
 
 class Fingerprint(Struct, kw_only=True, frozen=True, gc=False):
     """Which state of an object was delivered last; that of an object that is gone is a tombstone.
@@ -224,6 +229,28 @@ class Fingerprint(Struct, kw_only=True, frozen=True, gc=False):
     def sequence(self) -> int:
         """The place of what was delivered last among all that was delivered of the object."""
         return max(self.version, self.variant)
+
+
+@frozen(kw_only=True)
+class StreamProgress:
+    """How far a stream is, and how long ago it moved by the store's clock alone.
+
+    The times are durations, so that they are right whatever the store's clock says: it is
+    compared with itself only.
+
+    Attributes:
+        checkpoint: The progress.
+        held: Whether a worker holds the lease.
+        committed_ago: How long ago the last checkpoint was committed; None where the store does
+            not know, as after its clock was set back.
+        marked_ago: How long ago the high-water mark rose last; None where the store does not
+            know.
+    """
+
+    checkpoint: Checkpoint
+    held: bool = False
+    committed_ago: timedelta | None = None
+    marked_ago: timedelta | None = None
 
 
 @frozen(kw_only=True)

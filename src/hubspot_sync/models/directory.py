@@ -37,6 +37,7 @@ class StreamSummary(AsDict):
         finished_at: When it ended, aware.
         completed_at: When a run of this stream last completed, aware; None when none ever did.
         error: What ended it, as text, or None.
+        error_type: The class of that error, or None.
     """
 
     status: StreamStatus
@@ -45,6 +46,7 @@ class StreamSummary(AsDict):
     finished_at: datetime = field(validator=is_aware)
     completed_at: datetime | None = field(default=None, validator=is_aware)
     error: str | None = None
+    error_type: str | None = None
 
 
 @frozen(kw_only=True)
@@ -56,12 +58,14 @@ class SyncSummary(AsDict):
         finished_at: When it ended, aware.
         completed: Whether every stream completed.
         error: What went wrong first, as text, or None.
+        error_type: The class of that error, or None.
     """
 
     started_at: datetime = field(validator=is_aware)
     finished_at: datetime = field(validator=is_aware)
     completed: bool
     error: str | None = None
+    error_type: str | None = None
 
 
 @frozen(kw_only=True)

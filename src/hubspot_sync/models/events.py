@@ -10,6 +10,7 @@ from attrs import frozen
 from hubspot_sync.models.accounts import AccountKey, StreamKey
 from hubspot_sync.models.checkpoints import Mode, Pass
 from hubspot_sync.models.fleet import FleetReport
+from hubspot_sync.models.health import Condition
 from hubspot_sync.models.reports import Counts, StreamReport, SyncReport
 
 
@@ -63,8 +64,9 @@ class Retried:
     """A call to HubSpot or to a store failed in passing and is made again after a wait.
 
     Attributes:
-        what: What was called: "store" in a stream's run, else "account store", "token store" or
-            "error queue"; or the class of HubSpot's endpoint ("list", "search", "oauth"...).
+        what: What was called: "store" in a stream's run, else "account store", "token store",
+            "checkpointer" or "error queue"; or the class of HubSpot's endpoint ("list",
+            "search", "oauth"...).
         account: The account that it is about; None where it is about no single one.
         stream: The stream; None where it is about no single one.
         attempt: How many tries have failed, from 1.
@@ -93,6 +95,28 @@ class BookkeepingFailed:
 
     account: AccountKey
     reason: str
+
+
+@frozen(kw_only=True)
+class AttentionNeeded:
+    """Since the run that just ended somebody has to see to an account; told once, when it begins.
+
+    Of accounts that are in the account store. What no worker looks after raises no event, see
+    `SyncEngine.health` for that.
+
+    Attributes:
+        account: The account.
+        condition: What is wrong.
+        object_types: The streams that it concerns.
+        remedy: What to do about it.
+        error: The error behind it, as text, or None.
+    """
+
+    account: AccountKey
+    condition: Condition
+    object_types: tuple[str, ...]
+    remedy: str
+    error: str | None = None
 
 
 @frozen(kw_only=True)
@@ -221,6 +245,7 @@ Event = (
     | BatchStored
     | Retried
     | BookkeepingFailed
+    | AttentionNeeded
     | RecordSkipped
     | ActionsRejected
     | DeletionsSuspected

@@ -105,6 +105,19 @@ class RejectedAction(AsDict):
         return StreamKey(self.action.account, self.action.object_type)
 
 
+@frozen(kw_only=True)
+class RejectedCounts(AsDict):
+    """How many refused actions of a stream are in an error queue.
+
+    Attributes:
+        waiting: Those that are tried again by themselves.
+        parked: Those that were tried for the last time, and are tried again on demand only.
+    """
+
+    waiting: int = 0
+    parked: int = 0
+
+
 def _optional_object_type(name: str | None) -> str | None:
     return None if name is None else canonical_object_type(name)
 

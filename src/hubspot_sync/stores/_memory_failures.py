@@ -10,7 +10,13 @@ from datetime import datetime
 from attrs import evolve
 from msgspec.structs import replace
 
-from hubspot_sync.models import AccountKey, RejectedAction, RejectedSelection, StreamKey
+from hubspot_sync.models import (
+    AccountKey,
+    RejectedAction,
+    RejectedCounts,
+    RejectedSelection,
+    StreamKey,
+)
 
 Place = tuple[AccountKey, str, str]
 
@@ -79,6 +85,18 @@ class MemoryErrorQueue:
     def count(self, selection: RejectedSelection) -> Mapping[str, int]:
         """Say how many fit *selection*, by object type; see `ErrorQueue.count`."""
         return dict(Counter(one.action.object_type for one in self._fitting(selection)))
+
+    def tally(self, accounts: Sequence[AccountKey]) -> Mapping[StreamKey, RejectedCounts]:
+        """Count the failures by stream; see `ErrorQueueAdmin.tally`."""
+        wanted = set(accounts)
+        with self._lock:
+            kept = [one for one in self._kept.values() if one.action.account in wanted]
+        waiting = Counter(one.stream for one in kept if not one.parked)
+        parked = Counter(one.stream for one in kept if one.parked)
+        return {
+            stream: RejectedCounts(waiting=waiting[stream], parked=parked[stream])
+            for stream in waiting | parked
+        }
 
     def drop(self, selection: RejectedSelection) -> int:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""

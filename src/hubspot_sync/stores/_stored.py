@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
+from hubspot_sync._clock import SLACK
 from hubspot_sync.errors import InvariantError
 
 T = TypeVar("T")
@@ -35,6 +36,13 @@ def reading(what: str) -> Iterator[None]:
         raise InvariantError(
             f"{what} is not as it was written; restore it from a backup, or delete it"
         ) from None
+
+
+def ago(passed: timedelta | None) -> timedelta | None:
+    """How long ago something was, by one clock; None where that clock was set back meanwhile."""
+    if passed is None or passed < -SLACK:
+        return None
+    return max(passed, timedelta(0))
 
 
 def whole(value: object) -> int:

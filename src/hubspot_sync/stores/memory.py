@@ -24,6 +24,7 @@ from hubspot_sync.models import (
     Lease,
     SinkAnswer,
     StreamKey,
+    StreamProgress,
 )
 from hubspot_sync.models._checks import maybe
 from hubspot_sync.stores._bundle import Stores
@@ -116,12 +117,14 @@ def _copy(action: Action) -> Action:
 class _Stream:
     """What is known of one stream; *lease* is None when nobody holds it.
 
-    It ends by the monotonic clock, which nobody sets.
+    Its times are by the monotonic clock, which nobody sets.
     """
 
     fence: int = 0
     lease: Lease | None = None
     ends_at: float = 0.0
+    committed_at: float | None = None
+    marked_at: float | None = None
     checkpoint: Checkpoint = field(factory=Checkpoint)
     fingerprints: dict[str, Fingerprint] = field(factory=dict)
 
@@ -135,6 +138,10 @@ class _Stream:
         known = self.fingerprints.get(fingerprint.object_id)
         if known is None or known.version <= fingerprint.version:
             self.fingerprints[fingerprint.object_id] = fingerprint
+
+
+def _since(before: float | None, now: float) -> timedelta | None:
+    return None if before is None else timedelta(seconds=now - before)
 
 
 class MemoryCheckpointer:
@@ -181,6 +188,22 @@ class MemoryCheckpointer:
             kept = self._streams.get(stream)
             return kept.checkpoint if kept else Checkpoint()
 
+    def survey(self, streams: Sequence[StreamKey]) -> Mapping[StreamKey, StreamProgress]:
+        """Return how far *streams* are; see `Checkpointer.survey`."""
+        with self._lock:
+            now = self._clock.monotonic()
+            known = {stream: self._streams.get(stream) for stream in streams}
+            return {
+                stream: StreamProgress(
+                    checkpoint=kept.checkpoint,
+                    held=not kept.is_free(now, None),
+                    committed_ago=_since(kept.committed_at, now),
+                    marked_ago=_since(kept.marked_at, now),
+                )
+                for stream, kept in known.items()
+                if kept is not None
+            }
+
     def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
         """Give the fingerprints of *object_ids*; see `Checkpointer.recall`."""
         with self._lock:
@@ -226,6 +249,9 @@ class MemoryCheckpointer:
                 raise mark_falls(lease.stream)
             for fingerprint in fingerprints:
                 kept.learn(fingerprint)
+            kept.committed_at = self._clock.monotonic()
+            if checkpoint.rises_above(kept.checkpoint.high_water_mark):
+                kept.marked_at = kept.committed_at
             kept.checkpoint = checkpoint
 
     def forget(self, lease: Lease, object_ids: Sequence[str] | None = None) -> int:
@@ -234,6 +260,7 @@ class MemoryCheckpointer:
             kept = self._held(lease)
             if object_ids is None:
                 kept.checkpoint = Checkpoint()
+                kept.committed_at = kept.marked_at = None
                 object_ids = list(kept.fingerprints)
             return sum(kept.fingerprints.pop(one, None) is not None for one in object_ids)
 

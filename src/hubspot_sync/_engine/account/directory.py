@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from attrs import field, frozen
 
 from hubspot_sync._clock import later
+from hubspot_sync._engine.account.conditions import begun
 from hubspot_sync._engine.account.entry import noted
 from hubspot_sync.errors import (
     ConfigurationError,
@@ -154,7 +155,8 @@ class Directory:
     ) -> None:
         """Write down what *report* says; an account without an entry gets none.
 
-        A store that stays away spoils nothing: it is reported and that is all.
+        Observers are told what somebody has to see to since then. A store that stays away spoils
+        nothing: it is reported and that is all.
 
         Args:
             report: How the run went.
@@ -163,17 +165,25 @@ class Directory:
         """
         finished_at = self.context.clock.now()
         chance = self.context.clock.random()
-        self._change_quietly(
-            report.account,
-            lambda entry: noted(
-                entry,
+        changed: list[tuple[AccountEntry, AccountEntry]] = []
+
+        def change(before: AccountEntry) -> AccountEntry:
+            after = noted(
+                before,
                 report,
                 started_at=started_at,
                 finished_at=finished_at,
                 claimed_until=claimed_until,
                 chance=chance,
-            ),
-        )
+            )
+            changed[:] = [(before, after)]
+            return after
+
+        if self._change_quietly(report.account, change):
+            parks_at_once = self.context.settings.max_attempts == 1
+            for before, after in changed:
+                for event in begun(before, after, report, parks_at_once=parks_at_once):
+                    self.context.notify(event)
 
     def claim(self, entry: AccountEntry, claim_for: timedelta | None = None) -> AccountEntry | None:
         """Take a due account on, and give its entry; None if another did.
@@ -206,14 +216,16 @@ class Directory:
 
     def _change_quietly(
         self, key: AccountKey, change: Callable[[AccountEntry], AccountEntry]
-    ) -> None:
-        """Apply *change*; where that fails, observers are told, and that is all."""
+    ) -> bool:
+        """Apply *change*, and whether that went well; where not, observers are told."""
         try:
             self.change(key, change)
         except UnknownAccountError:
-            return
+            return False
         except HubSpotSyncError as error:
             self.context.notify(BookkeepingFailed(account=key, reason=str(error)))
+            return False
+        return True
 
     def _changed(
         self,

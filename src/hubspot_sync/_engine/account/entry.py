@@ -160,6 +160,7 @@ def noted(
             finished_at=finished_at,
             completed=report.completed,
             error=str(failure) if failure else None,
+            error_type=type(failure).__name__ if failure else None,
         ),
         failed_runs=0 if report.completed else failed_runs,
         streams=_summaries(entry, streams, finished_at),
@@ -224,6 +225,7 @@ def _summary(
         finished_at=finished_at,
         completed_at=finished_at if completed else before.completed_at if before else None,
         error=str(report.error) if report.error else None,
+        error_type=type(report.error).__name__ if report.error else None,
     )
 
 

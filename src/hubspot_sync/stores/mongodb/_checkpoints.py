@@ -15,9 +15,9 @@ from pymongo.collection import Collection
 from hubspot_sync._clock import SLACK
 from hubspot_sync._documents import checkpoint_from_document, checkpoint_to_document
 from hubspot_sync.errors import HubSpotSyncError
-from hubspot_sync.models import Checkpoint, Fingerprint, Lease, StreamKey
+from hubspot_sync.models import Checkpoint, Fingerprint, Lease, StreamKey, StreamProgress
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
-from hubspot_sync.stores._stored import instant, place_of, reading, text, whole
+from hubspot_sync.stores._stored import ago, instant, place_of, reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._fingerprints import at_this_moment, between, fingerprint_of, learn
 from hubspot_sync.stores.mongodb._schema import CHECKPOINTS, FINGERPRINTS
@@ -28,6 +28,10 @@ Document = dict[str, Any]
 _IDS_AT_ONCE: Final = 10_000
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _MARK: Final = "checkpoint.high_water_mark"
+_RESET: Final[Document] = {
+    "$set": {"checkpoint": None},
+    "$unset": {"committed_at": True, "marked_at": True},
+}
 
 
 class MongoCheckpointer:
@@ -88,6 +92,14 @@ class MongoCheckpointer:
             document = checkpoints.find_one({"_id": _key_of(stream)}, {"checkpoint": True})
         return Checkpoint() if document is None else _checkpoint(stream, document)
 
+    def survey(self, streams: Sequence[StreamKey]) -> Mapping[StreamKey, StreamProgress]:
+        """Return how far *streams* are; see `Checkpointer.survey`."""
+        by_key = {_key_of(stream): stream for stream in streams}
+        wanted = [{"$match": {"_id": {"$in": list(by_key)}}}, {"$project": _PROGRESS}]
+        with self._database.collection(CHECKPOINTS) as checkpoints:
+            found = list(checkpoints.aggregate(wanted, batchSize=len(by_key) + 1))
+        return {by_key[one["_id"]]: _progress(by_key[one["_id"]], one) for one in found}
+
     def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
         """Give the fingerprints of *object_ids*; see `Checkpointer.recall`."""
         prefix = _key_of(stream) + ":"
@@ -128,7 +140,7 @@ class MongoCheckpointer:
         Fingerprints come first, so a crash in between leaves them ahead of the checkpoint.
         """
         document = checkpoint_to_document(checkpoint)
-        allowed, moved = _allowing(lease, document), {"$set": {"checkpoint": document}}
+        allowed, moved = _allowing(lease, document), [{"$set": _moving_to(document)}]
         with self._database.collection(CHECKPOINTS) as checkpoints:
             if fingerprints:
                 if at_this_moment(checkpoints).find_one(allowed, {"_id": True}) is None:
@@ -148,7 +160,7 @@ class MongoCheckpointer:
             if at_this_moment(checkpoints).find_one(_held(lease), {"_id": True}) is None:
                 raise lease_lost(lease)
             if object_ids is None:
-                checkpoints.update_one(_held(lease), {"$set": {"checkpoint": None}})
+                checkpoints.update_one(_held(lease), _RESET)
                 return fingerprints.delete_many(between(key, None, None)).deleted_count
             keys = [f"{key}:{place_of(one)}" for one in object_ids]
             return fingerprints.delete_many({"_id": {"$in": keys}}).deleted_count
@@ -190,6 +202,16 @@ def _from_now(duration: timedelta) -> Document:
     return {"$add": ["$$NOW", duration // _MILLISECOND]}
 
 
+def _moving_to(document: Document) -> Document:
+    """What becomes of a stream's document when the checkpoint *document* is committed."""
+    moved: Document = {"checkpoint": {"$literal": document}, "committed_at": "$$NOW"}
+    mark = document["high_water_mark"]
+    if mark is not None:
+        rises = {"$gt": [mark, f"${_MARK}"]}  # no mark at all is below every other
+        moved["marked_at"] = {"$cond": [rises, "$$NOW", "$marked_at"]}
+    return moved
+
+
 def _granting(
     stream: StreamKey, owner: str, duration: timedelta, evict: str | None, grant: ObjectId
 ) -> Document:
@@ -213,6 +235,35 @@ def _granting(
     }
     changed = {"$mergeObjects": ["$$ROOT", granted]}
     return {"$replaceWith": {"$cond": [{"$or": free}, changed, "$$ROOT"]}}
+
+
+_GRANTED_AHEAD: Final = {"$gt": ["$leased_at", _from_now(SLACK)]}
+_PROGRESS: Final[Document] = {
+    "checkpoint": True,
+    "held": {
+        "$and": [
+            {"$ne": [{"$ifNull": ["$owner", None]}, None]},
+            {"$gt": ["$expires_at", "$$NOW"]},
+            {"$not": [_GRANTED_AHEAD]},
+        ]
+    },
+    "committed_ms": {"$subtract": ["$$NOW", "$committed_at"]},
+    "marked_ms": {"$subtract": ["$$NOW", "$marked_at"]},
+}
+
+
+def _progress(stream: StreamKey, document: Document) -> StreamProgress:
+    with reading(_document_of(stream)):
+        committed, marked = (
+            ago(passed if passed is None else whole(passed) * _MILLISECOND)
+            for passed in (document.get("committed_ms"), document.get("marked_ms"))
+        )
+    return StreamProgress(
+        checkpoint=_checkpoint(stream, document),
+        held=document["held"],
+        committed_ago=committed,
+        marked_ago=marked,
+    )
 
 
 def _refusal(checkpoints: Collection[Document], lease: Lease) -> HubSpotSyncError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -13,7 +14,14 @@ from pymongo.cursor import Cursor
 from pymongo.errors import BulkWriteError
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
-from hubspot_sync.models import AccountKey, Action, RejectedAction, RejectedSelection, StreamKey
+from hubspot_sync.models import (
+    AccountKey,
+    Action,
+    RejectedAction,
+    RejectedCounts,
+    RejectedSelection,
+    StreamKey,
+)
 from hubspot_sync.stores._stored import instant, reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
@@ -109,6 +117,32 @@ class MongoErrorQueue:
         ]
         with self._database.collection(ERRORS) as errors:
             return {str(found["_id"]): int(found["number"]) for found in errors.aggregate(stages)}
+
+    def tally(self, accounts: Sequence[AccountKey]) -> Mapping[StreamKey, RejectedCounts]:
+        """Count the failures by stream; see `ErrorQueueAdmin.tally`."""
+        if not accounts:
+            return {}
+        by_domain: dict[str, list[str]] = defaultdict(list)
+        for account in accounts:
+            by_domain[account.domain_id].append(account.account_id)
+        named = [
+            {"domain_id": domain_id, "account_id": {"$in": ids}}
+            for domain_id, ids in by_domain.items()
+        ]
+        # By fields of the index "due" alone, so that no payload is read.
+        stream = {name: f"${name}" for name in ("domain_id", "account_id", "object_type")}
+        parked = {"$cond": [{"$eq": [{"$ifNull": ["$next_at", None]}, None]}, 1, 0]}
+        counts = {"all": {"$sum": 1}, "parked": {"$sum": parked}}
+        stages: list[Document] = [{"$match": {"$or": named}}, {"$group": {"_id": stream, **counts}}]
+        with self._database.collection(ERRORS) as errors:
+            found = list(errors.aggregate(stages))
+        return {
+            StreamKey(
+                AccountKey(one["_id"]["domain_id"], one["_id"]["account_id"]),
+                one["_id"]["object_type"],
+            ): RejectedCounts(waiting=one["all"] - one["parked"], parked=one["parked"])
+            for one in found
+        }
 
     def drop(self, selection: RejectedSelection) -> int:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""

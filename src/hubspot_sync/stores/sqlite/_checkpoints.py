@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -9,11 +10,16 @@ from typing import Any, Final
 
 from attrs import evolve
 
-from hubspot_sync._clock import SLACK, Clock, SystemClock
-from hubspot_sync._documents import checkpoint_from_text, checkpoint_to_text, instant_to_text
-from hubspot_sync.models import Checkpoint, Fingerprint, Gone, Lease, StreamKey
+from hubspot_sync._clock import SLACK, Clock, SystemClock, is_ahead
+from hubspot_sync._documents import (
+    checkpoint_from_text,
+    checkpoint_to_text,
+    instant_from_text,
+    instant_to_text,
+)
+from hubspot_sync.models import Checkpoint, Fingerprint, Gone, Lease, StreamKey, StreamProgress
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
-from hubspot_sync.stores._stored import binary, object_id_of, place_of, reading, whole
+from hubspot_sync.stores._stored import ago, binary, object_id_of, place_of, reading, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
 _GRANT: Final = """INSERT INTO checkpoints
@@ -32,7 +38,14 @@ _RENEW: Final = """UPDATE checkpoints SET expires_at = :expires_at, leased_at = 
 _RELEASE: Final = """UPDATE checkpoints SET owner = NULL, expires_at = NULL
     WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type
     AND fence = :fence"""
-_COMMIT: Final = """UPDATE checkpoints SET checkpoint = :checkpoint
+_SURVEY: Final = """SELECT key, checkpoint, owner, expires_at, leased_at, committed_at, marked_at
+    FROM json_each(?) CROSS JOIN checkpoints ON domain_id = json_extract(value, '$[0]')
+    AND account_id = json_extract(value, '$[1]') AND object_type = json_extract(value, '$[2]')"""
+_COMMIT: Final = """UPDATE checkpoints SET checkpoint = :checkpoint, committed_at = :now,
+    marked_at = CASE WHEN :rises THEN :now ELSE marked_at END
+    WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type"""
+_RESET: Final = """UPDATE checkpoints
+    SET checkpoint = NULL, committed_at = NULL, marked_at = NULL
     WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type"""
 _LEARN: Final = """INSERT INTO fingerprints (domain_id, account_id, object_type, place, version,
     digest, variant, edges, gone, merged_into) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -104,6 +117,14 @@ class SqliteCheckpointer:
             row = connection.execute(_LOAD, _named(stream)).fetchone()
         return _checkpoint(stream, row[2] if row else None)
 
+    def survey(self, streams: Sequence[StreamKey]) -> Mapping[StreamKey, StreamProgress]:
+        """Return how far *streams* are; see `Checkpointer.survey`."""
+        wanted = json.dumps([list(_named(stream).values()) for stream in streams])
+        with self._database.reading() as connection:
+            rows = connection.execute(_SURVEY, (wanted,)).fetchall()
+        now = self._clock.now()
+        return {streams[place]: _progress(streams[place], row, now) for place, *row in rows}
+
     def recall(self, stream: StreamKey, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
         """Give the fingerprints of *object_ids*; see `Checkpointer.recall`."""
         known: dict[str, Fingerprint] = {}
@@ -137,7 +158,7 @@ class SqliteCheckpointer:
         """Store progress under *lease*, all or nothing; see `Checkpointer.commit`."""
         named = tuple(_named(lease.stream).values())
         with self._database.writing() as connection:
-            _check_commit(connection, lease, checkpoint)
+            before = _check_commit(connection, lease, checkpoint)
             connection.executemany(
                 _LEARN,
                 [
@@ -148,9 +169,12 @@ class SqliteCheckpointer:
                     for one in fingerprints
                 ],
             )
-            connection.execute(
-                _COMMIT, {**_held(lease), "checkpoint": checkpoint_to_text(checkpoint)}
-            )
+            after = {
+                "checkpoint": checkpoint_to_text(checkpoint),
+                "now": instant_to_text(self._clock.now()),
+                "rises": checkpoint.rises_above(before.high_water_mark),
+            }
+            connection.execute(_COMMIT, {**_held(lease), **after})
 
     def forget(self, lease: Lease, object_ids: Sequence[str] | None = None) -> int:
         """Delete fingerprints under *lease*; see `Checkpointer.forget`."""
@@ -158,7 +182,7 @@ class SqliteCheckpointer:
         with self._database.writing() as connection:
             _check_lease(connection, lease)
             if object_ids is None:
-                connection.execute(_COMMIT, {**_held(lease), "checkpoint": None})
+                connection.execute(_RESET, _held(lease))
                 return connection.execute(_FORGET_ALL, named).rowcount
             rows = [(*named, place_of(one)) for one in object_ids]
             return connection.executemany(_FORGET, rows).rowcount if rows else 0
@@ -194,10 +218,33 @@ def _check_lease(connection: sqlite3.Connection, lease: Lease) -> str | None:
     return held
 
 
-def _check_commit(connection: sqlite3.Connection, lease: Lease, checkpoint: Checkpoint) -> None:
-    held = _check_lease(connection, lease)
-    if not checkpoint.may_follow(_checkpoint(lease.stream, held).high_water_mark):
+def _check_commit(
+    connection: sqlite3.Connection, lease: Lease, checkpoint: Checkpoint
+) -> Checkpoint:
+    """The checkpoint that is stored, if *checkpoint* may be put in its place under *lease*."""
+    held = _checkpoint(lease.stream, _check_lease(connection, lease))
+    if not checkpoint.may_follow(held.high_water_mark):
         raise mark_falls(lease.stream)
+    return held
+
+
+def _progress(stream: StreamKey, row: Sequence[Any], now: datetime) -> StreamProgress:
+    text, owner, *times = row
+    with reading(_row_of(stream)):
+        expires_at, leased_at, committed_at, marked_at = map(_optional_instant, times)
+    return StreamProgress(
+        checkpoint=_checkpoint(stream, text),
+        held=owner is not None
+        and expires_at is not None
+        and expires_at > now
+        and not (leased_at is not None and is_ahead(leased_at, now)),
+        committed_ago=ago(None if committed_at is None else now - committed_at),
+        marked_ago=ago(None if marked_at is None else now - marked_at),
+    )
+
+
+def _optional_instant(text: str | None) -> datetime | None:
+    return None if text is None else instant_from_text(text)
 
 
 def _between(after: str | None, until: str | None) -> tuple[str, str]:

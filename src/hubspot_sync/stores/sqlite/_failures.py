@@ -9,7 +9,14 @@ from typing import Any, Final
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
 from hubspot_sync._documents import instant_from_text, instant_to_text
-from hubspot_sync.models import AccountKey, Action, RejectedAction, RejectedSelection, StreamKey
+from hubspot_sync.models import (
+    AccountKey,
+    Action,
+    RejectedAction,
+    RejectedCounts,
+    RejectedSelection,
+    StreamKey,
+)
 from hubspot_sync.stores._stored import reading, text, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
@@ -44,6 +51,9 @@ _HELD: Final = """SELECT object_id, version FROM errors
 _SETTLE: Final = """DELETE FROM errors WHERE domain_id = ? AND account_id = ? AND object_type = ?
     AND object_id = ? AND version <= ?"""
 _COUNT: Final = "SELECT object_type, COUNT(*) FROM errors WHERE {} GROUP BY object_type"
+_TALLY: Final = """SELECT domain_id, account_id, object_type, sum(NOT dead), sum(dead)
+    FROM json_each(?) CROSS JOIN errors ON domain_id = json_extract(value, '$[0]')
+    AND account_id = json_extract(value, '$[1]') GROUP BY domain_id, account_id, object_type"""
 _DROP: Final = "DELETE FROM errors WHERE {}"
 _ERASE: Final = """DELETE FROM errors WHERE domain_id = ? AND account_id = ? AND object_type = ?
     AND object_id IN (SELECT value FROM json_each(?))"""
@@ -115,6 +125,19 @@ class SqliteErrorQueue:
         """Say how many fit *selection*, by object type; see `ErrorQueue.count`."""
         with self._database.reading() as connection:
             return dict(connection.execute(_COUNT.format(_FITTING), _selected(selection)))
+
+    def tally(self, accounts: Sequence[AccountKey]) -> Mapping[StreamKey, RejectedCounts]:
+        """Count the failures by stream; see `ErrorQueueAdmin.tally`."""
+        wanted = json.dumps([[one.domain_id, one.account_id] for one in dict.fromkeys(accounts)])
+        with self._database.reading() as connection:
+            rows = connection.execute(_TALLY, (wanted,)).fetchall()
+        with reading("a row in the table errors"):
+            return {
+                StreamKey(AccountKey(domain_id, account_id), object_type): RejectedCounts(
+                    waiting=whole(waiting), parked=whole(parked)
+                )
+                for domain_id, account_id, object_type, waiting, parked in rows
+            }
 
     def drop(self, selection: RejectedSelection) -> int:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""

@@ -227,6 +227,12 @@ def _add_ends(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _add_times_of_commits(connection: sqlite3.Connection) -> None:
+    """Let checkpoints say when they were committed last, and when the mark moved."""
+    connection.execute("ALTER TABLE checkpoints ADD COLUMN committed_at TEXT")
+    connection.execute("ALTER TABLE checkpoints ADD COLUMN marked_at TEXT")
+
+
 # The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
 # processes wait for: all of them take effect, or none.
 STEPS: Final[tuple[Step, ...]] = (
@@ -237,6 +243,7 @@ STEPS: Final[tuple[Step, ...]] = (
     _add_variants_of_fingerprints,
     _order_fingerprints,
     _add_ends,
+    _add_times_of_commits,
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pytest
 
-from hubspot_sync.models import RejectedAction, RejectedSelection, StreamKey
+from hubspot_sync.models import RejectedAction, RejectedCounts, RejectedSelection, StreamKey
 from hubspot_sync.testing.contracts._samples import (
     ACCOUNT,
     MOMENT,
@@ -138,6 +138,20 @@ class AdminCases:
         counted = store.count(selection)
         assert {kind: sum(kind in place for place in expected) for kind in counted} == counted
         assert sum(counted.values()) == len(expected)
+
+    @pytest.mark.usefixtures("_admin")
+    def test_many_accounts_are_counted(self, store: Any) -> None:
+        """By stream, those that wait and the parked ones; of these accounts and of no others."""
+        store.put(mixed())
+
+        found = store.tally([ACCOUNT, OTHER_DOMAIN, ACCOUNT])
+
+        assert found == {
+            COMPANIES: RejectedCounts(waiting=1),
+            STREAM: RejectedCounts(waiting=2, parked=1),
+            StreamKey(OTHER_DOMAIN, "contacts"): RejectedCounts(waiting=1),
+        }
+        assert store.tally([]) == {}
 
     @pytest.mark.usefixtures("_admin")
     @pytest.mark.parametrize(("selection", "expected"), SELECTIONS.values(), ids=SELECTIONS)

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from hubspot_sync.errors import InvariantError, LeaseHeldError, LeaseLostError
-from hubspot_sync.models import Checkpoint, Lease
+from hubspot_sync.models import Checkpoint, Lease, StreamKey, StreamProgress
 from hubspot_sync.testing.contracts._fixtures import (
     LONG,
     OTHERS,
@@ -17,7 +17,14 @@ from hubspot_sync.testing.contracts._fixtures import (
     a_print,
     forged,
 )
-from hubspot_sync.testing.contracts._samples import MOMENT, STREAM, VERSION, at_once, progress
+from hubspot_sync.testing.contracts._samples import (
+    ACCOUNT,
+    MOMENT,
+    STREAM,
+    VERSION,
+    at_once,
+    progress,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -262,3 +269,68 @@ class LeaseCases(CheckpointerFixtures):
         at_once(race)
 
         assert mine == store.load(STREAM)
+
+    def test_a_survey_tells_of_many_streams(self, store: Checkpointer) -> None:
+        """Each with its checkpoint, and whether it is held; one that nobody leased has no key."""
+        never = StreamKey(ACCOUNT, "tickets")
+        held = store.acquire(STREAM, "a", LONG)
+        store.commit(held, progress())
+        free = store.acquire(OTHERS[0], "a", LONG)
+        store.commit(free, Checkpoint(reading=progress().reading))
+        store.release(free)
+        store.acquire(OTHERS[1], "a", LONG)
+
+        found = store.survey([STREAM, *OTHERS[:2], never])
+
+        assert store.survey([]) == {}
+        assert {STREAM, *OTHERS[:2]} == set(found)
+        assert progress() == found[STREAM].checkpoint
+        assert Checkpoint(reading=progress().reading) == found[OTHERS[0]].checkpoint
+        assert StreamProgress(checkpoint=Checkpoint(), held=True) == found[OTHERS[1]]
+        assert [found[STREAM].held, found[OTHERS[0]].held] == [True, False]
+        assert found[STREAM].committed_ago is not None
+        assert found[STREAM].marked_ago is not None
+        assert found[OTHERS[0]].committed_ago is not None
+        assert found[OTHERS[0]].marked_ago is None
+
+    def test_a_survey_tells_how_long_ago_a_stream_moved(
+        self, store: Checkpointer, let_pass: Passing
+    ) -> None:
+        """By the store's own clock: since the last commit, and since the mark moved."""
+        lease = store.acquire(STREAM, "a", LONG)
+        store.commit(lease, progress())
+        let_pass(self.short)
+        store.commit(lease, progress())
+
+        found = store.survey([STREAM])[STREAM]
+
+        assert found.marked_ago is not None
+        assert found.committed_ago is not None
+        assert found.marked_ago >= self.short
+        assert found.marked_ago - found.committed_ago >= self.short / 2
+        store.commit(lease, Checkpoint(high_water_mark=MOMENT + timedelta(days=1)))
+        again = store.survey([STREAM])[STREAM]
+        assert again.marked_ago == again.committed_ago
+        store.forget(lease)
+        assert StreamProgress(checkpoint=Checkpoint(), held=True) == store.survey([STREAM])[STREAM]
+
+    def test_a_lease_that_ran_out_is_not_held(self, store: Checkpointer, let_pass: Passing) -> None:
+        """A worker that died is not at work."""
+        store.acquire(STREAM, "a", self.short)
+        assert store.survey([STREAM])[STREAM].held
+        let_pass(self.short * 2)
+
+        assert not store.survey([STREAM])[STREAM].held
+
+    def test_a_clock_that_was_set_back_is_not_believed(
+        self, store: Checkpointer, set_clock: Passing
+    ) -> None:
+        """It is not known how long ago what was committed in the future was, or a moment."""
+        store.commit(store.acquire(STREAM, "a", LONG), progress())
+        set_clock(-timedelta(hours=1))
+
+        found = store.survey([STREAM])[STREAM]
+
+        for known in (found.committed_ago, found.marked_ago):
+            assert known is None or timedelta(0) <= known < timedelta(minutes=1)
+        assert progress() == found.checkpoint
