@@ -272,6 +272,7 @@ ID = {"account_id": "62515"}
 DOMAIN_METHODS = {
     "accounts": ({}, {"status": "status?"}),
     "account": (ID, {"account_id": "account id"}),
+    "object_types": (ID, {"account_id": "account id"}),
     "authorization_url": ({}, {"account_id": "account id?"}),
     "finish_authorization": (
         {"state": "nobody's"},
@@ -392,6 +393,7 @@ MADE_HERE = {
     "KeyProvider",
     "LoggingObserver",
     "OAuthTokens",
+    "ObjectType",
     "NoEncryption",
     "RedriveReport",
     "StopRequested",

@@ -32,6 +32,7 @@ from hubspot_sync.models import (
     StaticAccessToken,
     StoredCredentials,
     StreamKey,
+    StreamSettings,
 )
 from hubspot_sync.models._checks import with_article
 
@@ -246,6 +247,7 @@ CLOCK: Final = {
     "sleep": _ANYTHING,
 }
 SOURCE: Final = {
+    "resolve": _a(StreamSettings),
     "identify": _a(AccountDetails),
     "server_time": _INSTANT,
     "api_calls": _by_id(int),

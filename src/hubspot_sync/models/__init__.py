@@ -50,7 +50,12 @@ from hubspot_sync.models.events import (
     ValueKeptAsText,
 )
 from hubspot_sync.models.fleet import FleetReport
-from hubspot_sync.models.object_types import canonical_object_type, cursor_field, singular_name
+from hubspot_sync.models.object_types import (
+    ObjectType,
+    canonical_object_type,
+    cursor_field,
+    singular_name,
+)
 from hubspot_sync.models.pages import Archived, FoundAssociations, Page, Presence, SkippedRow
 from hubspot_sync.models.records import (
     Association,
@@ -107,6 +112,7 @@ __all__ = [
     "Mode",
     "OAuthApp",
     "OAuthTokens",
+    "ObjectType",
     "Page",
     "Pass",
     "Presence",

@@ -53,7 +53,8 @@ class StreamKey(AsDict):
 
     Attributes:
         account: The account.
-        object_type: The object type by its canonical name ("contacts").
+        object_type: The object type by the name that is kept of it: "contacts", and a custom type
+            by its id, "2-3465404".
     """
 
     account: AccountKey
@@ -79,7 +80,8 @@ class StreamSettings(AsDict):
 
     Attributes:
         object_type: Name or id of the object type; an id, a singular or capitals are turned into
-            the name, see `canonical_object_type`.
+            the name, see `canonical_object_type`. A custom type goes by its id, its name, or a
+            label that people gave it, and is kept under its id.
         properties: Names and patterns of the properties to ask for; None asks for all.
         associations: Object types whose associated ids come with each record.
         exclude: Names and patterns of the properties not to ask for, whatever *properties* says.

@@ -19,6 +19,7 @@ from hubspot_sync.models import (
     Event,
     FoundAssociations,
     IdRange,
+    ObjectType,
     Page,
     Pass,
     Presence,
@@ -127,6 +128,14 @@ class ScriptedSource:
         """The clock's time, later each time."""
         self._time = max(self._clock.now(), self._time + _TICK)
         return self._time
+
+    def resolve(self, settings: StreamSettings) -> StreamSettings:
+        """The settings: a script has the names that it was given."""
+        return settings
+
+    def object_types(self) -> Sequence[ObjectType]:
+        """None: a script has no schemas."""
+        return ()
 
     def label(self, object_type: str) -> str | None:
         """None: actions are named after the object type."""

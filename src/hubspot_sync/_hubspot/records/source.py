@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hubspot_sync.models import (
         Account,
         Archived,
+        ObjectType,
         Pass,
         Presence,
         PropertySet,
@@ -113,7 +114,7 @@ class HubSpotSource:
         Where its answer contradicts other witnesses, more are asked for, by the cheapest call.
         """
         if not self._server_clock.known:
-            self._define(self._account.streams[0].object_type)
+            self._define(self._object_types.canonical(self._account.streams[0].object_type))
         for _ in range(_MORE_WITNESSES):
             if self._server_clock.settled or not self._server_clock.known:
                 break
@@ -130,6 +131,14 @@ class HubSpotSource:
                     account_details,
                 )
         return self._server_clock.latest() if latest else self._server_clock.now()
+
+    def resolve(self, settings: StreamSettings) -> StreamSettings:
+        """The settings with custom types under their ids; see `Source.resolve`."""
+        return self._object_types.resolve(settings)
+
+    def object_types(self) -> Sequence[ObjectType]:
+        """The custom types of the account."""
+        return self._object_types.all_custom()
 
     def label(self, object_type: str) -> str | None:
         """What people call one object of a custom type; None where HubSpot does not say."""
