@@ -23,7 +23,7 @@ def caller() -> Iterator[Caller]:
     with HubSpotEmulator(clock=ManualClock()) as emulator:
         emulator.create("contacts", object_id="1")
         emulator.create("companies", object_id="2")
-        emulator.define_label("contacts", "companies", "Buyer", inverse="Buys through")
+        emulator.define_label("contacts", "companies", "Buyer", inverse="Owns through")
         emulator.define_label("contacts", "companies", "Partner")
         yield Caller(emulator)
 
@@ -45,10 +45,10 @@ def test_relabelling_is_seen_from_both_ends(caller: Caller):
     """HubSpot 2.4: a label has a name for each direction; the plain association stays."""
     caller.emulator.associate("contacts", "1", "companies", "2", label="Partner")
 
-    caller.emulator.relabel("companies", "2", "contacts", "1", "Buys through")
+    caller.emulator.relabel("companies", "2", "contacts", "1", "Owns through")
 
     assert labels(caller, "contacts", "1", "companies") == [None, "Buyer"]
-    assert labels(caller, "companies", "2", "contacts") == [None, "Buys through"]
+    assert labels(caller, "companies", "2", "contacts") == [None, "Owns through"]
     caller.emulator.relabel("contacts", "1", "companies", "2", "Primary", "Partner")
     assert labels(caller, "contacts", "1", "companies") == ["Primary", None, "Partner"]
     caller.emulator.relabel("contacts", "1", "companies", "2")

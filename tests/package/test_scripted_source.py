@@ -6,6 +6,7 @@ import threading
 from datetime import datetime, timezone
 
 import pytest
+from attrs import evolve
 
 from hubspot_sync import (
     Account,
@@ -18,7 +19,7 @@ from hubspot_sync import (
     WrongAccountError,
 )
 from hubspot_sync.models import Mode, Page, Pass, Record, SkippedRow, StreamKey
-from hubspot_sync.stores.memory import MemoryActionSink, MemoryCheckpointer, MemoryTokenStore
+from hubspot_sync.stores.memory import MemoryStores
 from hubspot_sync.testing import ManualClock, ScriptedSource
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
@@ -40,16 +41,15 @@ class Host:
 
     def __init__(self):
         self.clock = ManualClock()
-        self.sink = MemoryActionSink()
-        self.checkpointer = MemoryCheckpointer(clock=self.clock)
+        self.stores = evolve(MemoryStores(clock=self.clock), accounts=None, error_queue=None)
+        self.sink = self.stores.sink
+        self.checkpointer = self.stores.checkpointer
 
     def sync(self, source, account=ACCOUNT):
         """One run; the report of its stream."""
         engine = SyncEngine(
+            self.stores,
             open_source=source,
-            tokens=MemoryTokenStore(),
-            sink=self.sink,
-            checkpointer=self.checkpointer,
             settings=SyncSettings(batch_size=1),
             clock=self.clock,
         )

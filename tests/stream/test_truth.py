@@ -258,14 +258,15 @@ def check_complete(host, report, before):
 
 
 def may_hide_each_other(hostility):
-    """Whether one record may be left out of the list while another is deleted behind it.
+    """Whether a record may be left out of the list while another is deleted behind it.
 
-    They look alike to what counts them; the next pass over all records finds the first.
+    They look alike to what counts them, and so does a total that is wrong by one; the next pass
+    over all records finds it.
     """
     left_out = hostility.list_gaps or hostility.hidden_from_list
     deleted = hostility.meddling is not None and hostility.meddling.archives_per_call
     # What cannot be searched is not counted at all, and the report says so.
-    return left_out and (deleted or hostility.unsearchable)
+    return left_out and (deleted or hostility.total_drift or hostility.unsearchable)
 
 
 def check_versions(host):
