@@ -47,8 +47,8 @@ class Outcome:
 def digest_of(record: Record | Action) -> bytes:
     """A digest of all values and associations that were read of a record.
 
-    Its dates of change are left out, and properties without a value: one that HubSpot has newly,
-    and that nobody has filled in, makes no record another one.
+    Its dates of change are left out, and what it has nothing in: a property or an association that
+    is read newly, and that nobody has filled in, makes no record another one.
     An action has the digest of the record that it was made from. Never empty. If it ever comes
     out differently for the same values, the next reconcile pass delivers everything again.
     """
@@ -57,6 +57,7 @@ def digest_of(record: Record | Action) -> bytes:
     edges = {
         object_type: _comparable_edges(associations)
         for object_type, associations in sorted(record.associations.items())
+        if associations
     }
     if values is not None:
         content = _encode((values, edges))

@@ -325,6 +325,7 @@ VALUES = {
             "exclude": "names",
             "raw_values": "choice",
             "ignore_missing": "choice",
+            "unlisted_properties": "names",
         },
     ),
     StaticAccessToken: ({"access_token": "a"}, {"access_token": "credential"}),

@@ -10,6 +10,8 @@ become text.
 from __future__ import annotations
 
 import json
+import zlib
+from base64 import b64decode, b64encode
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from hubspot_sync.models import AccountKey, Association, Credentials, StreamKey, Value
 
-_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, InvariantError)
+_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, InvariantError, zlib.error)
 
 
 def instant_to_text(instant: datetime) -> str:
@@ -224,7 +226,6 @@ def _pass_to_document(reading: Pass) -> dict[str, Any]:
         "listed": None
         if reading.listed is None
         else [[span.first, span.end, span.rows] for span in reading.listed],
-        "compares": reading.compares,
         "redelivers": reading.redelivers,
         "properties": _properties_to_document(reading.properties),
     }
@@ -233,19 +234,24 @@ def _pass_to_document(reading: Pass) -> dict[str, Any]:
 def _properties_to_document(properties: PropertySet | None) -> dict[str, Any] | None:
     if properties is None:
         return None
+    types, read = dict(properties.types), properties.read
+    # An account may have a thousand of them, and a checkpoint is written with every batch.
+    content = orjson.dumps([types, None if read == types.keys() else sorted(read)])
     return {
-        "digest": properties.digest,
-        "defined": properties.defined,
+        "packed": b64encode(zlib.compress(content)).decode(),
+        "associations": sorted(properties.associations),
         "defined_at": instant_to_text(properties.defined_at),
     }
 
 
 def _properties_from_document(document: Mapping[str, Any] | None) -> PropertySet | None:
-    if document is None:
+    if document is None or "packed" not in document:
         return None
+    types, read = orjson.loads(zlib.decompress(b64decode(document["packed"])))
     return PropertySet(
-        digest=document["digest"],
-        defined=document["defined"],
+        types=dict(types),
+        read=frozenset(types if read is None else read),
+        associations=frozenset(document["associations"]),
         defined_at=instant_from_text(document["defined_at"]),
     )
 
@@ -271,7 +277,6 @@ def _pass_from_document(document: Mapping[str, Any]) -> Pass:
         listed=None
         if (listed := document.get("listed")) is None
         else tuple(ListedSpan(first, end, rows) for first, end, rows in listed),
-        compares=bool(document.get("compares")),
         redelivers=bool(document.get("redelivers")),
         properties=_properties_from_document(document.get("properties")),
     )

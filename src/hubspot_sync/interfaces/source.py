@@ -54,7 +54,7 @@ class SourceSchema(Protocol):
         """
 
     def properties(self, settings: StreamSettings, last: PropertySet | None) -> PropertySet:
-        """Which properties are read of each record.
+        """What is read of each record: properties and associations.
 
         Args:
             settings: What is wanted.

@@ -144,7 +144,7 @@ class SyncSettings:
         reconcile_every: How long after the last pass over all records the next one is due, which
             compares each record with what was delivered and so finds what moved no modified date.
             It costs as many calls as the backfill did, one for 100 records. None for never but on
-            demand.
+            demand, and when properties or associations have come since.
         batch_size: Records whose actions are handed to the sink at once; they are gathered from
             whole pages, so it may be some more.
         batch_bytes: The same, as a rough size in bytes; never more than `queue_bytes`.

@@ -143,7 +143,7 @@ class ScriptedSource:
 
     def properties(self, settings: StreamSettings, last: PropertySet | None) -> PropertySet:
         """The same every time."""
-        return PropertySet(digest="scripted", defined=1, defined_at=EPOCH)
+        return PropertySet(types={}, read=frozenset(), defined_at=EPOCH)
 
     def read(self, settings: StreamSettings, reading: Pass) -> Iterator[Page]:
         """The pages of the script that are left of *reading*.

@@ -14,7 +14,14 @@ from hubspot_sync._engine.stream.lease import held_lease
 from hubspot_sync._engine.stream.pipeline import Pipeline
 from hubspot_sync._engine.stream.rejected import RejectedActions
 from hubspot_sync._windows import doubt_left, grounded, plan_pass, with_properties
-from hubspot_sync.models import Checkpoint, Counts, Mode, RetryCounts, StreamStarted
+from hubspot_sync.models import (
+    Checkpoint,
+    Counts,
+    Mode,
+    PropertiesChanged,
+    RetryCounts,
+    StreamStarted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.context import RunContext
     from hubspot_sync._engine.stream.lease import Progress
     from hubspot_sync.interfaces import Source
-    from hubspot_sync.models import StreamKey, StreamSettings
+    from hubspot_sync.models import PropertySet, StreamKey, StreamSettings
 
 _logger = logging.getLogger("hubspot_sync")
 
@@ -144,16 +151,17 @@ class StreamSession:
         checkpoint = self._grounded(progress, checkpoint, present)
         reading = plan_pass(checkpoint, present, self._context.settings, compared=self._compared)
         resumed = reading is checkpoint.reading
-        if reading.mode is not Mode.INCREMENTAL and not resumed:
-            self._compared = True
+        if not resumed:
+            before = checkpoint.properties
+            properties = self._source.properties(self._wanted, before)
+            _tell_of_changes(self._context, self.stream, before, properties)
+            reading = with_properties(checkpoint, reading, properties, present)
+            self._compared |= reading.mode is not Mode.INCREMENTAL
         checkpoint = evolve(
             checkpoint,
             reading=reading if resumed else None,
             doubtful_until=present if resumed else doubt_left(checkpoint, reading),
         )
-        if not resumed:
-            properties = self._source.properties(self._wanted, checkpoint.properties)
-            reading = with_properties(checkpoint, reading, properties, self._context.settings)
         self.mode = self.mode or reading.mode
         self._context.notify(
             StreamStarted(stream=self.stream, mode=reading.mode, reading=reading, resumed=resumed)
@@ -189,3 +197,23 @@ class StreamSession:
             )
             progress.commit(after)
         return after
+
+
+def _tell_of_changes(
+    context: RunContext, stream: StreamKey, before: PropertySet | None, now: PropertySet
+) -> None:
+    """Tell observers what has become of the properties that HubSpot lists."""
+    if before is None or before.types == now.types:
+        return
+    context.notify(
+        PropertiesChanged(
+            stream=stream,
+            appeared=tuple(sorted(now.types.keys() - before.types.keys())),
+            vanished=tuple(sorted(before.types.keys() - now.types.keys())),
+            retyped={
+                name: (before.types[name], kind)
+                for name, kind in sorted(now.types.items())
+                if before.types.get(name, kind) != kind
+            },
+        )
+    )
