@@ -238,7 +238,7 @@ def _properties_to_document(properties: PropertySet | None) -> dict[str, Any] | 
     # An account may have a thousand of them, and a checkpoint is written with every batch.
     content = orjson.dumps([types, None if read == types.keys() else sorted(read)])
     return {
-        "packed": b64encode(zlib.compress(content)).decode(),
+        "packed": b64encode(zlib.compress(content, level=1)).decode(),
         "associations": sorted(properties.associations),
         "defined_at": instant_to_text(properties.defined_at),
     }
