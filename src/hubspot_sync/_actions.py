@@ -15,17 +15,27 @@ from hubspot_sync.models import (
     Action,
     ActionKind,
     Counts,
+    Evidence,
     Fingerprint,
+    Gone,
     from_milliseconds,
+    to_milliseconds,
 )
 from hubspot_sync.models.properties import Properties, comparable_values
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
+    from datetime import datetime
 
-    from hubspot_sync.models import AccountKey, Association, Record
+    from hubspot_sync.models import AccountKey, Association, Presence, Record, StreamKey
 
 _DIGEST_BYTES = 16
+_EDGES_BYTES = 8
+# What is known of an object that is gone: nothing of its values.
+_TOMBSTONE = b"gone"
+# Which records were merged into this one, on every object type:
+# https://developers.hubspot.com/changelog/updated-merge-functionality-for-contacts-and-companies
+_MERGED_IDS = "hs_merged_object_ids"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -44,26 +54,63 @@ class Outcome:
     counts: Counts
 
 
-def digest_of(record: Record | Action) -> bytes:
-    """A digest of all values and associations that were read of a record.
+@frozen(kw_only=True)
+class End:
+    """How an object left HubSpot.
+
+    Attributes:
+        object_id: The object.
+        kind: What happened to it.
+        evidence: Why that is believed.
+        at: When it happened; None where HubSpot does not say.
+        merged_into: The id of the record that it was merged into.
+    """
+
+    object_id: str
+    kind: ActionKind
+    evidence: Evidence
+    at: datetime | None = None
+    merged_into: str | None = None
+
+
+def digests_of(record: Record | Action) -> tuple[bytes, bytes]:
+    """A digest of all values and associations that were read of a record, and one of the latter.
 
     Its dates of change are left out, and what it has nothing in: a property or an association that
     is read newly, and that nobody has filled in, makes no record another one.
-    An action has the digest of the record that it was made from. Never empty. If it ever comes
-    out differently for the same values, the next reconcile pass delivers everything again.
+    An action has the digests of the record that it was made from. The first is never empty, the
+    second where no associations were read. If they ever come out differently for the same values,
+    the next reconcile pass delivers everything again.
     """
     properties = record.properties
-    values = properties.comparable if isinstance(properties, Properties) else None
-    edges = {
-        object_type: _comparable_edges(associations)
-        for object_type, associations in sorted(record.associations.items())
-        if associations
-    }
-    if values is not None:
-        content = _encode((values, edges))
+    edges = _edges(record.associations)
+    if isinstance(properties, Properties):
+        values = _encode(properties.comparable)
     else:
-        content = _dumps((comparable_values(properties), edges))
-    return blake2b(content, digest_size=_DIGEST_BYTES).digest()
+        values = _dumps(comparable_values(properties))
+    content = blake2b(b"[%b,%b]" % (values, edges), digest_size=_DIGEST_BYTES).digest()
+    return content, _short(edges) if record.associations else b""
+
+
+def edges_digest(associations: Mapping[str, Sequence[Association]]) -> bytes:
+    """The second digest of a record that has *associations*."""
+    return _short(_edges(associations)) if associations else b""
+
+
+def _edges(associations: Mapping[str, Sequence[Association]]) -> bytes:
+    if not associations:
+        return b"{}"
+    return _dumps(
+        {
+            object_type: _comparable_edges(edges)
+            for object_type, edges in sorted(associations.items())
+            if edges
+        }
+    )
+
+
+def _short(edges: bytes) -> bytes:
+    return blake2b(edges, digest_size=_EDGES_BYTES).digest()
 
 
 def _dumps(content: Any) -> bytes:
@@ -156,7 +203,24 @@ def doubted(
 def unproved(fingerprints: Iterable[Fingerprint], actions: Iterable[Action]) -> list[Fingerprint]:
     """What may be said of the objects of *actions* as long as the sink may have other values."""
     object_ids = {action.object_id for action in actions}
-    return [replace(one, digest=b"") for one in fingerprints if one.object_id in object_ids]
+    return [
+        replace(one, digest=b"", edges=b"") for one in fingerprints if one.object_id in object_ids
+    ]
+
+
+def fingerprint_of(action: Action) -> Fingerprint:
+    """What is known of an object once *action* is delivered."""
+    gone = action.kind.gone
+    digest, edges = (_TOMBSTONE, b"") if gone else digests_of(action)
+    return Fingerprint(
+        object_id=action.object_id,
+        version=action.version,
+        digest=digest,
+        variant=action.variant,
+        edges=edges,
+        gone=gone,
+        merged_into=action.merged_into,
+    )
 
 
 def to_actions(
@@ -166,11 +230,13 @@ def to_actions(
     *,
     deliver_unchanged: bool,
     redeliver: bool = False,
-    variant: int = 0,
+    looked: int = 0,
     label: str | None = None,
     backfill: bool = False,
 ) -> Outcome:
     """Turn records that were not delivered yet into actions.
+
+    An object that the host had erased stays out.
 
     Args:
         account: Whose records they are.
@@ -180,7 +246,7 @@ def to_actions(
             older version.
         redeliver: Whether all records are delivered, as creations: the sink may have lost them. One
             that is as it was before comes with the id that it had.
-        variant: Sets what is delivered of a known version apart from what was before.
+        looked: The end of the pass, in milliseconds since 1970; see `_variant`.
         label: What people call one of the objects, for custom types.
         backfill: Whether they are read for the first load of their stream.
     """
@@ -189,25 +255,56 @@ def to_actions(
     unchanged = repeated = 0
     for record in records:
         before = known.get(record.object_id)
-        version, digest = record.version, digest_of(record)
-        is_same = before is not None and before.digest == digest
-        told = 0
-        if before is not None and before.version == version:
-            if is_same and not redeliver:
-                repeated += 1
+        version, (digest, edges) = record.version, digests_of(record)
+        kind, variant, is_same = ActionKind.CREATED, 0, False
+        if before is not None:
+            if before.gone is Gone.ERASED:
+                unchanged += 1
                 continue
-            # A clock may have gone back since; the newest variant is the highest all the same.
-            later = variant if variant >= before.variant else before.variant + 1
-            told = before.variant if is_same else later
+            version = max(version, before.version)
+            is_same = before.digest == digest and before.gone is None
+            if is_same and version == before.version and not redeliver:
+                repeated += 1
+                if edges != before.edges:
+                    fingerprints.append(replace(before, edges=edges))
+                continue
+            if is_same:
+                variant = before.variant if version < before.sequence else 0
+            else:
+                variant = _variant(before, version, looked)
+            if not redeliver:
+                kind = ActionKind.RESTORED if before.gone else ActionKind.UPDATED
         fingerprints.append(
-            Fingerprint(object_id=record.object_id, version=version, digest=digest, variant=told)
+            Fingerprint(
+                object_id=record.object_id,
+                version=version,
+                digest=digest,
+                variant=variant,
+                edges=edges,
+            )
         )
         if is_same and not (deliver_unchanged or redeliver):
             unchanged += 1
-        else:
-            action = _action(account, record, version, told, label=label, backfill=backfill)
-            is_new = before is None or redeliver
-            actions.append(action if is_new else as_update(action))
+            continue
+        occurred_at = record.created_at
+        if kind is not ActionKind.CREATED:
+            has_moved = before is None or version > before.version
+            occurred_at = from_milliseconds(version if has_moved else variant or version)
+        actions.append(
+            Action(
+                account=account,
+                object_type=record.object_type,
+                object_id=record.object_id,
+                kind=kind,
+                version=version,
+                occurred_at=occurred_at,
+                properties=record.properties,
+                associations=record.associations,
+                variant=variant,
+                label=label,
+                backfill=backfill,
+            )
+        )
     return Outcome(
         actions=tuple(actions),
         fingerprints=tuple(fingerprints),
@@ -215,35 +312,118 @@ def to_actions(
     )
 
 
-def _action(
-    account: AccountKey,
-    record: Record,
-    version: int,
-    variant: int,
+def to_ends(
+    stream: StreamKey,
+    ends: Sequence[End],
+    known: Mapping[str, Fingerprint],
     *,
-    label: str | None,
-    backfill: bool,
-) -> Action:
-    """The creation of *record*.
+    queued: Mapping[str, int],
+    looked: int,
+    label: str | None = None,
+) -> Outcome:
+    """Turn what became of objects into actions, as far as the host knew them and knows it not.
 
-    A version that was delivered before with other values is a variant of it, which the end of the
-    pass sets apart. Its values would not: a value that goes from A to B, back to A and to B again
-    is delivered three times, and the last B must not be taken for the first. The end is part of
-    the checkpoint, so what is sent again after a crash has the same id.
+    Args:
+        stream: Their stream.
+        ends: Each object at most once.
+        known: What was delivered of them before, by object id.
+        queued: Versions of objects that wait in the error queue.
+        looked: When they were looked for, in milliseconds since 1970.
+        label: What people call one of the objects, for custom types.
     """
-    return Action(
-        account=account,
-        object_type=record.object_type,
-        object_id=record.object_id,
-        kind=ActionKind.CREATED,
-        version=version,
-        occurred_at=record.created_at,
-        properties=record.properties,
-        associations=record.associations,
-        variant=variant,
-        label=label,
-        backfill=backfill,
+    actions: list[Action] = []
+    repeated = 0
+    for end in ends:
+        before = known.get(end.object_id)
+        if before is None or (before.gone and (before.digest or before.gone is not end.kind.gone)):
+            repeated += before is not None
+            continue
+        waits = queued.get(end.object_id)
+        if before.gone and waits == before.version:
+            repeated += 1  # it is this very end that waits
+            continue
+        at = looked if end.at is None else to_milliseconds(end.at)
+        # One that was announced before a crash is told again, and not once more.
+        variant = before.variant if before.gone else max(at, before.sequence + 1, (waits or 0) + 1)
+        actions.append(
+            Action(
+                account=stream.account,
+                object_type=stream.object_type,
+                object_id=end.object_id,
+                kind=end.kind,
+                version=max(before.version, waits or 0),
+                occurred_at=from_milliseconds(at),
+                properties={},
+                variant=variant,
+                label=label,
+                merged_into=end.merged_into,
+                evidence=end.evidence,
+            )
+        )
+    return Outcome(
+        actions=tuple(actions),
+        fingerprints=tuple(map(fingerprint_of, actions)),
+        counts=Counts(repeated=repeated),
     )
+
+
+def merged_ids(records: Iterable[Record]) -> list[str]:
+    """The objects that were merged into *records*, as those say."""
+    ids: dict[str, None] = {}
+    for record in records:
+        named = record.properties.get(_MERGED_IDS)
+        if named:
+            texts = named if isinstance(named, tuple) else str(named).split(";")
+            ids.update(
+                (one, None) for one in map(str.strip, texts) if one.isascii() and one.isdigit()
+            )
+    return list(ids)
+
+
+def ends_of(presence: Presence) -> list[End]:
+    """Which of the objects that were asked for left HubSpot, where it says how."""
+    deleted = [
+        End(object_id=one, kind=ActionKind.DELETED, evidence=Evidence.ARCHIVED, at=at)
+        for one, at in presence.archived.items()
+    ]
+    merged = [
+        End(
+            object_id=one,
+            kind=ActionKind.MERGED,
+            evidence=Evidence.SURVIVOR,
+            merged_into=survivor,
+        )
+        for one, survivor in presence.merged.items()
+    ]
+    return deleted + merged
+
+
+def is_gone(fingerprint: Fingerprint) -> bool:
+    """Whether the sink was told that the object is gone."""
+    return fingerprint.gone is not None and bool(fingerprint.digest)
+
+
+def is_back(record: Record, known: Mapping[str, Fingerprint]) -> bool:
+    """Whether *record* is of an object that was deleted, or merged into another one."""
+    before = known.get(record.object_id)
+    return before is not None and before.gone in (Gone.DELETED, Gone.MERGED)
+
+
+def _variant(before: Fingerprint, version: int, looked: int) -> int:
+    """What sets a state of an object behind all that was told of it before; 0 for its version.
+
+    Mostly the version does. If it did not move, or was overtaken by an end of the object, the time
+    at which the pass looked does: its values would not, because one that goes from A to B, back to
+    A and to B again is delivered three times, and the last B must not be taken for the first.
+    The time is part of the checkpoint, so what is sent again after a crash has the same id.
+    """
+    if version > before.sequence:
+        return 0
+    is_announced = not before.digest and version == before.version and not before.gone
+    if is_announced and before.variant >= looked:
+        return before.variant
+    # A clock may have gone back since; the newest variant is the highest all the same.
+    return max(looked, before.sequence + 1)
 
 
 def as_update(action: Action) -> Action:

@@ -18,6 +18,7 @@ from hubspot_sync.models import (
     BatchStored,
     BookkeepingFailed,
     Counts,
+    DeletionsSuspected,
     Event,
     FleetFinished,
     FleetStarted,
@@ -183,6 +184,16 @@ def _actions_rejected(event: ActionsRejected) -> _Line:
     return _Line(logging.WARNING, template, parts, {**_of_stream(event.stream), **fields})
 
 
+def _deletions_suspected(event: DeletionsSuspected) -> _Line:
+    fields = {"gone": event.gone, "bound": event.bound}
+    parts = (event.stream, event.gone, event.bound)
+    template = (
+        "%s: %s objects seem to be gone, more than the %s that are believed without somebody who "
+        "confirms it; the sink was told of none"
+    )
+    return _Line(logging.ERROR, template, parts, {**_of_stream(event.stream), **fields})
+
+
 def _value_kept_as_text(event: ValueKeptAsText) -> _Line:
     fields = {"property_name": event.property_name, "object_id": event.object_id}
     parts = (event.stream, event.property_name, event.object_id)
@@ -277,6 +288,7 @@ def _tally(counts: Counts) -> str:
 
 
 _LINES: Final[Mapping[type, Callable[[Any], _Line]]] = {
+    DeletionsSuspected: _deletions_suspected,
     RunStarted: _run_started,
     StreamStarted: _stream_started,
     BatchStored: _batch_stored,

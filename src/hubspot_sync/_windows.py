@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # JSON numbers are exact up to here, and HubSpot sends some ids as numbers.
 _BEYOND_ALL_IDS: Final = 2**53
+_DAY: Final = timedelta(days=1)
+# 1 % of the least that an account may ask for:
+# https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
+_CALLS_A_DAY: Final = 2_500
 
 
 def grounded(
@@ -46,6 +50,8 @@ def grounded(
         checkpoint.high_water_mark,
         checkpoint.index_floor,
         checkpoint.reconciled_at,
+        checkpoint.archived_at,
+        checkpoint.associations_at,
         checkpoint.doubtful_until,
         checkpoint.reconcile_since,
         reading.end if reading else None,
@@ -70,6 +76,8 @@ def grounded(
         fell_from=fell_from,
         index_floor=mark and proved(checkpoint.index_floor),
         reconciled_at=proved(checkpoint.reconciled_at),
+        archived_at=proved(checkpoint.archived_at),
+        associations_at=proved(checkpoint.associations_at),
         reading=reading if goes_on else None,
         # As after any pass that was cut off.
         doubtful_until=reached(checkpoint.doubtful_until) if goes_on else server_time,
@@ -160,7 +168,7 @@ def marked(checkpoint: Checkpoint, *, redeliver: bool) -> Checkpoint:
     since, reading = checkpoint.reconcile_since, checkpoint.reading
     if checkpoint == Checkpoint() or (_lacks(checkpoint, since) and not redeliver):
         return checkpoint
-    begun = None if reading is None or reading.mode is Mode.INCREMENTAL else reading.end
+    begun = reading.end if reading is not None and reading.is_whole else None
     ends = [one for one in (since, checkpoint.reconciled_at, begun) if one is not None]
     last = max(ends, default=checkpoint.high_water_mark)
     return evolve(
@@ -197,8 +205,7 @@ def _lacks(checkpoint: Checkpoint, since: datetime | None) -> bool:
 
 
 def _is_due(checkpoint: Checkpoint, server_time: datetime, settings: SyncSettings) -> bool:
-    every, last = settings.reconcile_every, checkpoint.reconciled_at
-    return every is not None and (last is None or last + every <= server_time)
+    return _is_over(checkpoint.reconciled_at, settings.reconcile_every, server_time)
 
 
 def _unused_end(checkpoint: Checkpoint, server_time: datetime) -> datetime:
@@ -227,6 +234,8 @@ def advance(
     """
     if ranges:
         return evolve(checkpoint, reading=evolve(reading, ranges=ranges, listed=listed))
+    if reading.mode in (Mode.ARCHIVED, Mode.ASSOCIATIONS):
+        return evolve(checkpoint, reading=None)
     checkpoint = evolve(checkpoint, properties=reading.properties or checkpoint.properties)
     if reading.mode is Mode.INCREMENTAL:
         return evolve(checkpoint, high_water_mark=reading.end, reading=None)
@@ -239,6 +248,10 @@ def advance(
         high_water_mark=max(mark, checkpoint.high_water_mark or mark),
         index_floor=max(floor, checkpoint.index_floor or floor),
         reconciled_at=reading.end,
+        associations_at=reading.end,
+        associations_after=None,
+        # What is missing in a later pass over all records is for the session to settle.
+        archived_at=reading.end if reading.mode is Mode.BACKFILL else None,
         fell_from=None,
         redeliver=checkpoint.redeliver and not reading.redelivers,
         reading=None,
@@ -257,6 +270,33 @@ def only_id(piece: IdRange) -> str | None:
     if piece.until is None or int(piece.until) - int(piece.after or -1) != 2:  # noqa: PLR2004
         return None
     return str(int(piece.until) - 1)
+
+
+def archived_due(checkpoint: Checkpoint, server_time: datetime, settings: SyncSettings) -> bool:
+    """Whether deletions are to be looked for now."""
+    return _is_over(checkpoint.archived_at, settings.archived_every, server_time)
+
+
+def associations_due(
+    checkpoint: Checkpoint,
+    server_time: datetime,
+    settings: SyncSettings,
+    calls: int,
+) -> bool:
+    """Whether associations are to be compared now, which takes *calls*.
+
+    They are as often as settings say, and as their share of HubSpot's smallest daily quota allows.
+    """
+    every = settings.associations_every
+    if every is None or checkpoint.associations_after is not None:
+        return every is not None
+    return _is_over(
+        checkpoint.associations_at, max(every, _DAY * calls / _CALLS_A_DAY), server_time
+    )
+
+
+def _is_over(last: datetime | None, every: timedelta | None, now: datetime) -> bool:
+    return every is not None and (last is None or last + every <= now)
 
 
 def halves(piece: IdRange, reading: Pass) -> tuple[IdRange, ...]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync._actions import digest_of
+from hubspot_sync._actions import digests_of
 from hubspot_sync._hubspot.calls.answers import list_answer
 from hubspot_sync._hubspot.calls.bodies import loads
 from hubspot_sync._hubspot.records.associations import InlineKeys
@@ -142,7 +142,7 @@ def test_both_ways_come_to_the_same(rows, after):
     if read is not None:
         assert (read.records, (), read.after) == (records, skipped, following)
         assert read.ids == tuple(int(one.object_id) for one in records)
-        assert list(map(digest_of, read.records)) == list(map(digest_of, records))
+        assert list(map(digests_of, read.records)) == list(map(digests_of, records))
         assert [list(one.properties) for one in read.records] == [
             list(o.properties) for o in records
         ]

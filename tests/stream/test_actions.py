@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hubspot_sync._actions import (
-    digest_of,
+    digests_of,
     newest_versions,
     to_actions,
     unproved,
@@ -39,7 +39,12 @@ ADA = Record(
 
 
 def fingerprint_of(record):
-    return Fingerprint(object_id=record.object_id, version=record.version, digest=digest_of(record))
+    return Fingerprint(
+        object_id=record.object_id,
+        version=record.version,
+        digest=digests_of(record)[0],
+        edges=digests_of(record)[1],
+    )
 
 
 def test_an_unknown_record_was_created():
@@ -98,20 +103,20 @@ def test_a_moved_date_alone_is_no_change():
 def test_a_known_version_with_other_values_is_a_later_action(ahead):
     """Whenever the pass's end was, it sorts behind what was told of the version before."""
     before = replace(ADA, properties={**ADA.properties, "phone": "1"})
-    variant = to_milliseconds(NOON + ahead)
+    looked = to_milliseconds(NOON + ahead)
 
     outcome = to_actions(
-        ACCOUNT, [ADA], {"1": fingerprint_of(before)}, deliver_unchanged=False, variant=variant
+        ACCOUNT, [ADA], {"1": fingerprint_of(before)}, deliver_unchanged=False, looked=looked
     )
 
     (action,) = outcome.actions
     assert (action.kind, action.version, action.variant) == (
         ActionKind.UPDATED,
         ADA.version,
-        variant,
+        max(looked, VERSION + 1),
     )
     assert action.occurred_at == max(NOON + ahead, NOON + timedelta(milliseconds=1))
-    assert outcome.fingerprints == (replace(fingerprint_of(ADA), variant=variant),)
+    assert outcome.fingerprints == (replace(fingerprint_of(ADA), variant=action.variant),)
 
 
 @pytest.mark.parametrize("deliver_unchanged", [True, False])
@@ -119,9 +124,7 @@ def test_a_known_version_with_the_same_values_is_a_repeat(deliver_unchanged):
     """Also for a host that wants to hear of dates that moved; here none did."""
     known = {"1": fingerprint_of(ADA)}
 
-    outcome = to_actions(
-        ACCOUNT, [ADA], known, deliver_unchanged=deliver_unchanged, variant=VERSION
-    )
+    outcome = to_actions(ACCOUNT, [ADA], known, deliver_unchanged=deliver_unchanged, looked=VERSION)
 
     assert (outcome.actions, outcome.fingerprints) == ((), ())
     assert outcome.counts == Counts(repeated=1)
@@ -131,15 +134,15 @@ def test_what_is_unproved_differs_from_everything():
     """The sink may have other values in this version."""
     (unsure,) = unproved([fingerprint_of(ADA), fingerprint_of(replace(ADA, object_id="2"))], [ADA])
 
-    outcome = to_actions(ACCOUNT, [ADA], {"1": unsure}, deliver_unchanged=False, variant=VERSION)
+    outcome = to_actions(ACCOUNT, [ADA], {"1": unsure}, deliver_unchanged=False, looked=VERSION)
 
     assert unsure.version == ADA.version
-    assert [one.variant for one in outcome.actions] == [VERSION]
+    assert [one.variant for one in outcome.actions] == [VERSION + 1]
 
 
 def digest(value):
     """The digest of a record with this value."""
-    return digest_of(replace(ADA, properties={"it": value}))
+    return digests_of(replace(ADA, properties={"it": value}))[0]
 
 
 DIFFERENT = (
@@ -226,7 +229,7 @@ def test_a_cleared_value_is_a_change():
     before = replace(ADA, properties={"phone": "1"})
     after = replace(ADA, properties={"phone": None})
 
-    assert digest_of(before) != digest_of(after)
+    assert digests_of(before) != digests_of(after)
 
 
 def test_a_new_property_without_a_value_is_no_change():
@@ -235,8 +238,8 @@ def test_a_new_property_without_a_value_is_no_change():
     before = replace(ADA, properties={"email": "ada@example.com", "shoe_size": None})
     after = replace(ADA, properties={"email": "ada@example.com", "shoe_size": 37})
 
-    assert digest_of(without) == digest_of(before)
-    assert digest_of(before) != digest_of(after)
+    assert digests_of(without) == digests_of(before)
+    assert digests_of(before) != digests_of(after)
 
 
 def test_associations_are_part_of_what_is_compared():
@@ -246,8 +249,8 @@ def test_associations_are_part_of_what_is_compared():
     there = replace(ADA, associations={"companies": (one, two)})
     back = replace(ADA, associations={"companies": (two, one)})
 
-    assert digest_of(there) == digest_of(back)
-    assert digest_of(there) != digest_of(replace(ADA, associations={"companies": (one,)}))
+    assert digests_of(there) == digests_of(back)
+    assert digests_of(there) != digests_of(replace(ADA, associations={"companies": (one,)}))
 
 
 def test_versions_that_were_delivered_are_left_out():

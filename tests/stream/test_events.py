@@ -17,6 +17,7 @@ from hubspot_sync.models import (
     BatchStored,
     BookkeepingFailed,
     Counts,
+    DeletionsSuspected,
     Event,
     FleetFinished,
     FleetReport,
@@ -58,6 +59,11 @@ class Broken:
 
 
 EVENTS = [
+    (
+        DeletionsSuspected(stream=STREAM, gone=120, bound=20),
+        logging.ERROR,
+        "120 objects seem to be gone, more than the 20",
+    ),
     (RunStarted(account=ACCOUNT, object_types=("contacts",)), logging.INFO, "syncing contacts"),
     (
         StreamStarted(

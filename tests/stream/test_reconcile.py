@@ -27,7 +27,9 @@ from kit.support import ACCOUNT, Crash, Host, truth_of
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
-ON_DEMAND = SyncSettings(batch_size=100, reconcile_every=None)
+ON_DEMAND = SyncSettings(
+    batch_size=100, reconcile_every=None, archived_every=None, associations_every=None
+)
 CONTACTS = StreamKey(ACCOUNT.key, "contacts")
 SCORE = "hs_analytics_last_timestamp"
 
@@ -440,7 +442,7 @@ def test_a_loop_of_limited_runs_ends(hubspot_emulator):
     runs = []
 
     while not (runs and runs[-1].completed):
-        runs.append(engine.sync(ACCOUNT, time_limit=timedelta(seconds=1)))
+        runs.append(engine.sync(ACCOUNT, time_limit=timedelta(seconds=2)))
         assert len(runs) < 100
 
     assert len(runs) > 3

@@ -297,7 +297,9 @@ def test_a_mark_in_the_future_proves_nothing():
     reading = plan_pass(fallen, NOON, SETTINGS, compared=True)
     assert reading == Pass(mode=Mode.RECONCILE, end=NOON)
     after = advance(fallen, reading, (), SETTINGS)
-    assert after == Checkpoint(high_water_mark=NOON, index_floor=NOON - MARGIN, reconciled_at=NOON)
+    assert after == Checkpoint(
+        high_water_mark=NOON, index_floor=NOON - MARGIN, reconciled_at=NOON, associations_at=NOON
+    )
 
 
 def test_a_whole_pass_that_began_in_time_ends_the_fall():

@@ -31,7 +31,7 @@ from hubspot_sync.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hubspot_sync.models import AccountKey, Association, Credentials, StreamKey, Value
 
@@ -157,6 +157,13 @@ def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
         "undelivered": list(checkpoint.undelivered),
         "properties": _properties_to_document(checkpoint.properties),
         "fell_from": _optional_text(checkpoint.fell_from),
+        "archived_at": _optional_text(checkpoint.archived_at),
+        "archived_after": checkpoint.archived_after,
+        "differences": _spans_to_document(checkpoint.differences),
+        "associations_at": _optional_text(checkpoint.associations_at),
+        "associations_after": checkpoint.associations_after,
+        "suspected": checkpoint.suspected,
+        "confirmed": checkpoint.confirmed,
     }
 
 
@@ -205,6 +212,13 @@ def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
         undelivered=tuple(document.get("undelivered") or ()),
         properties=_properties_from_document(document.get("properties")),
         fell_from=_optional_instant(document.get("fell_from")),
+        archived_at=_optional_instant(document.get("archived_at")),
+        archived_after=document.get("archived_after"),
+        differences=_spans_from_document(document.get("differences") or ()),
+        associations_at=_optional_instant(document.get("associations_at")),
+        associations_after=document.get("associations_after"),
+        suspected=document.get("suspected") or 0,
+        confirmed=bool(document.get("confirmed")),
     )
 
 
@@ -223,12 +237,18 @@ def _pass_to_document(reading: Pass) -> dict[str, Any]:
         "start": _optional_text(reading.start),
         "end": instant_to_text(reading.end),
         "ranges": [_range_to_document(part) for part in reading.ranges],
-        "listed": None
-        if reading.listed is None
-        else [[span.first, span.end, span.rows] for span in reading.listed],
+        "listed": None if reading.listed is None else _spans_to_document(reading.listed),
         "redelivers": reading.redelivers,
         "properties": _properties_to_document(reading.properties),
     }
+
+
+def _spans_to_document(spans: Iterable[ListedSpan]) -> list[list[int]]:
+    return [[span.first, span.end, span.rows] for span in spans]
+
+
+def _spans_from_document(document: Iterable[Sequence[int]]) -> tuple[ListedSpan, ...]:
+    return tuple(ListedSpan(first, end, rows) for first, end, rows in document)
 
 
 def _properties_to_document(properties: PropertySet | None) -> dict[str, Any] | None:
@@ -274,9 +294,7 @@ def _pass_from_document(document: Mapping[str, Any]) -> Pass:
         end=instant_from_text(document["end"]),
         ranges=tuple(_range_from_document(part) for part in document["ranges"]),
         # What was listed before records were counted is not known.
-        listed=None
-        if (listed := document.get("listed")) is None
-        else tuple(ListedSpan(first, end, rows) for first, end, rows in listed),
+        listed=None if (listed := document.get("listed")) is None else _spans_from_document(listed),
         redelivers=bool(document.get("redelivers")),
         properties=_properties_from_document(document.get("properties")),
     )

@@ -350,6 +350,29 @@ class Domain:
         account = self.account(account_id).account
         self._operations.mark("resync", account, object_types, redeliver=True)
 
+    def confirm_deletions(self, account_id: str, object_types: Iterable[str] | None = None) -> int:
+        """Let the next sync of one account tell of all deletions, however many they are.
+
+        Where more objects seem to be gone at once than `SyncSettings.max_gone_share` lets pass,
+        the sink is told of none, the report has a gap that says so, and observers get a
+        `DeletionsSuspected`. Look at HubSpot first: what is deleted there by mistake can be
+        restored for 90 days.
+
+        Args:
+            account_id: The account.
+            object_types: Some of its streams; None for all.
+
+        Returns:
+            How many objects were suspected to be gone; 0 where there is nothing to confirm.
+
+        Raises:
+            ConfigurationError: The domain does not have the account, or it no such stream.
+            LeaseHeldError: A stream is being synced; ask again.
+            StoreUnavailableError: A store stays away.
+        """
+        account = self.account(account_id).account
+        return self._operations.confirm_deletions(account, object_types)
+
     def sync_all(
         self,
         *,

@@ -19,7 +19,7 @@ from hubspot_sync._engine.context import RunContext
 from hubspot_sync._engine.fleet.fleet import Fleet, claimed, due, given, listed
 from hubspot_sync._engine.fleet.turns import Turn
 from hubspot_sync._engine.lifetime import Lifetime
-from hubspot_sync._engine.stream.marks import mark
+from hubspot_sync._engine.stream.marks import confirm, mark
 from hubspot_sync._engine.stream.rejected import browsed
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.interfaces._parts import is_callback
@@ -108,6 +108,13 @@ class Operations:
         with self.lifetime.under_way(f"{name} {account.key}"):
             streams = streams_of(self.context, account, object_types)
             mark(self.context, streams, redeliver=redeliver)
+
+    def confirm_deletions(self, account: Account, object_types: Iterable[str] | None) -> int:
+        """Let the next sync tell of the deletions that are suspected; how many there are."""
+        is_account.of("account", account)
+        with self.lifetime.under_way(f"confirm_deletions {account.key}"):
+            streams = streams_of(self.context, account, object_types)
+            return confirm(self.context, streams)
 
     def sync_given(
         self,

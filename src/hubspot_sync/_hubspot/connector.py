@@ -40,7 +40,6 @@ if TYPE_CHECKING:
         Event,
         HubSpotSettings,
         OAuthApp,
-        OAuthTokens,
     )
 
 _DEFINITIONS_LIFETIME: Final = timedelta(minutes=10)
@@ -121,7 +120,7 @@ class HubSpotConnector:
                 retrier=retrier,
             )
             authorizer = OAuthAuthorizer(stored=stored, refresher=refresher, clock=self._clock)
-            sees_all = partial(_is_of_account, endpoint, stored.credentials)
+            sees_all = partial(_is_of_account, endpoint, authorizer)
         paths = paths_for(self._settings.api_version)
         client = HubSpotClient(
             transport=transport,
@@ -186,9 +185,8 @@ def _always() -> bool:
     return True
 
 
-def _is_of_account(endpoint: TokenEndpoint, tokens: OAuthTokens) -> bool:
-    told = endpoint.introspect(tokens)
-    return told is not None and not told.user_level
+def _is_of_account(endpoint: TokenEndpoint, authorizer: Authorizer) -> bool:
+    return not endpoint.is_user_level(authorizer.access_token())
 
 
 def _telling(notify: Callable[[Event], None], account: AccountKey) -> OnRetry:

@@ -81,7 +81,11 @@ class Checkpointer(Protocol):
     def count(
         self, stream: StreamKey, *, after: str | None = None, until: str | None = None
     ) -> int:
-        """Count the objects that were delivered and are not gone, in a range as for `browse`."""
+        """Count the objects that are there as far as the sink was told, in a range of ids.
+
+        Tombstones are left out, but for those with an empty digest: of those it is not known
+        whether the sink was told.
+        """
 
     def commit(
         self, lease: Lease, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint] = ()

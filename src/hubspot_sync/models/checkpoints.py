@@ -125,6 +125,11 @@ class Pass:
     def __repr__(self) -> str:
         return settings_repr(self)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all records are read."""
+        return self.mode in (Mode.BACKFILL, Mode.RECONCILE)
+
     def __attrs_post_init__(self) -> None:
         if (self.start is None) == (self.mode is Mode.INCREMENTAL):
             raise InvariantError(f"a pass in {self.mode.value} mode cannot start at {self.start}")
@@ -152,12 +157,25 @@ class Checkpoint:
             once such a pass is complete and the stream was brought up to the present after it.
         redeliver: Whether the next pass over all records delivers them again, because somebody
             asked for that. False again once it is complete.
-        unread: Ids of records that could not be read; each run asks for them again.
+        unread: Ids of records that could not be read, or that are to be compared; each run asks
+            for them.
         undelivered: Those of them that the sink may have lost: they are delivered as if they were
             new.
         properties: What the last pass read of each record; None until that is known.
         fell_from: The mark that was there and was taken back, because a wrong clock had put it
             into HubSpot's future. None again once all records are compared.
+        archived_at: Up to when deletions were looked for; None where that is due.
+        archived_after: Where the list of deleted records goes on, where it is too long for one
+            run; None for its beginning.
+        differences: How many records more HubSpot has than were delivered, by ranges of ids, where
+            that is known and no deletion: records that were rejected, for instance.
+        associations_at: Up to when associations were compared; None where that is due.
+        associations_after: The object id at which the comparison under way goes on; None where
+            none is.
+        suspected: How many objects seem to be gone that the host was not told of, because they are
+            more than is believed without `Domain.confirm_deletions`.
+        confirmed: Whether somebody confirmed them, so that the next pass over all records tells of
+            them.
     """
 
     high_water_mark: datetime | None = field(default=None, validator=is_aware)
@@ -171,6 +189,13 @@ class Checkpoint:
     undelivered: tuple[str, ...] = ()
     properties: PropertySet | None = None
     fell_from: datetime | None = field(default=None, validator=is_aware)
+    archived_at: datetime | None = field(default=None, validator=is_aware)
+    archived_after: str | None = None
+    differences: tuple[ListedSpan, ...] = ()
+    associations_at: datetime | None = field(default=None, validator=is_aware)
+    associations_after: str | None = None
+    suspected: int = 0
+    confirmed: bool = False
 
     def __repr__(self) -> str:
         return settings_repr(self)

@@ -126,6 +126,23 @@ class ActionsRejected:
 
 
 @frozen(kw_only=True)
+class DeletionsSuspected:
+    """More objects seem to be gone at once than is believed; the host is told of none of them.
+
+    Look at HubSpot: if they are gone indeed, call `Domain.confirm_deletions`.
+
+    Attributes:
+        stream: The stream.
+        gone: How many seem to be gone.
+        bound: How many would have been believed.
+    """
+
+    stream: StreamKey
+    gone: int
+    bound: int
+
+
+@frozen(kw_only=True)
 class ValueKeptAsText:
     """The first value of a property in this pass that does not fit the property's type.
 
@@ -226,6 +243,7 @@ Event = (
     | BookkeepingFailed
     | RecordSkipped
     | ActionsRejected
+    | DeletionsSuspected
     | ValueKeptAsText
     | PropertiesChanged
     | StreamFinished

@@ -145,6 +145,15 @@ class SyncSettings:
             compares each record with what was delivered and so finds what moved no modified date.
             It costs as many calls as the backfill did, one for 100 records. None for never but on
             demand, and when properties or associations have come since.
+        archived_every: How long after deletions were looked for that is due again. It costs one
+            call for each stream where nothing went. None for never but in a reconcile pass.
+        associations_every: How long after associations were compared that is due again, at the
+            earliest: a comparison takes a call for 1,000 records and each associated type, and no
+            more calls in a day than 1 % of HubSpot's smallest daily quota. None for never but in a
+            reconcile pass.
+        max_gone_share: The share of a stream's records that may be gone at once without a trace,
+            and be told of as deleted; more of them have to be confirmed. 1.0 for no bound. See
+            `Domain.confirm_deletions`.
         batch_size: Records whose actions are handed to the sink at once; they are gathered from
             whole pages, so it may be some more.
         batch_bytes: The same, as a rough size in bytes; never more than `queue_bytes`.
@@ -170,6 +179,13 @@ class SyncSettings:
     reconcile_every: timedelta | None = field(
         default=timedelta(days=7), validator=or_none(is_positive_duration)
     )
+    archived_every: timedelta | None = field(
+        default=timedelta(minutes=15), validator=or_none(is_positive_duration)
+    )
+    associations_every: timedelta | None = field(
+        default=timedelta(hours=1), validator=or_none(is_positive_duration)
+    )
+    max_gone_share: float = field(default=0.1, validator=is_share)
     batch_size: int = field(default=1_000, validator=is_positive)
     batch_bytes: int = field(default=8 * 1024 * 1024, validator=is_positive)
     queue_size: int = field(default=1_000, validator=is_positive)

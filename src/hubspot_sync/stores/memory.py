@@ -198,9 +198,11 @@ class MemoryCheckpointer:
     def count(
         self, stream: StreamKey, *, after: str | None = None, until: str | None = None
     ) -> int:
-        """Count the objects that are not gone; see `Checkpointer.count`."""
+        """Count the objects that are there; see `Checkpointer.count`."""
         with self._lock:
-            return sum(one.gone is None for one in self._between(stream, after, until))
+            return sum(
+                one.gone is None or not one.digest for one in self._between(stream, after, until)
+            )
 
     def _between(
         self, stream: StreamKey, after: str | None, until: str | None

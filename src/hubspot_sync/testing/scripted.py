@@ -151,6 +151,9 @@ class ScriptedSource:
         A record that is asked for by its id is the newest one that the script has for it so far.
         """
         script = self._script_of(settings.object_type)
+        if any(one.listed for one in reading.ranges):
+            yield _page_of([row for row in self._there(settings) if _is_in(row, reading.ranges)])
+            return
         script.begin(reading)
         if reading.object_ids:
             yield self._given(script.named(reading))
@@ -190,14 +193,8 @@ class ScriptedSource:
         self, settings: StreamSettings, *, after: str | None = None, until: str | None = None
     ) -> int | None:
         """The records that the script has given so far, and that are there still."""
-        kind = settings.object_type
-        return sum(
-            (kind, one) not in self._gone
-            and (after is None or int(one) > int(after))
-            and (until is None or int(one) < int(until))
-            for one, row in self._script_of(kind).rows_by_id().items()
-            if isinstance(row, Record)
-        )
+        span = IdRange(after=None if after is None else str(int(after) + 1), until=until)
+        return sum(_is_in(row, (span,)) for row in self._there(settings))
 
     def sees_all(self) -> bool:
         """Whether it was not told that the credentials are a user's."""
@@ -215,6 +212,12 @@ class ScriptedSource:
 
     def close(self) -> None:
         """Nothing to close."""
+
+    def _there(self, settings: StreamSettings) -> list[Record]:
+        kind = settings.object_type
+        rows = self._script_of(kind).rows_by_id().values()
+        records = [row for row in rows if isinstance(row, Record)]
+        return [row for row in records if (kind, row.object_id) not in self._gone]
 
     def _script_of(self, object_type: str) -> _Played:
         return self._streams.setdefault(object_type, _Played(()))
@@ -272,6 +275,15 @@ class _Played:
             absent=tuple(one for one in reading.object_ids if one not in known),
             ranges=reading.ranges,
         )
+
+
+def _is_in(row: Record, ranges: Sequence[IdRange]) -> bool:
+    """Whether *row* lies in one of *ranges*, which begin with the id that they name."""
+    number = int(row.object_id)
+    return any(
+        int(one.after or 0) <= number and (one.until is None or number < int(one.until))
+        for one in ranges
+    )
 
 
 def _pages(given: Sequence[ScriptedPage]) -> list[Page | Exception]:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve, field, frozen
 from msgspec.structs import replace
 
-from hubspot_sync._actions import as_update, digest_of, unproved
+from hubspot_sync._actions import as_update, fingerprint_of, unproved
 from hubspot_sync._engine.stream.rejected import Rejection, is_settled, is_superseded, timely
 from hubspot_sync.errors import ActionRejectedError, InvariantError
 from hubspot_sync.interfaces._answers import place_of
-from hubspot_sync.models import ActionKind, BatchStored, Counts, Fingerprint, RetryCounts
+from hubspot_sync.models import ActionKind, BatchStored, Counts, RetryCounts
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.stream.lease import Progress
     from hubspot_sync._engine.stream.rejected import RejectedActions
     from hubspot_sync.interfaces import Validator
-    from hubspot_sync.models import Action, Checkpoint, RejectedAction, SinkAnswer, StreamKey
+    from hubspot_sync.models import (
+        Action,
+        Checkpoint,
+        Fingerprint,
+        RejectedAction,
+        SinkAnswer,
+        StreamKey,
+    )
 
 _MUCH_MORE: Final = 1.5
 _BYTES_A_VALUE: Final = 50
@@ -259,15 +266,7 @@ def _retried(
     actions = tuple(timely(one.action, known) for one in waiting if not is_settled(one, known))
     return Batch(
         actions=actions,
-        fingerprints=tuple(
-            Fingerprint(
-                object_id=action.object_id,
-                version=action.version,
-                digest=digest_of(action),
-                variant=action.variant,
-            )
-            for action in actions
-        ),
+        fingerprints=tuple(map(fingerprint_of, actions)),
         settled=Counts(),
         checkpoint=stored,
         before=stored,

@@ -74,6 +74,19 @@ class Progress:
             self.stream, lambda: self._checkpointer.recall(self.stream, object_ids)
         )
 
+    def browse(
+        self, *, limit: int, after: str | None = None, until: str | None = None
+    ) -> Sequence[Fingerprint]:
+        """Return what was delivered of a range of ids, in their order."""
+        return self._context.call(
+            self.stream,
+            lambda: self._checkpointer.browse(self.stream, limit=limit, after=after, until=until),
+        )
+
+    def count(self) -> int:
+        """Return how many objects are there, as far as the sink was told."""
+        return self._context.call(self.stream, lambda: self._checkpointer.count(self.stream))
+
     def commit(self, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint] = ()) -> None:
         """Store how far the stream is now, and what was delivered.
 

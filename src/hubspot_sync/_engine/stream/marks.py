@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
 
 from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.stream.lease import held_lease
@@ -20,7 +23,13 @@ _PATIENCE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.5
 
 
-def mark(context: RunContext, streams: Sequence[StreamKey], *, redeliver: bool) -> None:
+def mark(
+    context: RunContext,
+    streams: Sequence[StreamKey],
+    *,
+    redeliver: bool,
+    confirmed: bool = False,
+) -> None:
     """Let the next sync of *streams* compare all records, or deliver them again.
 
     Each mark is written under the lease of its stream, so that no run overwrites it. A stream that
@@ -30,6 +39,7 @@ def mark(context: RunContext, streams: Sequence[StreamKey], *, redeliver: bool) 
         context: What to work with.
         streams: Streams of one account.
         redeliver: Whether all records are to be delivered again, and not only compared.
+        confirmed: Whether what is found to be gone is to be believed, however many they are.
 
     Raises:
         LeaseHeldError: One of them is still being synced; the others are marked.
@@ -41,7 +51,7 @@ def mark(context: RunContext, streams: Sequence[StreamKey], *, redeliver: bool) 
         while busy := {
             one: held
             for one in streams
-            if (held := _mark(context, one, owner, redeliver=redeliver))
+            if (held := _mark(context, one, owner, redeliver=redeliver, confirmed=confirmed))
         }:
             if clock.monotonic() >= ends:
                 raise _still_busy(busy)
@@ -54,14 +64,36 @@ def mark(context: RunContext, streams: Sequence[StreamKey], *, redeliver: bool) 
         ) from None
 
 
+def confirm(context: RunContext, streams: Sequence[StreamKey]) -> int:
+    """Let the next sync of *streams* tell of the deletions that are suspected there.
+
+    Returns:
+        How many were suspected.
+
+    Raises:
+        LeaseHeldError: One of them is being synced; the others are confirmed.
+        StoreUnavailableError: The checkpointer stays away, or the engine was stopped.
+    """
+    suspected = 0
+    for stream in streams:
+        known = context.ask(
+            "store", partial(context.checkpointer.load, stream), stream.account
+        ).suspected
+        if known:
+            mark(context, [stream], redeliver=False, confirmed=True)
+            suspected += known
+    return suspected
+
+
 def _mark(
-    context: RunContext, stream: StreamKey, owner: str, *, redeliver: bool
+    context: RunContext, stream: StreamKey, owner: str, *, redeliver: bool, confirmed: bool
 ) -> LeaseHeldError | None:
     """Mark *stream*; what keeps it from being marked for now."""
     try:
         with held_lease(context, stream, owner) as progress:
             before = progress.load()
             after = marked(before, redeliver=redeliver)
+            after = evolve(after, confirmed=after.confirmed or confirmed)
             if after != before:
                 progress.commit(after)
     except LeaseHeldError as held:

@@ -15,13 +15,20 @@ from attrs import evolve
 from msgspec.structs import replace
 
 from hubspot_sync._actions import (
+    Outcome,
     doubted,
+    ends_of,
+    is_back,
+    is_gone,
+    merged_ids,
     newest_versions,
     to_actions,
+    to_ends,
     without_queued,
     without_repeats,
 )
 from hubspot_sync._engine.stream.delivery import Batch, Delivery
+from hubspot_sync._engine.stream.gone import Missing
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync._threads import Worker
 from hubspot_sync._windows import advance, is_late, look_deeper
@@ -55,8 +62,10 @@ if TYPE_CHECKING:
     )
 
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_NOTHING: Final = Outcome(actions=(), fingerprints=(), counts=Counts())
+_COMPARING: Final = (Mode.RECONCILE, Mode.ARCHIVED, Mode.ASSOCIATIONS)
 # The checkpoint names each of them.
-_MOST_UNREAD: Final = 1_000
+MOST_UNREAD: Final = 1_000
 
 
 class Pipeline:
@@ -75,6 +84,7 @@ class Pipeline:
 
     Attributes:
         gaps: What of the pass could not be proved, in words.
+        missing: Delivered objects that its pages lack, where they are compared with those.
         began_too_late: Whether the window may have begun too late, so that it proves nothing and
             is to be read again from further back.
     """
@@ -110,6 +120,7 @@ class Pipeline:
         self._oddities = Oddities(self._stream, context.notify)
         self.began_too_late = False
         self._forgotten = 0
+        self._missing = Missing(progress)
         self._delivery = Delivery(
             context=context,
             progress=progress,
@@ -131,7 +142,12 @@ class Pipeline:
     @property
     def is_whole(self) -> bool:
         """Whether all records are read."""
-        return self._reading.mode is not Mode.INCREMENTAL
+        return self._reading.is_whole
+
+    @property
+    def missing(self) -> Sequence[str]:
+        """Objects that were delivered before, and that the pass did not come across."""
+        return self._missing.object_ids
 
     @property
     def unread(self) -> tuple[str, ...]:
@@ -201,12 +217,14 @@ class Pipeline:
 
     def _process(self, pages: Sequence[Page], queue: ActionQueue) -> Batch:
         """Validate, leave out what is known, associate, and make actions."""
+        if self._reading.mode is Mode.RECONCILE:
+            self._missing.look(pages)
         skipped = [row for page in pages for row in page.skipped]
         records, doubled = newest_versions(record for page in pages for record in page.records)
         known, on_their_way = self._known(records, queue)
         lost = set(self._checkpoint.undelivered)
         known = {one: before for one, before in known.items() if one not in lost} if lost else known
-        comparing = self._reading.mode is Mode.RECONCILE
+        comparing = self._reading.mode in _COMPARING
         # What could not be read may have been to be compared when it could not.
         compared = known.keys() if comparing else known.keys() & set(self._checkpoint.unread)
         compared -= on_their_way.keys()
@@ -216,6 +234,8 @@ class Pipeline:
         queued = self._rejected.held([record.object_id for record in fresh])
         # What waits is delivered again as well, so that its object is created first.
         fresh, waiting = (fresh, 0) if redelivers else without_queued(fresh, queued)
+        fresh, unsure, still_gone = self._confirmed(fresh, known)
+        skipped += unsure
         fresh, unanswered = self._associate(fresh)
         skipped += unanswered
         self._oddities.kept_as_text(fresh)
@@ -231,23 +251,80 @@ class Pipeline:
             backfill=self._reading.mode is Mode.BACKFILL or redelivers,
             deliver_unchanged=self._context.settings.deliver_unchanged or self._doubtful,
             redeliver=redelivers,
-            variant=to_milliseconds(self._reading.end),
+            looked=self._looked,
         )
+        ended, superseded = self._merged(records, queue)
         before, self._checkpoint = self._checkpoint, self._reached(pages, skipped)
         return Batch(
-            actions=outcome.actions,
-            fingerprints=outcome.fingerprints,
+            actions=outcome.actions + ended.actions,
+            fingerprints=outcome.fingerprints + ended.fingerprints,
             settled=outcome.counts
             + Counts(
-                repeated=repeated + doubled + waiting, skipped=self._oddities.skipped(skipped)
+                repeated=repeated + doubled + waiting + still_gone,
+                skipped=self._oddities.skipped(skipped),
             ),
             checkpoint=self._checkpoint,
             before=before if before.reading else evolve(before, reading=self._reading),
             outdated={
-                record.object_id: record.version for record in fresh if record.object_id in queued
+                **{one.object_id: one.version for one in fresh if one.object_id in queued},
+                **superseded,
             },
             known=known if redelivers else {},
         )
+
+    @property
+    def _looked(self) -> int:
+        return to_milliseconds(self._reading.end)
+
+    def _confirmed(
+        self, fresh: Sequence[Record], known: Mapping[str, Fingerprint]
+    ) -> tuple[list[Record], list[SkippedRow], int]:
+        """The records, without those of deleted and merged objects that are not there again.
+
+        The search index shows some for a while; what it says is asked of the primary storage. Also
+        those that HubSpot does not answer for, and how many are gone still.
+        """
+        doubtful = [one.object_id for one in fresh if is_back(one, known)]
+        if not doubtful:
+            return list(fresh), [], 0
+        found = self._source.find(self._wanted, doubtful).page
+        there = {record.object_id: record for record in found.records}
+        confirmed = [
+            there.get(record.object_id, record)
+            for record in fresh
+            if record.object_id in there or not is_back(record, known)
+        ]
+        skipped = list(found.skipped)
+        return confirmed, skipped, len(fresh) - len(confirmed) - len(skipped)
+
+    def _merged(
+        self, records: Sequence[Record], queue: ActionQueue
+    ) -> tuple[Outcome, Mapping[str, int]]:
+        """What to tell of objects that were merged into *records*, after those.
+
+        Also versions of them that wait in the error queue, and that nobody needs any more.
+        """
+        object_ids = merged_ids(records)
+        if not object_ids:
+            return _NOTHING, {}
+        known = {**self._progress.recall(object_ids), **queue.of(object_ids)}
+        there = [one for one, delivered in known.items() if not is_gone(delivered)]
+        read = {record.object_id for record in records}
+        doubtful = [one for one in there if one not in read]
+        if not doubtful:
+            return _NOTHING, {}
+        queued = self._rejected.held(doubtful)
+        ended = to_ends(
+            self._stream,
+            ends_of(self._source.find(self._wanted, doubtful)),
+            known,
+            queued=queued,
+            looked=self._looked,
+            label=self._label,
+        )
+        versions = {one.object_id: one.version for one in ended.actions}
+        superseded = {one: versions[one] for one in versions.keys() & queued.keys()}
+        return evolve(ended, counts=Counts()), superseded
 
     def _reached(self, pages: Sequence[Page], skipped: Sequence[SkippedRow]) -> Checkpoint:
         """The checkpoint once *pages* are in the sink."""
@@ -285,7 +362,7 @@ class Pipeline:
         if self._resumed and mode is Mode.INCREMENTAL:
             # What the run before delivered last, and this one did not find, changed once more.
             return evolve(reached, doubtful_until=self._source.server_time())
-        if self._resumed or mode is Mode.RECONCILE:
+        if self._resumed or mode not in (Mode.BACKFILL, Mode.INCREMENTAL):
             return reached  # it is the next pass that leads up to the present
         return evolve(reached, reconcile_since=None)
 
@@ -300,8 +377,8 @@ class Pipeline:
         settled = read.union(one for page in pages for one in page.absent) - again.keys()
         unread = [one for one in self._checkpoint.unread if one not in settled]
         unread.extend(one for one in again if one not in unread)
-        self._forgotten += len(unread[_MOST_UNREAD:])
-        return tuple(unread[:_MOST_UNREAD])
+        self._forgotten += len(unread[MOST_UNREAD:])
+        return tuple(unread[:MOST_UNREAD])
 
     def _known(
         self, records: Sequence[Record], queue: ActionQueue
@@ -393,6 +470,11 @@ class ActionQueue:
                 for record in records
                 if (fingerprint := self._on_their_way.get(record.object_id)) is not None
             }
+
+    def of(self, object_ids: Sequence[str]) -> Mapping[str, Fingerprint]:
+        """What of *object_ids* is on its way to the sink."""
+        with self._changed:
+            return {one: self._on_their_way[one] for one in object_ids if one in self._on_their_way}
 
     def drain(self) -> None:
         """Wait until all that was put is stored, or a batch has failed."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from hubspot_sync._actions import as_update, digest_of
+from hubspot_sync._actions import as_update, fingerprint_of
 from hubspot_sync.errors import ActionRejectedError, TooManyRejectedError
 from hubspot_sync.models import ActionKind, ActionsRejected, RejectedAction, RejectedSelection
 
@@ -238,7 +238,7 @@ def counted(context: RunContext, selection: RejectedSelection) -> Mapping[str, i
 def is_superseded(one: RejectedAction, known: Mapping[str, Fingerprint]) -> bool:
     """Whether a newer version was delivered."""
     delivered = known.get(one.action.object_id)
-    return delivered is not None and delivered.version > one.action.version
+    return delivered is not None and delivered.sequence > one.action.sequence
 
 
 def is_settled(one: RejectedAction, known: Mapping[str, Fingerprint]) -> bool:
@@ -253,7 +253,7 @@ def is_settled(one: RejectedAction, known: Mapping[str, Fingerprint]) -> bool:
     if delivered is None or delivered.version != action.version:
         return is_superseded(one, known)
     proved = bool(delivered.digest) and not action.variant
-    return proved or delivered.digest == digest_of(action)
+    return proved or delivered.digest == fingerprint_of(action).digest
 
 
 def timely(action: Action, known: Mapping[str, Fingerprint]) -> Action:

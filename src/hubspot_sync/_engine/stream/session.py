@@ -9,15 +9,27 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
+from hubspot_sync._engine.stream.archived import ArchivedPass
+from hubspot_sync._engine.stream.associations import AssociationsPass
 from hubspot_sync._engine.stream.delivery import Delivery
+from hubspot_sync._engine.stream.gone import GoneObjects
 from hubspot_sync._engine.stream.lease import held_lease
-from hubspot_sync._engine.stream.pipeline import Pipeline
+from hubspot_sync._engine.stream.pipeline import MOST_UNREAD, Pipeline
 from hubspot_sync._engine.stream.rejected import RejectedActions
-from hubspot_sync._windows import doubt_left, grounded, plan_pass, with_properties
+from hubspot_sync._windows import (
+    archived_due,
+    associations_due,
+    doubt_left,
+    grounded,
+    marked,
+    plan_pass,
+    with_properties,
+)
 from hubspot_sync.models import (
     Checkpoint,
     Counts,
     Mode,
+    Pass,
     PropertiesChanged,
     RetryCounts,
     StreamStarted,
@@ -71,6 +83,8 @@ class StreamSession:
         self._owner = owner
         self._before_first_write = before_first_write
         self._compared = False
+        self._settled: list[GoneObjects] = []
+        self._suspected = 0
         self._rejected = RejectedActions(context, stream)
         self._runs: list[Pipeline] = []
         self._retries: Delivery | None = None
@@ -79,7 +93,8 @@ class StreamSession:
     @property
     def counts(self) -> Counts:
         """The records settled so far."""
-        return sum((run.counts for run in self._runs), start=Counts())
+        counts = [one.counts for one in self._runs] + [one.counts for one in self._settled]
+        return sum(counts, start=Counts())
 
     @property
     def unconverted(self) -> Mapping[str, int]:
@@ -95,6 +110,8 @@ class StreamSession:
             # What a pass over all records says counts in place of what one before it said.
             gaps = run.gaps if run.is_whole else gaps + run.gaps
             unread = run.unread
+        if self._suspected:
+            gaps = (*gaps, self._not_believed())
         if not unread:
             return gaps
         named = ", ".join(unread[:_NAMED]) + (", ..." if len(unread) > _NAMED else "")
@@ -102,6 +119,13 @@ class StreamSession:
         return (
             *gaps,
             f"{len(unread)} {kind} that could not be read: {named}; later runs ask for them again",
+        )
+
+    def _not_believed(self) -> str:
+        return (
+            f"{self._suspected} {self.stream.object_type} seem to be gone, more than is believed "
+            "at once, and the sink was told of none; look at HubSpot, and call "
+            "Domain.confirm_deletions if they are"
         )
 
     @property
@@ -119,8 +143,91 @@ class StreamSession:
         """
         with held_lease(self._context, self.stream, self._owner) as progress:
             self._retry(progress)
-            while self._pass(progress):
-                pass
+            self._read_all(progress)
+            if self._look_around(progress):
+                self._read_all(progress)
+
+    def _read_all(self, progress: Progress) -> None:
+        """Read passes until the stream is up to date."""
+        while self._pass(progress):
+            pass
+
+    def _look_around(self, progress: Progress) -> bool:
+        """Make the passes over what no search finds, where they are due.
+
+        Whether all records have to be compared after that.
+        """
+        checkpoint = progress.load()
+        if checkpoint.high_water_mark is None:
+            return False
+        present, settings = self._source.server_time(), self._context.settings
+        lacks_proof = False
+        if archived_due(checkpoint, present, settings):
+            lacks_proof = self._look_for_deletions(progress, present)
+        if self._wanted.associations:
+            self._compare_associations(progress, present)
+        self._suspected = progress.load().suspected
+        return lacks_proof
+
+    def _look_for_deletions(self, progress: Progress, present: datetime) -> bool:
+        archived = ArchivedPass(
+            context=self._context,
+            source=self._source,
+            progress=progress,
+            wanted=self._wanted,
+            gone=self._gone(progress),
+            rejected=self._rejected,
+        )
+        archived.run(present)
+        checkpoint = progress.load()
+        unread = tuple(dict.fromkeys((*checkpoint.unread, *archived.back)))
+        lacks_proof = archived.lacks_proof or len(unread) > MOST_UNREAD
+        lacks_proof &= not self._compared
+        after = evolve(checkpoint, unread=unread[:MOST_UNREAD])
+        if lacks_proof:
+            after = marked(after, redeliver=False)
+        if after != checkpoint:
+            progress.commit(after)
+        if archived.back:
+            self._compare_unread(progress, Mode.ARCHIVED)
+        return lacks_proof
+
+    def _compare_associations(self, progress: Progress, present: datetime) -> None:
+        comparison = AssociationsPass(source=self._source, progress=progress, wanted=self._wanted)
+        settings = self._context.settings
+        if not associations_due(progress.load(), present, settings, comparison.calls()):
+            return
+        goes_on = True
+        while goes_on:
+            self._context.check_stop()
+            room = MOST_UNREAD - len(progress.load().unread)
+            if room <= 0:
+                return
+            goes_on = comparison.step(present, room)
+            if progress.load().unread:
+                self._compare_unread(progress, Mode.ASSOCIATIONS)
+
+    def _compare_unread(self, progress: Progress, mode: Mode) -> None:
+        """Read what the checkpoint names by id, and deliver what differs."""
+        reading = Pass(mode=mode, end=self._source.server_time(), ranges=())
+        self._read(progress, progress.load(), reading, resumed=False, ask_unread=True)
+
+    def _gone(self, progress: Progress) -> GoneObjects:
+        gone = GoneObjects(
+            context=self._context,
+            source=self._source,
+            progress=progress,
+            wanted=self._wanted,
+            rejected=self._rejected,
+        )
+        self._settled.append(gone)
+        return gone
+
+    def _settle_missing(self, progress: Progress, run: Pipeline) -> None:
+        """Ask for what a pass over all records did not come across, by ids."""
+        gone = self._gone(progress)
+        gone.settle(run.missing, proved=not run.gaps)
+        gone.conclude()
 
     def _retry(self, progress: Progress) -> None:
         """Try again what was rejected before and is due."""
@@ -163,6 +270,21 @@ class StreamSession:
             doubtful_until=present if resumed else doubt_left(checkpoint, reading),
         )
         self.mode = self.mode or reading.mode
+        run = self._read(progress, checkpoint, reading, resumed=resumed, ask_unread=not self._runs)
+        if reading.mode is Mode.RECONCILE and not resumed:
+            self._settle_missing(progress, run)
+        return resumed or run.began_too_late or reading.mode is Mode.RECONCILE
+
+    def _read(
+        self,
+        progress: Progress,
+        checkpoint: Checkpoint,
+        reading: Pass,
+        *,
+        resumed: bool,
+        ask_unread: bool,
+    ) -> Pipeline:
+        """Read *reading*, process it and store what it brings."""
         self._context.notify(
             StreamStarted(stream=self.stream, mode=reading.mode, reading=reading, resumed=resumed)
         )
@@ -175,11 +297,11 @@ class StreamSession:
             reading=reading,
             resumed=resumed,
             rejected=self._rejected,
-            ask_unread=not self._runs,
+            ask_unread=ask_unread,
         )
         self._runs.append(run)
         run.run()
-        return resumed or run.began_too_late or reading.mode is Mode.RECONCILE
+        return run
 
     def _grounded(
         self, progress: Progress, checkpoint: Checkpoint, present: datetime

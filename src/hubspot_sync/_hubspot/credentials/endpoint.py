@@ -74,7 +74,6 @@ class TokenAnswer:
         scopes: What they may be used for, or None where it did not say.
         user: The e-mail address of the person who consented, or None.
         account_name: The account's domain name at HubSpot, or None.
-        user_level: Whether they show what one user may see, and not all of the account.
     """
 
     tokens: OAuthTokens
@@ -82,7 +81,6 @@ class TokenAnswer:
     scopes: tuple[str, ...] | None = None
     user: str | None = None
     account_name: str | None = None
-    user_level: bool = False
 
 
 @frozen(kw_only=True)
@@ -147,6 +145,23 @@ class TokenEndpoint:
         """
         body = self._about(INTROSPECT_PATH, tokens, "asking what tokens open")
         return None if body.get("active") is False else _answer(tokens, body)
+
+    def is_user_level(self, access_token: Secret) -> bool:
+        """Ask whether *access_token* shows what one user may see, and not all of the account.
+
+        Apps with such tokens exist since September 2026; before that HubSpot did not say it.
+
+        Raises:
+            HubSpotSyncError: The endpoint could not answer, or the token is not good any more.
+        """
+        form: _Form = {"token": access_token, "token_type_hint": "access_token"}
+        call = self._call(INTROSPECT_PATH, form, "asking whose token it is")
+        body = self.client.call(call, _mapping).content
+        signed = body.get("signed_access_token")
+        told = signed if isinstance(signed, dict) else body
+        if body.get("active") is False:
+            raise HubSpotUnavailableError("HubSpot does not know an access token that it issued")
+        return told.get("isUserLevel") is True
 
     def revoke(self, tokens: OAuthTokens) -> None:
         """Take the refresh token of *tokens* back.
@@ -214,8 +229,6 @@ def _answer(tokens: OAuthTokens, body: Mapping[str, Any]) -> TokenAnswer:
         ),
         user=_text(body, "user"),
         account_name=_text(body, "hub_domain"),
-        # Apps that see what their user sees exist since September 2026 (HubSpot 5).
-        user_level=body.get("isUserLevel") is True,
     )
 
 

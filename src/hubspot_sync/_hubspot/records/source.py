@@ -158,6 +158,8 @@ class HubSpotSource:
         if reading.object_ids:
             found = subject.page_of(subject.read_by_id(reading.object_ids))
             yield evolve(found, ranges=reading.ranges, listed=reading.listed)
+        if not reading.ranges:
+            return
         if reading.mode is not Mode.INCREMENTAL:
             pages = self._whole(subject, reading)
         elif any(id_range.listed for id_range in reading.ranges):

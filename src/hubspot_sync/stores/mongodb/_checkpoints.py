@@ -112,8 +112,11 @@ class MongoCheckpointer:
     def count(
         self, stream: StreamKey, *, after: str | None = None, until: str | None = None
     ) -> int:
-        """Count the objects that are not gone; see `Checkpointer.count`."""
-        wanted = {**between(_key_of(stream), after, until), "gone": None}
+        """Count the objects that are there; see `Checkpointer.count`."""
+        wanted = {
+            **between(_key_of(stream), after, until),
+            "$or": [{"gone": None}, {"digest": b""}],
+        }
         with self._database.collection(FINGERPRINTS) as fingerprints:
             return fingerprints.count_documents(wanted)
 

@@ -45,7 +45,8 @@ _FIND: Final = """SELECT place, version, digest, variant, edges, gone, merged_in
 _RECALL: Final = _FIND + " AND place IN ({})"
 _BROWSE: Final = _FIND + " AND place > ? AND place < ? ORDER BY place LIMIT ?"
 _COUNT: Final = """SELECT count(*) FROM fingerprints WHERE domain_id = ? AND account_id = ?
-    AND object_type = ? AND place > ? AND place < ? AND gone IS NULL"""
+    AND object_type = ? AND place > ? AND place < ?
+    AND (gone IS NULL OR length(digest) = 0)"""
 _FORGET: Final = """DELETE FROM fingerprints WHERE domain_id = ? AND account_id = ?
     AND object_type = ? AND place = ?"""
 _FORGET_ALL: Final = """DELETE FROM fingerprints WHERE domain_id = ? AND account_id = ?
@@ -125,7 +126,7 @@ class SqliteCheckpointer:
     def count(
         self, stream: StreamKey, *, after: str | None = None, until: str | None = None
     ) -> int:
-        """Count the objects that are not gone; see `Checkpointer.count`."""
+        """Count the objects that are there; see `Checkpointer.count`."""
         wanted = (*_named(stream).values(), *_between(after, until))
         with self._database.reading() as connection:
             return whole(connection.execute(_COUNT, wanted).fetchone()[0])

@@ -210,6 +210,16 @@ class CheckpointerContract(LeaseCases):
         there = [one for one in expected if one not in GONE]
         assert len(there) == store.count(STREAM, after=after, until=until)
 
+    def test_a_tombstone_that_is_not_proved_is_counted(self, store: Checkpointer) -> None:
+        """Nobody knows whether the sink was told."""
+        lease = store.acquire(STREAM, "a", LONG)
+        gone = replace(a_print("2"), gone=Gone.DELETED)
+
+        store.commit(lease, progress(), [a_print("1"), replace(gone, digest=b"")])
+        assert store.count(STREAM) == 2
+        store.commit(lease, progress(), [gone])
+        assert store.count(STREAM) == 1
+
     def test_a_walk_stays_in_its_stream(self, store: Checkpointer) -> None:
         """Also where the name of another domain begins like the stream."""
         tricky = StreamKey(AccountKey("acme:62515:contacts", "12"), "contacts")

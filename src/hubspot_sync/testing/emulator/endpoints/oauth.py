@@ -246,7 +246,7 @@ def _signed(installation: Installation, scopes: list[str]) -> dict[str, Any]:
         "installingUserId": _USER,
         "isPrivateDistribution": False,
         "isServiceAccount": False,
-        "isUserLevel": False,
+        "isUserLevel": installation.portal.sight.limited,
         "newSignature": "emulated",
         "scopeToScopeGroupPks": "",
         "scopes": " ".join(scopes),

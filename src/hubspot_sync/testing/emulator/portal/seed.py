@@ -27,6 +27,7 @@ _CURRENCIES: Final = ("EUR", "USD", "GBP", "JPY")
 _LATEST: Final = 1_782_777_600_000  # 2026-06-30
 # Past 2**53: a float would lose its last digits.
 _BEYOND_FLOAT: Final = 9_007_199_254_740_993
+_GONE: Final = 7_000_000_000
 
 
 # How HubSpot prints numbers that it has computed (HubSpot 9): a double with all its digits, or
@@ -112,7 +113,8 @@ class Values:
                 ("pricing", "roadmap", "security", "events")
             )
         if happens(0.03):
-            values["hs_merged_object_ids"] = f"{place + 1};{place + 3}"
+            # Of records that are long gone.
+            values["hs_merged_object_ids"] = f"{_GONE + place};{_GONE + place + 1}"
 
     def _address(self, values: dict[str, str]) -> None:
         if self._random.happens(0.6):
