@@ -281,18 +281,25 @@ def associations_due(
     checkpoint: Checkpoint,
     server_time: datetime,
     settings: SyncSettings,
-    calls: int,
+    calls: Callable[[], int],
 ) -> bool:
-    """Whether associations are to be compared now, which takes *calls*.
+    """Whether associations are to be compared now.
 
     They are as often as settings say, and as their share of HubSpot's smallest daily quota allows.
+
+    Args:
+        checkpoint: How far the stream is.
+        server_time: The present time at HubSpot.
+        settings: How often that is wanted.
+        calls: Counts the calls that a comparison takes; asked only where it may be due.
     """
     every = settings.associations_every
     if every is None or checkpoint.associations_after is not None:
         return every is not None
-    return _is_over(
-        checkpoint.associations_at, max(every, _DAY * calls / _CALLS_A_DAY), server_time
-    )
+    last = checkpoint.associations_at
+    if not _is_over(last, every, server_time):
+        return False
+    return _is_over(last, _DAY * calls() / _CALLS_A_DAY, server_time)
 
 
 def _is_over(last: datetime | None, every: timedelta | None, now: datetime) -> bool:

@@ -14,12 +14,13 @@ from hubspot_sync import (
     OAuthTokens,
     RejectedSelection,
     StreamSettings,
+    StreamStatus,
     SyncSettings,
 )
 from hubspot_sync.models import DeletionsSuspected, Evidence, Gone, StreamKey
 from hubspot_sync.stores.memory import MemoryAccountStore, MemoryErrorQueue, MemoryRecordSink
 from hubspot_sync.testing import ManualClock
-from hubspot_sync.testing.emulator import Hostility
+from hubspot_sync.testing.emulator import Fault, Hostility
 from kit.support import ACCOUNT, Host
 
 QUARTER = timedelta(minutes=15)
@@ -330,3 +331,49 @@ def test_a_lost_scope_deletes_nothing(host):
 
     assert not report.completed
     assert told(host, ActionKind.DELETED) == []
+
+
+def test_an_archived_list_that_is_refused_is_a_gap(host):
+    """The stream is up to date otherwise, and the next look is not sooner than usual."""
+    (one,) = ids(host)
+    host.emulator.archive("contacts", one)
+    host.emulator.faults.add(Fault(route="list", status=403, archived=True, times=None))
+
+    report = sync(host)
+
+    assert report.status is StreamStatus.COMPLETED
+    assert "deleted contacts could not be looked for" in report.gaps[-1]
+    assert sync(host, pause=timedelta(minutes=1)).gaps == ()
+    host.emulator.faults.clear()
+    assert sync(host).gaps == ()
+    assert [action.object_id for action in told(host, ActionKind.DELETED)] == [one]
+
+
+def test_a_reconcile_pass_in_many_runs_finds_what_left_no_trace(host):
+    """What it lacked in earlier runs is kept in the checkpoint."""
+    settings = SyncSettings(archived_every=None, reconcile_every=None, batch_size=20)
+    (one,) = ids(host)
+    host.emulator.archive("contacts", one)
+    host.clock.advance(timedelta(days=91))
+    engine = host.engine(settings=settings)
+    engine.reconcile(ONLY_CONTACTS)
+    host.emulator.faults.add(Fault(route="list", status=503, skip=1, times=None))
+    engine.sync(ONLY_CONTACTS)
+    assert host.checkpointer.load(CONTACTS).reading.missing == (one,)
+    host.emulator.faults.clear()
+
+    sync(host, settings=settings)
+
+    assert [action.object_id for action in told(host, ActionKind.DELETED)] == [one]
+
+
+def test_the_newest_record_may_leave_no_trace_either(host):
+    """Nothing that is listed comes behind it."""
+    settings = SyncSettings(archived_every=None, reconcile_every=None)
+    last = max(host.emulator.records("contacts"), key=int)
+    host.emulator.archive("contacts", last)
+    host.clock.advance(timedelta(days=91))
+
+    sync(host, reconcile=True, settings=settings)
+
+    assert [action.object_id for action in told(host, ActionKind.DELETED)] == [last]

@@ -347,7 +347,7 @@ def test_it_is_due_every_week(host, clock, contact):
     assert report.mode is Mode.RECONCILE
     assert report.counts.delivered == 1
     begun = [one.mode for one in host.recorder.of(StreamStarted) if one.stream == CONTACTS]
-    assert begun == [Mode.RECONCILE, Mode.INCREMENTAL]
+    assert begun == [Mode.RECONCILE, Mode.INCREMENTAL, Mode.ARCHIVED]
     assert sync(host, settings=weekly).mode is Mode.INCREMENTAL
 
 
@@ -358,7 +358,7 @@ def test_one_pass_is_enough_for_a_run(host):
     sync(host, settings=SyncSettings(reconcile_every=timedelta(microseconds=1)))
 
     begun = [one.mode for one in host.recorder.of(StreamStarted) if one.stream == CONTACTS]
-    assert begun == [Mode.RECONCILE, Mode.INCREMENTAL]
+    assert begun == [Mode.RECONCILE, Mode.INCREMENTAL, Mode.ARCHIVED]
 
 
 def test_the_first_run_is_complete_as_it_is(hubspot_emulator, clock):

@@ -16,24 +16,24 @@ from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import orjson
+from attrs import evolve
 
 from hubspot_sync.errors import InvariantError
-from hubspot_sync.models import (
-    Checkpoint,
-    IdRange,
-    ListedSpan,
-    Mode,
-    OAuthTokens,
-    Pass,
-    PropertySet,
-    StaticAccessToken,
-)
+from hubspot_sync.models import Checkpoint, OAuthTokens, StaticAccessToken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from hubspot_sync.models import AccountKey, Association, Credentials, StreamKey, Value
+    from hubspot_sync.models import (
+        AccountKey,
+        Association,
+        Credentials,
+        PropertySet,
+        StreamKey,
+        Value,
+    )
 
 _UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, InvariantError, zlib.error)
 
@@ -143,28 +143,29 @@ def associations_to_document(
     return document
 
 
+def to_document(value: Any) -> Any:
+    """A model as dictionaries, lists and text; its instants are text."""
+    return _texts(msgspec.to_builtins(value, builtin_types=(datetime,)))
+
+
+def _texts(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return instant_to_text(value)
+    if isinstance(value, dict):
+        return {name: _texts(one) for name, one in value.items()}
+    return [_texts(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
 def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
     """A checkpoint; `high_water_mark` is its text, or None."""
-    return {
-        "high_water_mark": _optional_text(checkpoint.high_water_mark),
-        "index_floor": _optional_text(checkpoint.index_floor),
-        "reconciled_at": _optional_text(checkpoint.reconciled_at),
-        "reading": None if checkpoint.reading is None else _pass_to_document(checkpoint.reading),
-        "doubtful_until": _optional_text(checkpoint.doubtful_until),
-        "reconcile_since": _optional_text(checkpoint.reconcile_since),
-        "redeliver": checkpoint.redeliver,
-        "unread": list(checkpoint.unread),
-        "undelivered": list(checkpoint.undelivered),
-        "properties": _properties_to_document(checkpoint.properties),
-        "fell_from": _optional_text(checkpoint.fell_from),
-        "archived_at": _optional_text(checkpoint.archived_at),
-        "archived_after": checkpoint.archived_after,
-        "differences": _spans_to_document(checkpoint.differences),
-        "associations_at": _optional_text(checkpoint.associations_at),
-        "associations_after": checkpoint.associations_after,
-        "suspected": checkpoint.suspected,
-        "confirmed": checkpoint.confirmed,
-    }
+    reading = checkpoint.reading
+    bare = reading and evolve(reading, properties=None)
+    document: dict[str, Any] = to_document(evolve(checkpoint, properties=None, reading=bare))
+    document["properties"] = _packed(checkpoint.properties)
+    if reading is not None:
+        del document["reading"]["object_ids"]
+        document["reading"]["properties"] = _packed(reading.properties)
+    return document
 
 
 def checkpoint_from_document(stream: StreamKey, document: Mapping[str, Any]) -> Checkpoint:
@@ -197,29 +198,13 @@ def checkpoint_from_text(stream: StreamKey, text: str) -> Checkpoint:
 
 
 def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
+    # Written before there were reconcile passes: the floor is when the backfill began.
+    known = {"reconciled_at": document.get("index_floor"), **document}
+    known["properties"] = _unpacked(document.get("properties"))
     reading = document.get("reading")
-    floor = document.get("index_floor")
-    return Checkpoint(
-        high_water_mark=_optional_instant(document.get("high_water_mark")),
-        index_floor=_optional_instant(floor),
-        # Written before there were reconcile passes: the floor is when the backfill began.
-        reconciled_at=_optional_instant(document.get("reconciled_at", floor)),
-        reading=None if reading is None else _pass_from_document(reading),
-        doubtful_until=_optional_instant(document.get("doubtful_until")),
-        reconcile_since=_optional_instant(document.get("reconcile_since")),
-        redeliver=bool(document.get("redeliver")),
-        unread=tuple(document.get("unread") or ()),
-        undelivered=tuple(document.get("undelivered") or ()),
-        properties=_properties_from_document(document.get("properties")),
-        fell_from=_optional_instant(document.get("fell_from")),
-        archived_at=_optional_instant(document.get("archived_at")),
-        archived_after=document.get("archived_after"),
-        differences=_spans_from_document(document.get("differences") or ()),
-        associations_at=_optional_instant(document.get("associations_at")),
-        associations_after=document.get("associations_after"),
-        suspected=document.get("suspected") or 0,
-        confirmed=bool(document.get("confirmed")),
-    )
+    if reading is not None:
+        known["reading"] = {**reading, "properties": _unpacked(reading.get("properties"))}
+    return msgspec.convert(known, Checkpoint)
 
 
 def _unreadable_checkpoint(stream: StreamKey) -> InvariantError:
@@ -231,31 +216,14 @@ def _unreadable_checkpoint(stream: StreamKey) -> InvariantError:
     )
 
 
-def _pass_to_document(reading: Pass) -> dict[str, Any]:
-    return {
-        "mode": reading.mode.value,
-        "start": _optional_text(reading.start),
-        "end": instant_to_text(reading.end),
-        "ranges": [_range_to_document(part) for part in reading.ranges],
-        "listed": None if reading.listed is None else _spans_to_document(reading.listed),
-        "redelivers": reading.redelivers,
-        "properties": _properties_to_document(reading.properties),
-    }
+def _packed(properties: PropertySet | None) -> dict[str, Any] | None:
+    """A property set with the names in one text.
 
-
-def _spans_to_document(spans: Iterable[ListedSpan]) -> list[list[int]]:
-    return [[span.first, span.end, span.rows] for span in spans]
-
-
-def _spans_from_document(document: Iterable[Sequence[int]]) -> tuple[ListedSpan, ...]:
-    return tuple(ListedSpan(first, end, rows) for first, end, rows in document)
-
-
-def _properties_to_document(properties: PropertySet | None) -> dict[str, Any] | None:
+    An account may have a thousand of them, and a checkpoint is written with every batch.
+    """
     if properties is None:
         return None
     types, read = dict(properties.types), properties.read
-    # An account may have a thousand of them, and a checkpoint is written with every batch.
     content = orjson.dumps([types, None if read == types.keys() else sorted(read)])
     return {
         "packed": b64encode(zlib.compress(content, level=1)).decode(),
@@ -264,51 +232,12 @@ def _properties_to_document(properties: PropertySet | None) -> dict[str, Any] | 
     }
 
 
-def _properties_from_document(document: Mapping[str, Any] | None) -> PropertySet | None:
+def _unpacked(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What `_packed` packed; one that was written before there were types is not known."""
     if document is None or "packed" not in document:
         return None
     types, read = orjson.loads(zlib.decompress(b64decode(document["packed"])))
-    return PropertySet(
-        types=dict(types),
-        read=frozenset(types if read is None else read),
-        associations=frozenset(document["associations"]),
-        defined_at=instant_from_text(document["defined_at"]),
-    )
-
-
-def _range_to_document(part: IdRange) -> dict[str, Any]:
-    return {
-        "after": part.after,
-        "until": part.until,
-        "start": _optional_text(part.start),
-        "end": _optional_text(part.end),
-        "serial": part.serial,
-        "listed": part.listed,
-    }
-
-
-def _pass_from_document(document: Mapping[str, Any]) -> Pass:
-    return Pass(
-        mode=Mode(document["mode"]),
-        start=_optional_instant(document.get("start")),
-        end=instant_from_text(document["end"]),
-        ranges=tuple(_range_from_document(part) for part in document["ranges"]),
-        # What was listed before records were counted is not known.
-        listed=None if (listed := document.get("listed")) is None else _spans_from_document(listed),
-        redelivers=bool(document.get("redelivers")),
-        properties=_properties_from_document(document.get("properties")),
-    )
-
-
-def _range_from_document(document: Mapping[str, Any]) -> IdRange:
-    return IdRange(
-        after=document.get("after"),
-        until=document.get("until"),
-        start=_optional_instant(document.get("start")),
-        end=_optional_instant(document.get("end")),
-        serial=bool(document.get("serial")),
-        listed=bool(document.get("listed")),
-    )
+    return {**document, "types": types, "read": list(types) if read is None else read}
 
 
 def _optional_text(instant: datetime | None) -> str | None:

@@ -54,8 +54,7 @@ class IdRange:
         return settings_repr(self)
 
 
-@frozen(order=True)
-class ListedSpan:
+class ListedSpan(Struct, frozen=True, order=True, array_like=True, gc=False):
     """How many records a walk of the list found in a range of ids.
 
     Attributes:
@@ -110,6 +109,8 @@ class Pass:
             read; None where that is not known.
         redelivers: Whether all records are delivered again, also those that are known.
         properties: What is read of each record; None where that is not known.
+        missing: Objects that were delivered and that the pass did not come across so far, where
+            it is a reconcile pass; the first 1,000 of them.
         object_ids: Records to be read by their ids before all else; not kept in a checkpoint.
     """
 
@@ -120,6 +121,7 @@ class Pass:
     listed: tuple[ListedSpan, ...] | None = ()
     redelivers: bool = False
     properties: PropertySet | None = None
+    missing: tuple[str, ...] = ()
     object_ids: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

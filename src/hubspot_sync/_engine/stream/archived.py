@@ -38,7 +38,8 @@ _FEW: Final = 25
 _CALLS: Final = 30
 _CALLS_A_RECORD: Final = 1 / 400
 _MOST_DIFFERENCES: Final = 200
-_BEYOND: Final = 2**63
+# The highest number that all stores know.
+_BEYOND: Final = 2**63 - 1
 
 
 @frozen(kw_only=True)
@@ -206,16 +207,13 @@ class ArchivedPass:
         """Ask for what lies in *leaves* by ids, and keep what differs in them for a reason."""
         known = {one.object_id: one for leaf, _ in leaves for one in leaf.known}
         findings = self._gone.settle(
-            [
-                one.object_id
-                for one in known.values()
-                if not is_gone(one) or one.gone is Gone.DELETED
-            ],
-            proved=False,
+            [object_id for object_id, one in known.items() if not is_gone(one)], proved=False
         )
         if self._gone.suspected:
             return
-        back = {one for one in findings.there if is_gone(known[one])}
+        back = self._gone.returned(
+            [object_id for object_id, one in known.items() if one.gone is Gone.DELETED]
+        )
         self.back += back
         self.lacks_proof |= bool(findings.traceless)
         gone = {end.object_id for end in findings.ends}

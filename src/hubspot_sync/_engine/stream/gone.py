@@ -22,7 +22,7 @@ from hubspot_sync.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hubspot_sync._engine.context import RunContext
     from hubspot_sync._engine.stream.lease import Progress
@@ -45,14 +45,15 @@ class Missing:
 
     Args:
         progress: What was delivered.
+        object_ids: Those that the pass lacked in earlier runs.
 
     Attributes:
         object_ids: Their ids.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, object_ids: Iterable[str] = ()) -> None:
         self._progress = progress
-        self.object_ids: list[str] = []
+        self.object_ids = list(object_ids)
 
     def look(self, pages: Sequence[Page]) -> None:
         """Compare *pages* with what was delivered of the ids that they cover."""
@@ -176,9 +177,8 @@ class GoneObjects:
         if not object_ids:
             return findings
         bounds = self._bounds()
-        for start in range(0, len(object_ids), _AT_ONCE):
+        for chunk in _chunks(object_ids):
             self._context.check_stop()
-            chunk = object_ids[start : start + _AT_ONCE]
             findings.add(self._source.find(self._wanted, chunk))
             if len(findings.traceless) > bounds.traceless:
                 break
@@ -198,6 +198,19 @@ class GoneObjects:
             findings.traceless.clear()
         self._tell(findings.ends)
         return findings
+
+    def returned(self, object_ids: Sequence[str]) -> set[str]:
+        """Which of *object_ids*, that were deleted, are there again.
+
+        Raises:
+            HubSpotSyncError: HubSpot could not be asked.
+            StopRequested: The run was stopped.
+        """
+        findings = Findings()
+        for chunk in _chunks(object_ids):
+            self._context.check_stop()
+            findings.add(self._source.find(self._wanted, chunk))
+        return findings.there
 
     def _bounds(self) -> _Bounds:
         there = self._progress.count()
@@ -273,3 +286,8 @@ class GoneObjects:
         after = evolve(before, suspected=self.suspected, confirmed=False)
         if after != before:
             self._progress.commit(after)
+
+
+def _chunks(object_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(object_ids), _AT_ONCE):
+        yield object_ids[start : start + _AT_ONCE]

@@ -120,7 +120,7 @@ class Pipeline:
         self._oddities = Oddities(self._stream, context.notify)
         self.began_too_late = False
         self._forgotten = 0
-        self._missing = Missing(progress)
+        self._missing = Missing(progress, reading.missing)
         self._delivery = Delivery(
             context=context,
             progress=progress,
@@ -340,7 +340,7 @@ class Pipeline:
             return look_deeper(before)
         reached = advance(
             before,
-            self._reading,
+            evolve(self._reading, missing=tuple(self._missing.object_ids[:MOST_UNREAD])),
             last.ranges,
             self._context.settings,
             last.listed,

@@ -25,6 +25,7 @@ from hubspot_sync._windows import (
     plan_pass,
     with_properties,
 )
+from hubspot_sync.errors import MissingScopeError, RequestRefusedError
 from hubspot_sync.models import (
     Checkpoint,
     Counts,
@@ -85,6 +86,7 @@ class StreamSession:
         self._compared = False
         self._settled: list[GoneObjects] = []
         self._suspected = 0
+        self._refused: tuple[str, ...] = ()
         self._rejected = RejectedActions(context, stream)
         self._runs: list[Pipeline] = []
         self._retries: Delivery | None = None
@@ -110,6 +112,7 @@ class StreamSession:
             # What a pass over all records says counts in place of what one before it said.
             gaps = run.gaps if run.is_whole else gaps + run.gaps
             unread = run.unread
+        gaps += self._refused
         if self._suspected:
             gaps = (*gaps, self._not_believed())
         if not unread:
@@ -144,32 +147,27 @@ class StreamSession:
         with held_lease(self._context, self.stream, self._owner) as progress:
             self._retry(progress)
             self._read_all(progress)
-            if self._look_around(progress):
-                self._read_all(progress)
+            self._look_around(progress)
+            self._suspected = progress.load().suspected
 
     def _read_all(self, progress: Progress) -> None:
         """Read passes until the stream is up to date."""
         while self._pass(progress):
             pass
 
-    def _look_around(self, progress: Progress) -> bool:
-        """Make the passes over what no search finds, where they are due.
-
-        Whether all records have to be compared after that.
-        """
-        checkpoint = progress.load()
-        if checkpoint.high_water_mark is None:
-            return False
+    def _look_around(self, progress: Progress) -> None:
+        """Make the passes over what no search finds, where they are due."""
         present, settings = self._source.server_time(), self._context.settings
-        lacks_proof = False
-        if archived_due(checkpoint, present, settings):
-            lacks_proof = self._look_for_deletions(progress, present)
-        if self._wanted.associations:
-            self._compare_associations(progress, present)
-        self._suspected = progress.load().suspected
-        return lacks_proof
+        if archived_due(progress.load(), present, settings):
+            self._look_for_deletions(progress, present)
+        comparison = AssociationsPass(source=self._source, progress=progress, wanted=self._wanted)
+        if self._wanted.associations and associations_due(
+            progress.load(), present, settings, comparison.calls
+        ):
+            self._compare_associations(progress, comparison, present)
 
-    def _look_for_deletions(self, progress: Progress, present: datetime) -> bool:
+    def _look_for_deletions(self, progress: Progress, present: datetime) -> None:
+        self._announce(Pass(mode=Mode.ARCHIVED, end=present, ranges=()))
         archived = ArchivedPass(
             context=self._context,
             source=self._source,
@@ -178,25 +176,30 @@ class StreamSession:
             gone=self._gone(progress),
             rejected=self._rejected,
         )
-        archived.run(present)
+        try:
+            archived.run(present)
+        except (MissingScopeError, RequestRefusedError) as error:
+            kind = self.stream.object_type
+            self._refused = (f"deleted {kind} could not be looked for: {error.message}",)
+            progress.commit(evolve(progress.load(), archived_at=present))
+            return
         checkpoint = progress.load()
         unread = tuple(dict.fromkeys((*checkpoint.unread, *archived.back)))
         lacks_proof = archived.lacks_proof or len(unread) > MOST_UNREAD
-        lacks_proof &= not self._compared
         after = evolve(checkpoint, unread=unread[:MOST_UNREAD])
-        if lacks_proof:
+        if lacks_proof and not self._compared:
             after = marked(after, redeliver=False)
         if after != checkpoint:
             progress.commit(after)
         if archived.back:
             self._compare_unread(progress, Mode.ARCHIVED)
-        return lacks_proof
+        if lacks_proof and not self._compared:
+            self._read_all(progress)
 
-    def _compare_associations(self, progress: Progress, present: datetime) -> None:
-        comparison = AssociationsPass(source=self._source, progress=progress, wanted=self._wanted)
-        settings = self._context.settings
-        if not associations_due(progress.load(), present, settings, comparison.calls()):
-            return
+    def _compare_associations(
+        self, progress: Progress, comparison: AssociationsPass, present: datetime
+    ) -> None:
+        self._announce(Pass(mode=Mode.ASSOCIATIONS, end=present, ranges=()))
         goes_on = True
         while goes_on:
             self._context.check_stop()
@@ -206,6 +209,11 @@ class StreamSession:
             goes_on = comparison.step(present, room)
             if progress.load().unread:
                 self._compare_unread(progress, Mode.ASSOCIATIONS)
+
+    def _announce(self, reading: Pass, *, resumed: bool = False) -> None:
+        self._context.notify(
+            StreamStarted(stream=self.stream, mode=reading.mode, reading=reading, resumed=resumed)
+        )
 
     def _compare_unread(self, progress: Progress, mode: Mode) -> None:
         """Read what the checkpoint names by id, and deliver what differs."""
@@ -271,7 +279,7 @@ class StreamSession:
         )
         self.mode = self.mode or reading.mode
         run = self._read(progress, checkpoint, reading, resumed=resumed, ask_unread=not self._runs)
-        if reading.mode is Mode.RECONCILE and not resumed:
+        if reading.mode is Mode.RECONCILE:
             self._settle_missing(progress, run)
         return resumed or run.began_too_late or reading.mode is Mode.RECONCILE
 
@@ -285,9 +293,8 @@ class StreamSession:
         ask_unread: bool,
     ) -> Pipeline:
         """Read *reading*, process it and store what it brings."""
-        self._context.notify(
-            StreamStarted(stream=self.stream, mode=reading.mode, reading=reading, resumed=resumed)
-        )
+        if reading.ranges:
+            self._announce(reading, resumed=resumed)
         run = Pipeline(
             context=self._context,
             source=self._source,

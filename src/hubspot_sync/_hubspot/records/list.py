@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, field, frozen
+from msgspec.structs import replace
 
 from hubspot_sync._hubspot.calls.answers import Pager, list_answer
 from hubspot_sync._hubspot.calls.client import Call
@@ -123,7 +124,7 @@ class Listing:
         if at is None or (until is not None and at >= until):
             walk.highest = None  # halving on and on could cost more than to ask
             return None
-        listed = tuple(evolve(span, first=at) for span in page.listed or ())
+        listed = tuple(replace(span, first=at) for span in page.listed or ())
         return Split(
             at=at,
             upper=evolve(above, after=str(at)),

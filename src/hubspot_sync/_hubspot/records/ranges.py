@@ -17,6 +17,7 @@ from attrs import evolve, frozen
 
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync._threads import new_thread
+from hubspot_sync.models import ListedSpan
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -270,6 +271,8 @@ class WalkPool:
             if not page.ranges:
                 del self._left[walk]
         covered = page.listed[0] if page.listed else None
+        if covered is not None and not page.ranges and walk.until is None:
+            covered = ListedSpan(covered.first, END, covered.rows)  # the list ends here
         if self._tally is None:
             return evolve(page, ranges=ranges, listed=(), covered=covered)
         self._tally.add(page)
