@@ -240,7 +240,7 @@ def tell(report: SyncReport, *, as_json: bool) -> int:
         for stream in report.streams:
             counts = stream.counts
             print(
-                f"{stream.stream.object_type}: {stream.status.value}, read {counts.read}, "
+                f"{stream.name}: {stream.status.value}, read {counts.read}, "
                 f"delivered {counts.delivered}, repeated {counts.repeated}, "
                 f"unchanged {counts.unchanged}, rejected {counts.rejected}, "
                 f"skipped {counts.skipped}"

@@ -76,8 +76,8 @@ class End:
 def digests_of(record: Record | Action) -> tuple[bytes, bytes]:
     """A digest of all values and associations that were read of a record, and one of the latter.
 
-    Its dates of change are left out, and properties without a value: one that HubSpot has newly,
-    and that nobody has filled in, makes no record another one.
+    Its dates of change are left out, and what it has nothing in: a property or an association that
+    is read newly, and that nobody has filled in, makes no record another one.
     An action has the digests of the record that it was made from. The first is never empty, the
     second where no associations were read. If they ever come out differently for the same values,
     the next reconcile pass delivers everything again.
@@ -104,6 +104,7 @@ def _edges(associations: Mapping[str, Sequence[Association]]) -> bytes:
         {
             object_type: _comparable_edges(edges)
             for object_type, edges in sorted(associations.items())
+            if edges
         }
     )
 

@@ -23,6 +23,7 @@ from hubspot_sync.models import (
     Event,
     FleetFinished,
     FleetStarted,
+    PropertiesChanged,
     RecordSkipped,
     Retried,
     RunFinished,
@@ -36,6 +37,7 @@ from hubspot_sync.models import (
 
 _logger = logging.getLogger("hubspot_sync")
 _REASONS_SHOWN: Final = 3
+_NAMES_SHOWN: Final = 10
 
 
 class Broadcaster:
@@ -63,9 +65,9 @@ class LoggingObserver:
     """Writes what happens to the logger "hubspot_sync"; never a value of a record, never a secret.
 
     Progress goes out at level DEBUG, starts and ends at INFO, retries, skipped records, refused
-    actions, properties with values that do not fit their type and what somebody has to see to at
-    WARNING, failed streams at ERROR. The reasons of refusals are those that the sink and the
-    validators give.
+    actions, properties with values that do not fit their type, changes of the properties and what
+    somebody has to see to at WARNING, failed streams at ERROR. The reasons of refusals are those
+    that the sink and the validators give.
 
     Each event has one template, and its parts are attributes of the `logging.LogRecord` too:
     `event`, which is the name of its class, `domain_id`, `account_id`, `object_type`, and others.
@@ -212,6 +214,23 @@ def _value_kept_as_text(event: ValueKeptAsText) -> _Line:
     return _Line(logging.WARNING, template, parts, {**_of_stream(event.stream), **fields})
 
 
+def _properties_changed(event: PropertiesChanged) -> _Line:
+    fields = {
+        "appeared": list(event.appeared),
+        "vanished": list(event.vanished),
+        "retyped": {name: list(types) for name, types in event.retyped.items()},
+    }
+    changes = [
+        *(f"+{name}" for name in event.appeared),
+        *(f"-{name}" for name in event.vanished),
+        *(f"{name} is {now} and was {before}" for name, (before, now) in event.retyped.items()),
+    ]
+    more = ", and others" if len(changes) > _NAMES_SHOWN else ""
+    parts = (event.stream, ", ".join(changes[:_NAMES_SHOWN]), more)
+    template = "%s: HubSpot lists other properties: %s%s"
+    return _Line(logging.WARNING, template, parts, {**_of_stream(event.stream), **fields})
+
+
 def _stream_finished(event: StreamFinished) -> _Line:
     report = event.report
     level = logging.INFO if report.error is None else logging.ERROR
@@ -292,6 +311,7 @@ _LINES: Final[Mapping[type, Callable[[Any], _Line]]] = {
     RecordSkipped: _record_skipped,
     ActionsRejected: _actions_rejected,
     ValueKeptAsText: _value_kept_as_text,
+    PropertiesChanged: _properties_changed,
     StreamFinished: _stream_finished,
     RunFinished: _run_finished,
     FleetStarted: _fleet_started,

@@ -122,19 +122,17 @@ def plan_pass(
 
 
 def with_properties(
-    checkpoint: Checkpoint, reading: Pass, properties: PropertySet, settings: SyncSettings
+    checkpoint: Checkpoint, reading: Pass, properties: PropertySet, server_time: datetime
 ) -> Pass:
     """The new pass *reading*, in which *properties* are read.
 
-    What was modified since the others were defined was read without those that have come since,
-    however new its fingerprint is; so the window begins there, and compares what it finds.
+    What was delivered before was read without those that have come since, however new its
+    fingerprint is; so in place of a window all records are compared once.
     """
     before = checkpoint.properties
-    reading = evolve(reading, properties=properties)
-    if reading.start is None or before is None or before.digest == properties.digest:
-        return reading
-    start = min(reading.start, before.defined_at - _overlap(settings))
-    return evolve(reading, start=start, compares=True)
+    if reading.mode is Mode.INCREMENTAL and before is not None and properties.adds_to(before):
+        reading = Pass(mode=Mode.RECONCILE, end=_unused_end(checkpoint, server_time))
+    return evolve(reading, properties=properties)
 
 
 def _overlap(settings: SyncSettings) -> timedelta:

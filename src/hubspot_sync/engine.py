@@ -216,10 +216,10 @@ class SyncEngine:
     def reconcile(self, account: Account, object_types: Iterable[str] | None = None) -> None:
         """Let the next sync compare all records with what was delivered, due or not.
 
-        Nothing is asked of HubSpot: a mark is set in the checkpoints, and stays until all records
-        of the stream were compared and it is up to date, whatever ends the syncs meanwhile. To ask
-        again before that is to ask for the same. A new stream is read as a whole in any case. A
-        stream that is being synced is waited for, ten seconds at most.
+        A mark is set in the checkpoints, and stays until all records of the stream were compared
+        and it is up to date, whatever ends the syncs meanwhile. To ask again before that is to ask
+        for the same. A new stream is read as a whole in any case. A stream that is being synced is
+        waited for, ten seconds at most. HubSpot is asked only which custom type a name means.
 
         Args:
             account: The account.
@@ -375,9 +375,9 @@ class SyncEngine:
     ) -> RedriveReport:
         """Try refused actions again, due or not; all of the account, or those that fit.
 
-        Nothing is asked of HubSpot. It works under the leases of the streams, one after the
-        other, so it never meets a sync; a stream that somebody syncs just now is reported as
-        busy. What is refused once more stays in the error queue.
+        HubSpot is asked only which custom type a name means. It works under the leases of the
+        streams, one after the other, so it never meets a sync; a stream that somebody syncs just
+        now is reported as busy. What is refused once more stays in the error queue.
 
         Args:
             account: The account.

@@ -341,6 +341,7 @@ def methods(domain, account_id):
         "redrive": lambda: domain.redrive(account_id),
         "rejected_actions": lambda: list(domain.rejected_actions(account_id)),
         "rejected_counts": lambda: domain.rejected_counts(account_id),
+        "object_types": lambda: domain.object_types(account_id),
         "remove": lambda: domain.remove(account_id),
     }
 

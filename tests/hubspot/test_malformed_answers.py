@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
+from contextlib import suppress
 
 import pytest
 
 from hubspot_sync import (
+    AccessError,
     Account,
     InvariantError,
     OAuthApp,
     OAuthTokens,
+    RequestRefusedError,
+    RetryableError,
     StreamSettings,
     SyncSettings,
 )
@@ -117,7 +121,9 @@ def run(host, *, reconcile=False):
     settings = SyncSettings(batch_size=100, reconcile_every=None)
     engine = host.engine(settings=settings)
     if reconcile:
-        engine.reconcile(STREAMS)
+        # HubSpot is asked which type the name of a custom one means.
+        with suppress(AccessError, RequestRefusedError, RetryableError):
+            engine.reconcile(STREAMS)
     report = engine.sync(STREAMS)
     for one in (report, *report.streams):
         assert not isinstance(one.error, InvariantError), one.error
@@ -130,7 +136,7 @@ def check_well(host):
     host.clock.advance(200_000)  # whatever was asked to be waited for is over
     report = run(host, reconcile=True)
     assert report.completed, report.failure
-    for object_type in ("contacts", "companies", "p62515_pets"):
+    for object_type in ("contacts", "companies", "2-77"):
         told = {one.object_id for one in host.sink.actions if one.object_type == object_type}
         assert set(host.emulator.records(object_type)) <= told
 

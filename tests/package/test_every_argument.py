@@ -273,6 +273,7 @@ ID = {"account_id": "62515"}
 DOMAIN_METHODS = {
     "accounts": ({}, {"status": "status?"}),
     "account": (ID, {"account_id": "account id"}),
+    "object_types": (ID, {"account_id": "account id"}),
     "authorization_url": ({}, {"account_id": "account id?"}),
     "finish_authorization": (
         {"state": "nobody's"},
@@ -327,6 +328,7 @@ VALUES = {
             "exclude": "names",
             "raw_values": "choice",
             "ignore_missing": "choice",
+            "unlisted_properties": "names",
         },
     ),
     StaticAccessToken: ({"access_token": "a"}, {"access_token": "credential"}),
@@ -399,6 +401,7 @@ MADE_HERE = {
     "KeyProvider",
     "LoggingObserver",
     "OAuthTokens",
+    "ObjectType",
     "NoEncryption",
     "Problem",
     "RedriveReport",

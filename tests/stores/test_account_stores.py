@@ -247,6 +247,7 @@ def check_entry(document):
         "exclude": [],
         "raw_values": False,
         "ignore_missing": False,
+        "unlisted_properties": [],
     }
     assert document["account"]["streams"][2]["properties"] is None
     assert document["status_since"] == "2026-03-02T10:35:01.123Z"

@@ -26,6 +26,7 @@ from hubspot_sync.models import (
     FleetStarted,
     Mode,
     Pass,
+    PropertiesChanged,
     RecordSkipped,
     Retried,
     RunFinished,
@@ -138,6 +139,16 @@ EVENTS = [
         ValueKeptAsText(stream=STREAM, property_name="revenue", object_id="7"),
         logging.WARNING,
         "'revenue' of record 7 does not fit its type and is kept as text",
+    ),
+    (
+        PropertiesChanged(
+            stream=STREAM,
+            appeared=("score",),
+            vanished=("fax",),
+            retyped={"rank": ("string", "number")},
+        ),
+        logging.WARNING,
+        "HubSpot lists other properties: +score, -fax, rank is number and was string",
     ),
     (FleetStarted(workers=4), logging.INFO, "syncing many accounts, 4 at once"),
     (

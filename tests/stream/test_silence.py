@@ -92,11 +92,11 @@ class TestAssociationsUnderAnotherName:
         pets = account(StreamSettings(object_type="contacts", associations=(spelling,)))
 
         assert sync(host, pets).completed
-        check_edges(host, "contacts", "p62515_pets", spelling)
+        check_edges(host, "contacts", "p62515_pets", "2-3465404")
 
         host.emulator.touch("contacts", count=30)
         assert sync(host, pets).completed
-        check_edges(host, "contacts", "p62515_pets", spelling)
+        check_edges(host, "contacts", "p62515_pets", "2-3465404")
 
         before = len(host.sink.actions)
         assert sync(host, pets, reconcile=True).completed
@@ -125,7 +125,7 @@ class TestAssociationsUnderAnotherName:
         assert host.emulator.calls.count("associations") <= 3
 
     def test_without_the_scope_for_schemas(self, host):
-        """Names are taken as they were given, and what comes under others is read in a batch."""
+        """An id needs none, and what comes under other names is read in a batch."""
         host.emulator.faults.add(Fault(route="schemas", status=403, times=None))
         pets = account(StreamSettings(object_type="contacts", associations=("2-3465404",)))
 
@@ -721,13 +721,13 @@ class TestActionNames:
 
         assert [action.name for action in host.sink.actions] == [called]
 
-    def test_without_the_scope_for_schemas_by_its_own_name(self, start):
+    def test_without_the_scope_for_schemas_by_its_id(self, start):
         """Never by a standard type's."""
         host = start()
         kind = host.emulator.add_object_type("pets", type_id="2-77")
         host.emulator.create(kind, {})
         host.emulator.faults.add(Fault(route="schemas", status=403, times=None))
 
-        assert sync(host, account(StreamSettings(object_type=kind))).completed
+        assert sync(host, account(StreamSettings(object_type="2-77"))).completed
 
-        assert [action.name for action in host.sink.actions] == ["p62515_pets Created"]
+        assert [action.name for action in host.sink.actions] == ["2-77 Created"]

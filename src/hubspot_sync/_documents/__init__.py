@@ -10,12 +10,15 @@ become text.
 from __future__ import annotations
 
 import json
+import zlib
+from base64 import b64decode, b64encode
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
+from attrs import evolve
 
 from hubspot_sync.errors import InvariantError
 from hubspot_sync.models import Checkpoint, OAuthTokens, StaticAccessToken
@@ -23,9 +26,16 @@ from hubspot_sync.models import Checkpoint, OAuthTokens, StaticAccessToken
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hubspot_sync.models import AccountKey, Association, Credentials, StreamKey, Value
+    from hubspot_sync.models import (
+        AccountKey,
+        Association,
+        Credentials,
+        PropertySet,
+        StreamKey,
+        Value,
+    )
 
-_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, InvariantError)
+_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, InvariantError, zlib.error)
 
 
 def instant_to_text(instant: datetime) -> str:
@@ -148,9 +158,13 @@ def _texts(value: Any) -> Any:
 
 def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
     """A checkpoint; `high_water_mark` is its text, or None."""
-    document: dict[str, Any] = to_document(checkpoint)
-    if document["reading"] is not None:
+    reading = checkpoint.reading
+    bare = reading and evolve(reading, properties=None)
+    document: dict[str, Any] = to_document(evolve(checkpoint, properties=None, reading=bare))
+    document["properties"] = _packed(checkpoint.properties)
+    if reading is not None:
         del document["reading"]["object_ids"]
+        document["reading"]["properties"] = _packed(reading.properties)
     return document
 
 
@@ -186,6 +200,10 @@ def checkpoint_from_text(stream: StreamKey, text: str) -> Checkpoint:
 def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
     # Written before there were reconcile passes: the floor is when the backfill began.
     known = {"reconciled_at": document.get("index_floor"), **document}
+    known["properties"] = _unpacked(document.get("properties"))
+    reading = document.get("reading")
+    if reading is not None:
+        known["reading"] = {**reading, "properties": _unpacked(reading.get("properties"))}
     return msgspec.convert(known, Checkpoint)
 
 
@@ -196,6 +214,30 @@ def _unreadable_checkpoint(stream: StreamKey) -> InvariantError:
         account=str(stream.account),
         stream=stream.object_type,
     )
+
+
+def _packed(properties: PropertySet | None) -> dict[str, Any] | None:
+    """A property set with the names in one text.
+
+    An account may have a thousand of them, and a checkpoint is written with every batch.
+    """
+    if properties is None:
+        return None
+    types, read = dict(properties.types), properties.read
+    content = orjson.dumps([types, None if read == types.keys() else sorted(read)])
+    return {
+        "packed": b64encode(zlib.compress(content, level=1)).decode(),
+        "associations": sorted(properties.associations),
+        "defined_at": instant_to_text(properties.defined_at),
+    }
+
+
+def _unpacked(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What `_packed` packed; one that was written before there were types is not known."""
+    if document is None or "packed" not in document:
+        return None
+    types, read = orjson.loads(zlib.decompress(b64decode(document["packed"])))
+    return {**document, "types": types, "read": list(types) if read is None else read}
 
 
 def _optional_text(instant: datetime | None) -> str | None:

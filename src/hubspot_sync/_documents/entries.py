@@ -135,6 +135,7 @@ def _settings_to_document(stream: StreamSettings) -> dict[str, Any]:
         "exclude": list(stream.exclude),
         "raw_values": stream.raw_values,
         "ignore_missing": stream.ignore_missing,
+        "unlisted_properties": list(stream.unlisted_properties),
     }
 
 
@@ -215,6 +216,7 @@ _SETTINGS: Final[Readers] = {
     "exclude": _as_it_is,
     "raw_values": bool,
     "ignore_missing": bool,
+    "unlisted_properties": _as_it_is,
 }
 _SYNC: Final[Readers] = {
     "started_at": instant_from_text,

@@ -18,7 +18,7 @@ from hubspot_sync._engine.account.entry import (
     with_status,
 )
 from hubspot_sync._engine.operations import Operations, is_credentials
-from hubspot_sync._engine.stream.rejected import browsed, counted
+from hubspot_sync._engine.stream.rejected import counted
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import (
     Account,
@@ -29,6 +29,7 @@ from hubspot_sync.models import (
     Credentials,
     FleetReport,
     Health,
+    ObjectType,
     RedriveReport,
     RejectedAction,
     RejectedSelection,
@@ -107,6 +108,21 @@ class Domain:
         if account_id is None:
             return self._operations.health(self.domain_id)
         return self._operations.account_health(self._key(account_id))
+
+    def object_types(self, account_id: str) -> list[ObjectType]:
+        """All object types that one account has, and what is synced of each.
+
+        HubSpot's own types come first; whether the credentials may read one is found out when it
+        is synced. The custom ones are what the account's schemas say; where the credentials may
+        not read these (scope "crm.schemas.custom.read"), only those are listed that have a stream,
+        and the log says so.
+
+        Raises:
+            NotConnectedError: There are no credentials for the account.
+            ConfigurationError: A stream of the account is of no type that it has.
+            RetryableError: HubSpot or a store is away.
+        """
+        return self._operations.object_types(self.account(account_id).account)
 
     @_counted
     def authorization_url(self, account_id: str | None = None) -> str:
@@ -432,9 +448,7 @@ class Domain:
             object_ids=object_ids,
             parked=parked,
         )
-        return self._operations.lifetime.steps(
-            "rejected_actions", browsed(self._operations.context, selection)
-        )
+        return self._operations.rejected_actions(selection)
 
     @_counted
     def rejected_counts(self, account_id: str) -> Mapping[str, int]:

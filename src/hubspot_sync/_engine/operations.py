@@ -7,19 +7,21 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from hubspot_sync._engine.account.connect import Connections
 from hubspot_sync._engine.account.credentials import AccountCredentials, reencrypt
 from hubspot_sync._engine.account.directory import Directory
 from hubspot_sync._engine.account.health import account_health, health_of
+from hubspot_sync._engine.account.names import canonical_names, object_types, streams_of
 from hubspot_sync._engine.account.redrive import redrive
 from hubspot_sync._engine.account.run import sync_account
 from hubspot_sync._engine.context import RunContext
 from hubspot_sync._engine.fleet.fleet import Fleet, claimed, due, given, listed
 from hubspot_sync._engine.fleet.turns import Turn
 from hubspot_sync._engine.lifetime import Lifetime
-from hubspot_sync._engine.stream.marks import confirm, mark, streams_of
+from hubspot_sync._engine.stream.marks import confirm, mark
+from hubspot_sync._engine.stream.rejected import browsed
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.interfaces._parts import is_callback
 from hubspot_sync.models import (
@@ -31,8 +33,10 @@ from hubspot_sync.models import (
     FleetReport,
     Health,
     OAuthTokens,
+    ObjectType,
     RedriveReport,
     ReencryptionReport,
+    RejectedAction,
     RejectedSelection,
     StaticAccessToken,
     SyncReport,
@@ -115,14 +119,15 @@ class Operations:
     ) -> None:
         """Let the next sync compare all records, or deliver them again."""
         is_account.of("account", account)
-        streams = streams_of(account, object_types)
         with self.lifetime.under_way(f"{name} {account.key}"):
+            streams = streams_of(self.context, account, object_types)
             mark(self.context, streams, redeliver=redeliver)
 
     def confirm_deletions(self, account: Account, object_types: Iterable[str] | None) -> int:
         """Let the next sync tell of the deletions that are suspected; how many there are."""
-        streams = streams_of(account, object_types)
+        is_account.of("account", account)
         with self.lifetime.under_way(f"confirm_deletions {account.key}"):
+            streams = streams_of(self.context, account, object_types)
             return confirm(self.context, streams)
 
     def sync_given(
@@ -181,10 +186,21 @@ class Operations:
         due_now = claimed(self.directory(), domain_id, limit=limit, claim_for=claim_for)
         return self.lifetime.steps("claim_due", islice(due_now, limit))
 
+    def object_types(self, account: Account) -> list[ObjectType]:
+        """Return all object types of *account*, and what is synced of each."""
+        with self.lifetime.under_way(f"object_types {account.key}"):
+            return object_types(self.context, account)
+
     def redrive(self, selection: RejectedSelection) -> RedriveReport:
         """Try rejected actions again."""
         with self.lifetime.under_way(f"redrive {selection.account}"):
-            return redrive(self.context, selection)
+            return redrive(self.context, self._resolved(selection))
+
+    def rejected_actions(self, selection: RejectedSelection) -> Iterator[RejectedAction]:
+        """Return the rejected actions that fit *selection*."""
+        with self.lifetime.under_way(f"rejected_actions {selection.account}"):
+            resolved = self._resolved(selection)
+        return self.lifetime.steps("rejected_actions", browsed(self.context, resolved))
 
     def reencrypt(self) -> ReencryptionReport:
         """Seal all stored credentials again."""
@@ -210,6 +226,15 @@ class Operations:
         if self._connections is None:
             raise _no_account_store()
         return self._connections
+
+    def _resolved(self, selection: RejectedSelection) -> RejectedSelection:
+        """*selection* with the object type under the name that is kept of it."""
+        name, key = selection.object_type, selection.account
+        if name is None:
+            return selection
+        account = Account(key.account_id, domain_id=key.domain_id)
+        known = canonical_names(self.context, account, (name,))
+        return evolve(selection, object_type=known[name])
 
     def _until(self, time_limit: timedelta | None) -> threading.Event:
         """What ends a run: the engine's stop, or the end of its time."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hubspot_sync._clock import Clock
     from hubspot_sync._hubspot.calls.client import Authorizer, OnRetry
     from hubspot_sync._hubspot.records.properties import Definitions
-    from hubspot_sync._hubspot.records.schemas import CustomType
+    from hubspot_sync._hubspot.records.schemas import Schemas
     from hubspot_sync.errors import RetryableError
     from hubspot_sync.interfaces import TokenStore
     from hubspot_sync.models import (
@@ -74,7 +74,7 @@ class HubSpotConnector:
         self._definitions: Cache[Definitions] = Cache(
             lifetime=_DEFINITIONS_LIFETIME, size=_DEFINITIONS_KEPT, clock=clock
         )
-        self._schemas: Cache[tuple[CustomType, ...]] = Cache(
+        self._schemas: Cache[Schemas] = Cache(
             lifetime=_DEFINITIONS_LIFETIME, size=_DEFINITIONS_KEPT, clock=clock
         )
         self._reach = Reach()

@@ -34,6 +34,7 @@ from hubspot_sync.models import (
     StoredCredentials,
     StreamKey,
     StreamProgress,
+    StreamSettings,
 )
 from hubspot_sync.models._checks import with_article
 
@@ -261,6 +262,7 @@ CLOCK: Final = {
     "sleep": _ANYTHING,
 }
 SOURCE: Final = {
+    "resolve": _a(StreamSettings),
     "identify": _a(AccountDetails),
     "server_time": _INSTANT,
     "api_calls": _by_id(int),

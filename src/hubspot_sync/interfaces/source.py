@@ -13,6 +13,7 @@ from hubspot_sync.models import (
     Archived,
     Event,
     FoundAssociations,
+    ObjectType,
     Page,
     Pass,
     Presence,
@@ -24,6 +25,25 @@ from hubspot_sync.models import (
 class SourceSchema(Protocol):
     """Says what the records of an account look like, as far as that is not for the host to say."""
 
+    def resolve(self, settings: StreamSettings) -> StreamSettings:
+        """Return *settings* with each object type under the name that is kept of it.
+
+        That is the id of a custom type, whichever of its names is given, so that it is one stream
+        and one key of associations. All other methods are given settings that are resolved.
+
+        Raises:
+            ConfigurationError: There is no such type, or there are several.
+            MissingScopeError: Only the schemas tell, and the credentials may not read them.
+            RetryableError: HubSpot could not be asked.
+        """
+
+    def object_types(self) -> Sequence[ObjectType]:
+        """Return the custom types of the account; none where the schemas may not be read.
+
+        Raises:
+            RetryableError: HubSpot could not be asked.
+        """
+
     def label(self, object_type: str) -> str | None:
         """What people call one object of *object_type*; None for HubSpot's own types.
 
@@ -34,7 +54,7 @@ class SourceSchema(Protocol):
         """
 
     def properties(self, settings: StreamSettings, last: PropertySet | None) -> PropertySet:
-        """Which properties are read of each record.
+        """What is read of each record: properties and associations.
 
         Args:
             settings: What is wanted.

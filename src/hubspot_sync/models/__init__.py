@@ -44,6 +44,7 @@ from hubspot_sync.models.events import (
     Event,
     FleetFinished,
     FleetStarted,
+    PropertiesChanged,
     RecordSkipped,
     Retried,
     RunFinished,
@@ -61,7 +62,12 @@ from hubspot_sync.models.health import (
     Problem,
     StreamHealth,
 )
-from hubspot_sync.models.object_types import canonical_object_type, cursor_field, singular_name
+from hubspot_sync.models.object_types import (
+    ObjectType,
+    canonical_object_type,
+    cursor_field,
+    singular_name,
+)
 from hubspot_sync.models.pages import Archived, FoundAssociations, Page, Presence, SkippedRow
 from hubspot_sync.models.records import (
     Association,
@@ -124,10 +130,12 @@ __all__ = [
     "Mode",
     "OAuthApp",
     "OAuthTokens",
+    "ObjectType",
     "Page",
     "Pass",
     "Presence",
     "Problem",
+    "PropertiesChanged",
     "PropertyDefinition",
     "PropertySet",
     "Record",

@@ -53,7 +53,8 @@ class StreamKey(AsDict):
 
     Attributes:
         account: The account.
-        object_type: The object type by its canonical name ("contacts").
+        object_type: The object type by the name that is kept of it: "contacts", and a custom type
+            by its id, "2-3465404".
     """
 
     account: AccountKey
@@ -68,6 +69,15 @@ def object_types_of(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(canonical_object_type(value) for value in names(values)))
 
 
+def _no_patterns(_instance: object, _attribute: object, given: tuple[str, ...]) -> None:
+    for name in given:
+        if "*" in name or "?" in name:
+            raise ConfigurationError(
+                f"StreamSettings.unlisted_properties has the pattern {shown(name)}; give whole "
+                "names, since nothing lists what a pattern could match"
+            )
+
+
 @frozen
 class StreamSettings(AsDict):
     """What to read of one object type.
@@ -79,7 +89,8 @@ class StreamSettings(AsDict):
 
     Attributes:
         object_type: Name or id of the object type; an id, a singular or capitals are turned into
-            the name, see `canonical_object_type`.
+            the name, see `canonical_object_type`. A custom type goes by its id, its name, or a
+            label that people gave it, and is kept under its id.
         properties: Names and patterns of the properties to ask for; None asks for all.
         associations: Object types whose associated ids come with each record.
         exclude: Names and patterns of the properties not to ask for, whatever *properties* says.
@@ -87,6 +98,9 @@ class StreamSettings(AsDict):
             by the type of their property; see `Value`.
         ignore_missing: Whether names and patterns that the account does not have are left out
             instead of being an error; for one list that serves several object types.
+        unlisted_properties: Names of properties to ask for, too, that HubSpot does not list but
+            may know all the same, such as "hs_v2_date_entered_123"; no patterns. Nothing tells
+            whether one exists, and their values stay text.
     """
 
     object_type: str = field(converter=canonical_object_type)
@@ -95,6 +109,9 @@ class StreamSettings(AsDict):
     exclude: tuple[str, ...] = field(default=(), converter=names, kw_only=True)
     raw_values: bool = field(default=False, validator=is_choice, kw_only=True)
     ignore_missing: bool = field(default=False, validator=is_choice, kw_only=True)
+    unlisted_properties: tuple[str, ...] = field(
+        default=(), converter=names, validator=_no_patterns, kw_only=True
+    )
 
     def __repr__(self) -> str:
         return settings_repr(self, "object_type")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -69,17 +70,30 @@ class ListedSpan(Struct, frozen=True, order=True, array_like=True, gc=False):
 
 @frozen(kw_only=True)
 class PropertySet:
-    """Which properties of a stream are read.
+    """What is read of each record of a stream, and which properties there were to choose from.
 
     Attributes:
-        digest: The same for the same names.
-        defined: How many properties HubSpot has for the object type, chosen or not.
-        defined_at: When HubSpot said so, by its own clock; aware.
+        types: The type of each property that HubSpot lists for the object type, chosen or not.
+        read: The names of the properties that are read.
+        associations: The object types whose associated ids are read.
+        defined_at: When HubSpot listed the properties, by its own clock; aware.
     """
 
-    digest: str
-    defined: int
+    types: Mapping[str, str]
+    read: frozenset[str]
+    associations: frozenset[str] = frozenset()
     defined_at: datetime = field(validator=is_aware)
+
+    def __repr__(self) -> str:
+        return settings_repr(self)
+
+    def adds_to(self, before: PropertySet) -> bool:
+        """Whether a record may hold something in it that *before* had not, or not in this type."""
+        return (
+            not self.read <= before.read
+            or not self.associations <= before.associations
+            or any(self.types.get(name) != before.types.get(name) for name in self.read)
+        )
 
 
 @frozen(kw_only=True)
@@ -93,10 +107,8 @@ class Pass:
         ranges: What is still to be read; empty when the pass is complete.
         listed: How many records were listed so far, by ranges of ids, where all records are
             read; None where that is not known.
-        compares: Whether records are compared in the version that was delivered, too, because
-            properties came since they were read; a reconcile pass does so anyway.
         redelivers: Whether all records are delivered again, also those that are known.
-        properties: Which properties are read; None where that is not known.
+        properties: What is read of each record; None where that is not known.
         missing: Objects that were delivered and that the pass did not come across so far, where
             it is a reconcile pass; the first 1,000 of them.
         object_ids: Records to be read by their ids before all else; not kept in a checkpoint.
@@ -107,7 +119,6 @@ class Pass:
     end: datetime = field(validator=is_aware)
     ranges: tuple[IdRange, ...] = (IdRange(),)
     listed: tuple[ListedSpan, ...] | None = ()
-    compares: bool = False
     redelivers: bool = False
     properties: PropertySet | None = None
     missing: tuple[str, ...] = ()
@@ -152,7 +163,7 @@ class Checkpoint:
             for them.
         undelivered: Those of them that the sink may have lost: they are delivered as if they were
             new.
-        properties: Which properties the last pass read; None until that is known.
+        properties: What the last pass read of each record; None until that is known.
         fell_from: The mark that was there and was taken back, because a wrong clock had put it
             into HubSpot's future. None again once all records are compared.
         archived_at: Up to when deletions were looked for; None where that is due.

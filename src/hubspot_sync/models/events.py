@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from attrs import frozen
+from attrs import field, frozen
 
 from hubspot_sync.models.accounts import AccountKey, StreamKey
 from hubspot_sync.models.checkpoints import Mode, Pass
@@ -185,6 +185,26 @@ class ValueKeptAsText:
 
 
 @frozen(kw_only=True)
+class PropertiesChanged:
+    """HubSpot lists other properties for an object type than when it was read before.
+
+    It is told once for each stream and change, when the next pass begins; once more where that
+    pass was cut off before it delivered anything.
+
+    Attributes:
+        stream: The stream.
+        appeared: Names that are new, whether the settings choose them or not.
+        vanished: Names that are gone; HubSpot has archived or deleted these properties.
+        retyped: The type before and the type now, by name, of those that have another type.
+    """
+
+    stream: StreamKey
+    appeared: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    retyped: Mapping[str, tuple[str, str]] = field(factory=dict)
+
+
+@frozen(kw_only=True)
 class StreamFinished:
     """A stream's run ended.
 
@@ -250,6 +270,7 @@ Event = (
     | ActionsRejected
     | DeletionsSuspected
     | ValueKeptAsText
+    | PropertiesChanged
     | StreamFinished
     | RunFinished
     | FleetStarted

@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
-from attrs import asdict, field, frozen
+from attrs import Factory, asdict, field, frozen
 
 from hubspot_sync.errors import ConfigurationError, HubSpotSyncError, LeaseHeldError
 from hubspot_sync.models._display import AsDict, number_of, one_line, seconds
@@ -101,7 +101,7 @@ class ByStream(AsDict, Generic[Stream]):
     __slots__ = ()
 
     def __getitem__(self, object_type: str) -> Stream:
-        """The report of the stream of *object_type*, in any spelling.
+        """The report of the stream of *object_type*; see also `StreamReport.name`.
 
         Raises:
             KeyError: There is no such stream in it.
@@ -118,7 +118,12 @@ class ByStream(AsDict, Generic[Stream]):
 
     def _by_name(self) -> dict[str | None, Stream]:
         streams: tuple[Stream, ...] = self.streams  # type: ignore[attr-defined]
-        return {one.stream.object_type: one for one in streams}
+        return {name: one for one in streams for name in _names_of(one)}
+
+
+def _names_of(report: _OfStream) -> tuple[str, ...]:
+    """The name that the settings have for the stream, if there is one, and its own."""
+    return getattr(report, "name", report.stream.object_type), report.stream.object_type
 
 
 def _name_of(object_type: Any) -> str | None:
@@ -148,7 +153,8 @@ class StreamReport(AsDict):
     """What a run did for one stream.
 
     Attributes:
-        stream: The stream.
+        stream: The stream; that of a custom type has the type's id.
+        name: What the settings of the account call the object type.
         status: How it ended: completed; stopped by `stop()`; busy, because another worker has
             it; failed; or not started, because what ended another stream ended the run.
         mode: How records were found; None when it ended before that was known.
@@ -165,6 +171,7 @@ class StreamReport(AsDict):
     """
 
     stream: StreamKey
+    name: str = field(default=Factory(lambda self: self.stream.object_type, takes_self=True))
     status: StreamStatus
     mode: Mode | None = None
     counts: Counts = Counts()
@@ -200,6 +207,7 @@ class StreamReport(AsDict):
     def as_dict(self) -> dict[str, Any]:
         """The report as values that JSON knows."""
         return {
+            "object_type": self.stream.object_type,
             "status": self.status.value,
             "mode": self.mode.value if self.mode else None,
             **self.counts.as_dict(),
@@ -286,7 +294,7 @@ class SyncReport(ByStream[StreamReport]):
             "domain_id": self.account.domain_id,
             "account_id": self.account.account_id,
             "completed": self.completed,
-            "streams": {report.stream.object_type: report.as_dict() for report in self.streams},
+            "streams": {report.name: report.as_dict() for report in self.streams},
             "api_calls": with_total(self.api_calls),
             "seconds": seconds(self.duration),
             "error": str(self.error) if self.error else None,
@@ -308,7 +316,7 @@ def _in_words(report: StreamReport) -> str:
     ended = "" if report.status is StreamStatus.COMPLETED else f" {report.status.words}"
     numbers = _numbers(report)
     between = "," if ended and numbers else ""
-    return f"{report.stream.object_type}{ended}{between} {numbers}".rstrip()
+    return f"{report.name}{ended}{between} {numbers}".rstrip()
 
 
 def _numbers(report: StreamReport) -> str:

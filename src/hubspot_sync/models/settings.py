@@ -144,7 +144,7 @@ class SyncSettings:
         reconcile_every: How long after the last pass over all records the next one is due, which
             compares each record with what was delivered and so finds what moved no modified date.
             It costs as many calls as the backfill did, one for 100 records. None for never but on
-            demand.
+            demand, and when properties or associations have come since.
         archived_every: How long after deletions were looked for that is due again. It costs one
             call for each stream where nothing went. None for never but in a reconcile pass.
         associations_every: How long after associations were compared that is due again, at the

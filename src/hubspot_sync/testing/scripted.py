@@ -19,6 +19,7 @@ from hubspot_sync.models import (
     Event,
     FoundAssociations,
     IdRange,
+    ObjectType,
     Page,
     Pass,
     Presence,
@@ -128,13 +129,21 @@ class ScriptedSource:
         self._time = max(self._clock.now(), self._time + _TICK)
         return self._time
 
+    def resolve(self, settings: StreamSettings) -> StreamSettings:
+        """The settings: a script has the names that it was given."""
+        return settings
+
+    def object_types(self) -> Sequence[ObjectType]:
+        """None: a script has no schemas."""
+        return ()
+
     def label(self, object_type: str) -> str | None:
         """None: actions are named after the object type."""
         return None
 
     def properties(self, settings: StreamSettings, last: PropertySet | None) -> PropertySet:
         """The same every time."""
-        return PropertySet(digest="scripted", defined=1, defined_at=EPOCH)
+        return PropertySet(types={}, read=frozenset(), defined_at=EPOCH)
 
     def read(self, settings: StreamSettings, reading: Pass) -> Iterator[Page]:
         """The pages of the script that are left of *reading*.

@@ -208,7 +208,7 @@ def _summaries(
     wanted = {stream.object_type for stream in entry.account.streams}
     kept = {name: summary for name, summary in entry.streams.items() if name in wanted}
     for one in streams:
-        name = one.stream.object_type
+        name = one.name
         if name in wanted:
             kept[name] = _summary(one, kept.get(name), finished_at)
     return kept

@@ -1,4 +1,4 @@
-"""One run over the streams of one account: opening it, reports, and whose failure ends what."""
+"""One run over the streams of one account: their names, reports, and whose failure ends what."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from hubspot_sync._engine.account.names import opened
 from hubspot_sync._engine.context import outcome_of
 from hubspot_sync._engine.stream.session import StreamSession
 from hubspot_sync._ownership import new_owner_name
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
+    ConfigurationError,
     HubSpotSyncError,
     InvariantError,
     MissingScopeError,
@@ -20,7 +22,6 @@ from hubspot_sync.errors import (
     RetryableError,
     WrongAccountError,
 )
-from hubspot_sync.interfaces._answers import guarded_source, unforeseen
 from hubspot_sync.models import (
     RunFinished,
     RunStarted,
@@ -30,9 +31,10 @@ from hubspot_sync.models import (
     StreamStatus,
     SyncReport,
 )
+from hubspot_sync.models.object_types import is_custom
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hubspot_sync._engine.context import RunContext
     from hubspot_sync.interfaces import Source
@@ -60,28 +62,11 @@ def sync_account(context: RunContext, account: Account) -> SyncReport:
         InvariantError: What opens the account raised what it may not; nothing was done.
         BaseException: What is no `Exception`; see `AccountRun.run`.
     """
-    source = _opened(context, account)
+    source = opened(context, account)
     try:
         return AccountRun(context=context, source=source, account=account).run()
     finally:
         source.close()
-
-
-def _opened(context: RunContext, account: Account) -> Source:
-    """The account, opened; a token store that is away is waited for."""
-    try:
-        source = context.ask(
-            "token store",
-            lambda: context.open_source(account, stop=context.stop, notify=context.notify),
-            account.key,
-        )
-        return guarded_source(source, context.open_source)
-    except HubSpotSyncError:
-        raise
-    except Exception as error:
-        raise unforeseen(error, account.key, "opening the account").locate(
-            account=str(account.key)
-        ) from error
 
 
 class AccountRun:
@@ -137,19 +122,28 @@ class AccountRun:
 
     def _stream(self, wanted: StreamSettings) -> StreamReport:
         """Run one stream, and report whatever ended it."""
+        started = self._clock.monotonic()
+        calls_before = self._source.api_calls()
+        known = wanted
+
+        def resolve() -> None:
+            nonlocal known
+            known = self._resolved(wanted)
+
+        status, error = self._outcome(resolve, StreamKey(self._account.key, wanted.object_type))
         session = StreamSession(
             context=self._context,
             source=self._source,
-            stream=StreamKey(self._account.key, wanted.object_type),
-            wanted=wanted,
+            stream=StreamKey(self._account.key, known.object_type),
+            wanted=known,
             owner=self._owner,
             before_first_write=self._identify,
         )
-        started = self._clock.monotonic()
-        calls_before = self._source.api_calls()
-        status, error = self._outcome(session)
+        if status is StreamStatus.COMPLETED:
+            status, error = self._outcome(session.run, session.stream)
         return StreamReport(
             stream=session.stream,
+            name=wanted.object_type,
             status=status,
             mode=session.mode,
             counts=session.counts,
@@ -161,9 +155,34 @@ class AccountRun:
             error=error,
         )
 
-    def _outcome(self, session: StreamSession) -> tuple[StreamStatus, HubSpotSyncError | None]:
+    def _resolved(self, wanted: StreamSettings) -> StreamSettings:
+        """What is *wanted*, with custom types under their ids.
+
+        Raises:
+            ConfigurationError: Another stream of the account is of the same type.
+        """
+        resolved = self._source.resolve(wanted)
+        if not is_custom(resolved.object_type):
+            return resolved
+        for other in self._account.streams:
+            if other is not wanted and self._type_of(other) == resolved.object_type:
+                raise ConfigurationError(
+                    f"{wanted.object_type!r} and {other.object_type!r} are the same object type "
+                    f"({resolved.object_type}); give the account one StreamSettings for it"
+                )
+        return resolved
+
+    def _type_of(self, wanted: StreamSettings) -> str | None:
         try:
-            return outcome_of(session.run, session.stream, "the sync")
+            return self._source.resolve(wanted).object_type
+        except HubSpotSyncError:  # which ends that stream, and no other
+            return None
+
+    def _outcome(
+        self, work: Callable[[], None], stream: StreamKey
+    ) -> tuple[StreamStatus, HubSpotSyncError | None]:
+        try:
+            return outcome_of(work, stream, "the sync")
         except BaseException as error:  # noqa: BLE001 - raised by `run`
             self._interrupted = error
             return StreamStatus.STOPPED, None

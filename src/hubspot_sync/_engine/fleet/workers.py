@@ -265,7 +265,7 @@ class AccountTurns:
 
 
 def _unfinished(report: SyncReport) -> set[str]:
-    return {one.stream.object_type for one in report.streams if one.left_over}
+    return {one.name for one in report.streams if one.left_over}
 
 
 def _rest(ticket: Ticket) -> Account:
@@ -281,10 +281,10 @@ def _rest(ticket: Ticket) -> Account:
 
 def joined(first: SyncReport, second: SyncReport) -> SyncReport:
     """The report of a run that went on after *first* and ended as *second* did."""
-    streams = {one.stream: one for one in first.streams}
+    streams = {one.name: one for one in first.streams}
     for one in second.streams:
-        before = streams.get(one.stream)
-        streams[one.stream] = one if before is None else _joined_stream(before, one)
+        before = streams.get(one.name)
+        streams[one.name] = one if before is None else _joined_stream(before, one)
     return evolve(
         second,
         streams=tuple(streams.values()),
@@ -297,6 +297,7 @@ def _joined_stream(first: StreamReport, second: StreamReport) -> StreamReport:
     return evolve(
         second,
         # What was begun stays begun, whether the second run came to it or not.
+        stream=first.stream if second.status is StreamStatus.NOT_STARTED else second.stream,
         status=first.status if second.status is StreamStatus.NOT_STARTED else second.status,
         mode=first.mode or second.mode,
         counts=first.counts + second.counts,

@@ -11,38 +11,16 @@ from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.stream.lease import held_lease
 from hubspot_sync._ownership import new_owner_name
 from hubspot_sync._windows import marked
-from hubspot_sync.errors import ConfigurationError, LeaseHeldError, StoreUnavailableError
-from hubspot_sync.models import StreamKey
-from hubspot_sync.models.accounts import object_types_of
+from hubspot_sync.errors import LeaseHeldError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from hubspot_sync._engine.context import RunContext
-    from hubspot_sync.models import Account
+    from hubspot_sync.models import StreamKey
 
 _PATIENCE_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.5
-
-
-def streams_of(account: Account, object_types: Iterable[str] | None) -> list[StreamKey]:
-    """The streams of *account*, or those of these object types.
-
-    Raises:
-        ConfigurationError: *object_types* is no list of names, or the account has no such stream.
-    """
-    known = [StreamKey(account.key, one.object_type) for one in account.streams]
-    if object_types is None:
-        return known
-    wanted = object_types_of(object_types)
-    unknown = set(wanted) - {one.object_type for one in known}
-    if unknown:
-        raise ConfigurationError(
-            f"the account has no stream of {', '.join(sorted(unknown))}; give some of "
-            f"{', '.join(one.object_type for one in known)}",
-            account=str(account.key),
-        )
-    return [one for one in known if one.object_type in wanted]
 
 
 def mark(

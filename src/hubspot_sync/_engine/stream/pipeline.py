@@ -224,7 +224,7 @@ class Pipeline:
         known, on_their_way = self._known(records, queue)
         lost = set(self._checkpoint.undelivered)
         known = {one: before for one, before in known.items() if one not in lost} if lost else known
-        comparing = self._reading.compares or self._reading.mode in _COMPARING
+        comparing = self._reading.mode in _COMPARING
         # What could not be read may have been to be compared when it could not.
         compared = known.keys() if comparing else known.keys() & set(self._checkpoint.unread)
         compared -= on_their_way.keys()

@@ -26,7 +26,15 @@ from hubspot_sync._windows import (
     with_properties,
 )
 from hubspot_sync.errors import MissingScopeError, RequestRefusedError
-from hubspot_sync.models import Checkpoint, Counts, Mode, Pass, RetryCounts, StreamStarted
+from hubspot_sync.models import (
+    Checkpoint,
+    Counts,
+    Mode,
+    Pass,
+    PropertiesChanged,
+    RetryCounts,
+    StreamStarted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +43,7 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.context import RunContext
     from hubspot_sync._engine.stream.lease import Progress
     from hubspot_sync.interfaces import Source
-    from hubspot_sync.models import StreamKey, StreamSettings
+    from hubspot_sync.models import PropertySet, StreamKey, StreamSettings
 
 _logger = logging.getLogger("hubspot_sync")
 
@@ -256,16 +264,17 @@ class StreamSession:
         checkpoint = self._grounded(progress, checkpoint, present)
         reading = plan_pass(checkpoint, present, self._context.settings, compared=self._compared)
         resumed = reading is checkpoint.reading
-        if reading.mode is not Mode.INCREMENTAL and not resumed:
-            self._compared = True
+        if not resumed:
+            before = checkpoint.properties
+            properties = self._source.properties(self._wanted, before)
+            _tell_of_changes(self._context, self.stream, before, properties)
+            reading = with_properties(checkpoint, reading, properties, present)
+            self._compared |= reading.mode is not Mode.INCREMENTAL
         checkpoint = evolve(
             checkpoint,
             reading=reading if resumed else None,
             doubtful_until=present if resumed else doubt_left(checkpoint, reading),
         )
-        if not resumed:
-            properties = self._source.properties(self._wanted, checkpoint.properties)
-            reading = with_properties(checkpoint, reading, properties, self._context.settings)
         self.mode = self.mode or reading.mode
         run = self._read(progress, checkpoint, reading, resumed=resumed, ask_unread=not self._runs)
         if reading.mode is Mode.RECONCILE:
@@ -315,3 +324,23 @@ class StreamSession:
             )
             progress.commit(after)
         return after
+
+
+def _tell_of_changes(
+    context: RunContext, stream: StreamKey, before: PropertySet | None, now: PropertySet
+) -> None:
+    """Tell observers what has become of the properties that HubSpot lists."""
+    if before is None or before.types == now.types:
+        return
+    context.notify(
+        PropertiesChanged(
+            stream=stream,
+            appeared=tuple(sorted(now.types.keys() - before.types.keys())),
+            vanished=tuple(sorted(before.types.keys() - now.types.keys())),
+            retyped={
+                name: (before.types[name], kind)
+                for name, kind in sorted(now.types.items())
+                if before.types.get(name, kind) != kind
+            },
+        )
+    )

@@ -6,7 +6,6 @@ import threading
 from datetime import timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import evolve, frozen
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 _NAMED_IN_ERRORS: Final = 5
 _ID: Final = "hs_object_id"
-_DIGEST_BYTES: Final = 8
 # A list that is shorter by more than this is doubted, and asked for so many times.
 _FEW: Final = 3
 _SMALL_SHARE: Final = 0.1
@@ -114,8 +112,8 @@ def _lacking(definitions: Definitions, last: PropertySet | None) -> int:
     """How many properties are gone; 0 where they are few, or where nobody could tell any more."""
     if last is None or definitions.read_at - last.defined_at > _ARCHIVED_FOR:
         return 0
-    lacking = last.defined - len(definitions.all)
-    return lacking if lacking > max(_FEW, last.defined * _SMALL_SHARE) else 0
+    lacking = len(last.types) - len(definitions.all)
+    return lacking if lacking > max(_FEW, len(last.types) * _SMALL_SHARE) else 0
 
 
 def _definition(row: dict[str, Any]) -> PropertyDefinition:
@@ -130,16 +128,26 @@ def _definition(row: dict[str, Any]) -> PropertyDefinition:
     )
 
 
-def property_set(names: Sequence[str], definitions: Definitions) -> PropertySet:
-    """What is kept of the properties that a pass reads."""
-    digest = blake2b("\n".join(names).encode(), digest_size=_DIGEST_BYTES).hexdigest()
-    return PropertySet(digest=digest, defined=len(definitions.all), defined_at=definitions.read_at)
+def property_set(settings: StreamSettings, definitions: Definitions) -> PropertySet:
+    """What is kept of what a pass reads of each record.
+
+    Raises:
+        ConfigurationError: As in `choose_properties`.
+    """
+    return PropertySet(
+        types={one.name: one.type for one in definitions.all},
+        read=frozenset(choose_properties(settings, definitions.all)),
+        associations=frozenset(settings.associations),
+        defined_at=definitions.read_at,
+    )
 
 
 def choose_properties(
     settings: StreamSettings, definitions: Sequence[PropertyDefinition]
 ) -> tuple[str, ...]:
     """The names to ask for: those that *settings* names or that match its patterns, or all.
+
+    Those that it wants although HubSpot does not list them come as they are.
 
     Raises:
         ConfigurationError: A name does not exist, or a pattern matches nothing; HubSpot itself
@@ -154,8 +162,9 @@ def choose_properties(
         raise _unknown(settings.object_type, unknown, existing)
     chosen = dict.fromkeys(name for given in wanted for name in found[given])
     excluded = {name for given in settings.exclude for name in found[given]}
+    listed = [name for name in chosen if name not in excluded]
     # Asked for nothing, HubSpot sends some properties of its own choice; its id comes always.
-    return tuple(name for name in chosen if name not in excluded) or (_ID,)
+    return tuple(dict.fromkeys((*listed, *settings.unlisted_properties))) or (_ID,)
 
 
 def _is_pattern(given: str) -> bool:
@@ -175,7 +184,8 @@ def _unknown(
     more = len(unknown) - _NAMED_IN_ERRORS
     return ConfigurationError(
         f"{object_type} have no property {hints}{f' and {more} more' if more > 0 else ''}; "
-        "correct the list of properties",
+        "correct the list of properties, or name in unlisted_properties what HubSpot knows without "
+        "listing it",
         stream=object_type,
     )
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hubspot_sync.models import (
         Account,
         Archived,
+        ObjectType,
         Pass,
         Presence,
         PropertySet,
@@ -113,7 +114,7 @@ class HubSpotSource:
         Where its answer contradicts other witnesses, more are asked for, by the cheapest call.
         """
         if not self._server_clock.known:
-            self._define(self._account.streams[0].object_type)
+            self._define(self._object_types.canonical(self._account.streams[0].object_type))
         for _ in range(_MORE_WITNESSES):
             if self._server_clock.settled or not self._server_clock.known:
                 break
@@ -131,14 +132,25 @@ class HubSpotSource:
                 )
         return self._server_clock.latest() if latest else self._server_clock.now()
 
+    def resolve(self, settings: StreamSettings) -> StreamSettings:
+        """The settings with custom types under their ids; see `Source.resolve`."""
+        return self._object_types.resolve(settings)
+
+    def object_types(self) -> Sequence[ObjectType]:
+        """The custom types of the account."""
+        return self._object_types.all_custom()
+
     def label(self, object_type: str) -> str | None:
         """What people call one object of a custom type; None where HubSpot does not say."""
         return self._object_types.label(object_type)
 
     def properties(self, settings: StreamSettings, last: PropertySet | None) -> PropertySet:
-        """Which properties are read of a stream; *last* is what was read before."""
-        definitions = self._define(settings.object_type, last)
-        return property_set(choose_properties(settings, definitions.all), definitions)
+        """What is read of each record of a stream; *last* is what was read before."""
+        found = property_set(settings, self._define(settings.object_type, last))
+        if last is None or found.defined_at >= last.defined_at or found.types == last.types:
+            return found
+        # Another process has read newer definitions since these were remembered here.
+        return property_set(settings, self._redefine(settings.object_type, last))
 
     def read(self, settings: StreamSettings, reading: Pass) -> Iterator[Page]:
         """Read what is left of *reading*, page by page."""
@@ -275,12 +287,13 @@ class HubSpotSource:
         raise _unreadable(settings.object_type, named, refused) from refused
 
     def _define(self, object_type: str, last: PropertySet | None = None) -> Definitions:
-        key = self._account.key, object_type
-        held = self._definitions.get(key)
-        if held is None:
-            held = self._read_definitions(object_type, last)
-            self._definitions.put(key, held)
-        return held
+        held = self._definitions.get((self._account.key, object_type))
+        return self._redefine(object_type, last) if held is None else held
+
+    def _redefine(self, object_type: str, last: PropertySet | None) -> Definitions:
+        found = self._read_definitions(object_type, last)
+        self._definitions.put((self._account.key, object_type), found)
+        return found
 
     def _read_definitions(self, object_type: str, last: PropertySet | None) -> Definitions:
         try:

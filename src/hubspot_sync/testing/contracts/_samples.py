@@ -21,6 +21,7 @@ from hubspot_sync.models import (
     Mode,
     OAuthTokens,
     Pass,
+    PropertySet,
     StreamKey,
 )
 
@@ -179,6 +180,12 @@ def progress(mark: datetime | None = MOMENT) -> Checkpoint:
         start=(MOMENT - timedelta(hours=1)).astimezone(KATHMANDU),
         end=MOMENT + timedelta(milliseconds=1),
         ranges=ranges,
+        properties=PropertySet(
+            types={"email": "string", "jméno": "string", "a.b": "number"},
+            read=frozenset({"email", "$unlisted"}),
+            associations=frozenset({"companies", "2-3465404"}),
+            defined_at=MOMENT,
+        ),
     )
     return Checkpoint(
         high_water_mark=mark,
