@@ -102,13 +102,13 @@ class MemoryErrorQueue:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""
         return self._forget(_place(failure) for failure in self._fitting(selection))
 
-    def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
-        """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
-        selection = RejectedSelection(
-            account=account, object_type=object_type, object_ids=object_ids
-        )
-        wanted = selection.object_ids or ()
-        return self._forget((account, selection.object_type or "", one) for one in wanted)
+    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
+        """Delete all that is kept of these objects; see `ErrorQueueAdmin.erase`."""
+        return self._forget((stream.account, stream.object_type, one) for one in object_ids)
+
+    def purge(self, account: AccountKey) -> int:
+        """Delete all that is kept of *account*; see `ErrorQueueAdmin.purge`."""
+        return self.drop(RejectedSelection(account=account))
 
     def _fitting(self, selection: RejectedSelection) -> list[RejectedAction]:
         with self._lock:

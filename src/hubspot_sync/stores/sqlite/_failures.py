@@ -144,20 +144,18 @@ class SqliteErrorQueue:
         with self._database.writing() as connection:
             return connection.execute(_DROP.format(_FITTING), _selected(selection)).rowcount
 
-    def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
-        """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
-        selection = RejectedSelection(
-            account=account, object_type=object_type, object_ids=object_ids
-        )
-        object_ids = selection.object_ids or ()
-        wanted = (
-            account.domain_id,
-            account.account_id,
-            selection.object_type,
-            _listed(object_ids),
-        )
+    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
+        """Delete all that is kept of these objects; see `ErrorQueueAdmin.erase`."""
         with self._database.writing() as connection:
-            return connection.execute(_ERASE, wanted).rowcount
+            return connection.execute(_ERASE, (*_named(stream), _listed(object_ids))).rowcount
+
+    def purge(self, account: AccountKey) -> int:
+        """Delete all that is kept of *account*; see `ErrorQueueAdmin.purge`."""
+        return self.drop(RejectedSelection(account=account))
+
+    def scrub(self) -> None:
+        """Rewrite the file without what was deleted; see `SqliteDatabase.scrub`."""
+        self._database.scrub()
 
 
 def _row(failure: RejectedAction) -> Row:
