@@ -219,13 +219,13 @@ STORES_WITH_A_FAULT = {
         """def put(self, failures):
         for failure in failures:
             action = failure.action
-            self.erase(failure.stream, [action.object_id])
+            self.settle(failure.stream, {action.object_id: 2**99})
         super().put(failures)""",
     ),
     "settles whatever is there": (
         "MemoryErrorQueue",
         """def settle(self, stream, versions):
-        self.erase(stream, list(versions))""",
+        super().settle(stream, dict.fromkeys(versions, 2**99))""",
     ),
     "wakes the dead": (
         "MemoryErrorQueue",

@@ -33,7 +33,7 @@ from hubspot_sync.stores.sqlite import (
     SqliteErrorQueue,
     SqliteStores,
 )
-from kit.scripted import ACCOUNT, ALL, CONTACTS, SETTINGS, Picky, Setting, counted, record
+from kit.scripted import ACCOUNT, ALL, SETTINGS, Picky, Setting, counted, record
 from kit.support import Host
 
 NAMES = ("a.b", "$set", "$", ".", "a.$.b", "__proto__", "", "a\0b", "\udfff", "x" * 70_000)
@@ -110,7 +110,8 @@ def test_records_that_no_store_wants_are_stored_or_queued(on_stores):
     again = setting.engine().redrive(ACCOUNT)
     assert again.counts.rejected == len(queued)
     assert set(setting.queued) == set(queued)
-    assert setting.queue.erase(CONTACTS, list(queued)) == len(queued)
+    wanted = RejectedSelection(account=ACCOUNT.key, object_ids=list(queued))
+    assert setting.queue.drop(wanted) == len(queued)
 
 
 def test_a_refused_creation_is_created_once(on_stores):

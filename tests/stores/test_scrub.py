@@ -16,7 +16,7 @@ from hubspot_sync.stores.sqlite import (
     SqliteErrorQueue,
     SqliteRecordSink,
 )
-from hubspot_sync.testing.contracts._admin import failure
+from hubspot_sync.testing.contracts._admin import EVERYTHING, failure
 from hubspot_sync.testing.contracts._samples import ACCOUNT, STREAM, VERSION, action
 
 LENGTHS = (1, 1, 1, 3, 30, 400)
@@ -79,7 +79,8 @@ def test_no_byte_is_left(path, database, seed):
     forgotten = [str(number) for number in chance.sample(range(400), 100)]
     assert set(forgotten) == found_in(path, forgotten)
 
-    for part in (errors, records, actions):
+    errors.settle(STREAM, dict.fromkeys(forgotten, VERSION + 20))
+    for part in (records, actions):
         assert part.erase(STREAM, forgotten) > 0
     database.scrub()
 
@@ -87,7 +88,7 @@ def test_no_byte_is_left(path, database, seed):
     kept = {str(number) for number in range(400)} - set(forgotten)
     assert kept == found_in(path, kept)
     records.purge(ACCOUNT)
-    errors.purge(ACCOUNT)
+    errors.drop(EVERYTHING)
     assert actions.purge(ACCOUNT) > 0
     actions.scrub()
     assert found_in(path, kept) == set()

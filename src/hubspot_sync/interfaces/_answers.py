@@ -215,8 +215,12 @@ def _are_credentials(answer: StoredCredentials, _: Arguments) -> bool:
 _ANYTHING: Final = Answer("anything", lambda _answer, _given: True)
 _INSTANT: Final = Answer("an aware datetime", _is_instant)
 _STORED: Final = _a(StoredCredentials, _are_credentials)
-_ERASING: Final = {"erase": _a(int), "purge": _a(int), "scrub": _ANYTHING}
-SINK: Final = {"write": _a(SinkAnswer), **_ERASING}
+SINK: Final = {
+    "write": _a(SinkAnswer),
+    "erase": _a(int),
+    "purge": _a(int),
+    "scrub": _ANYTHING,
+}
 CHECKPOINTER: Final = {
     "acquire": _a(Lease, lambda lease, given: bool(lease.stream == given[0])),
     "renew": _a(Lease, lambda lease, given: bool(lease.stream == given[0].stream)),
@@ -253,7 +257,8 @@ ERROR_QUEUE: Final = {
     "settle": _ANYTHING,
     "count": _by_id(int),
     "tally": _by_stream(RejectedCounts),
-    **_ERASING,
+    "drop": _a(int),
+    "scrub": _ANYTHING,
 }
 NONCE_STORE: Final = {"spend": _a(bool)}
 KEY_PROVIDER: Final = {"primary": _a(str), "key": _a(str) | None}

@@ -183,15 +183,3 @@ class ErrorQueueAdmin(Protocol):
 
         - Twice: the second time none is left.
         """
-
-    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
-        """Delete all that is kept of these objects; return of how many there was something.
-
-        - Absent and twice: idempotent; the second call returns 0. Empty: no ids delete nothing.
-        """
-
-    def purge(self, account: AccountKey) -> int:
-        """Delete all that is kept of *account*; return of how many objects there was something.
-
-        - Absent and twice: idempotent; the second call returns 0.
-        """

@@ -23,7 +23,7 @@ from hubspot_sync.models import (
     StreamKey,
 )
 from hubspot_sync.stores._stored import instant, reading, text, whole
-from hubspot_sync.stores.mongodb._database import MongoDatabase, beginning, the_database
+from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
 from hubspot_sync.stores.mongodb._errors import DUPLICATE_KEY
 from hubspot_sync.stores.mongodb._failure_parts import FailureParts
 from hubspot_sync.stores.mongodb._schema import ERRORS
@@ -153,24 +153,11 @@ class MongoErrorQueue:
                 for document in errors.find({**wanted, "parts": {"$gt": 0}}, {"_id": True})
             ]
             dropped = errors.delete_many(wanted).deleted_count
-        self._parts.forget(dict.fromkeys(in_parts, _LARGEST_INTEGER))
+        if selection == RejectedSelection(account=selection.account):
+            self._parts.purge(selection.account)
+        else:
+            self._parts.forget(dict.fromkeys(in_parts, _LARGEST_INTEGER))
         return dropped
-
-    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
-        """Delete all that is kept of these objects; see `ErrorQueueAdmin.erase`."""
-        keys = [_key(stream, object_id) for object_id in object_ids]
-        with self._database.collection(ERRORS) as errors:
-            erased = errors.delete_many({"_id": {"$in": keys}}).deleted_count
-        # Also what a crash has left behind of one that is gone already.
-        self._parts.forget(dict.fromkeys(keys, _LARGEST_INTEGER))
-        return erased
-
-    def purge(self, account: AccountKey) -> int:
-        """Delete all that is kept of *account*; see `ErrorQueueAdmin.purge`."""
-        with self._database.collection(ERRORS) as errors:
-            purged = errors.delete_many(beginning(account)).deleted_count
-        self._parts.purge(account)
-        return purged
 
     def _page(self, cursor: Cursor[Document]) -> list[RejectedAction]:
         page: list[RejectedAction] = []

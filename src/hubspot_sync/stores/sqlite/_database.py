@@ -116,7 +116,7 @@ class SqliteDatabase:
 
         SQLite leaves that in free pages, in the gaps of others and in the file beside it with
         -wal at the end, also with its `secure_delete`. Writers wait meanwhile, about a second for
-        each 200 megabytes, and the disk needs room for the file once more. A file that nobody
+        each 100 megabytes, and the disk needs room for the file once more. A file that nobody
         changed since the last time is left alone.
 
         Raises:

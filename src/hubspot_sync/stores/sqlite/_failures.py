@@ -55,8 +55,6 @@ _TALLY: Final = """SELECT domain_id, account_id, object_type, sum(NOT dead), sum
     FROM json_each(?) CROSS JOIN errors ON domain_id = json_extract(value, '$[0]')
     AND account_id = json_extract(value, '$[1]') GROUP BY domain_id, account_id, object_type"""
 _DROP: Final = "DELETE FROM errors WHERE {}"
-_ERASE: Final = """DELETE FROM errors WHERE domain_id = ? AND account_id = ? AND object_type = ?
-    AND object_id IN (SELECT value FROM json_each(?))"""
 _LARGEST_INTEGER: Final = 2**63 - 1
 _LAST_OF_ALL: Final = "\U0010ffff"
 _PAGE_BYTES: Final = 32 * 1024 * 1024
@@ -143,15 +141,6 @@ class SqliteErrorQueue:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""
         with self._database.writing() as connection:
             return connection.execute(_DROP.format(_FITTING), _selected(selection)).rowcount
-
-    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
-        """Delete all that is kept of these objects; see `ErrorQueueAdmin.erase`."""
-        with self._database.writing() as connection:
-            return connection.execute(_ERASE, (*_named(stream), _listed(object_ids))).rowcount
-
-    def purge(self, account: AccountKey) -> int:
-        """Delete all that is kept of *account*; see `ErrorQueueAdmin.purge`."""
-        return self.drop(RejectedSelection(account=account))
 
     def scrub(self) -> None:
         """Rewrite the file without what was deleted; see `SqliteDatabase.scrub`."""
