@@ -167,6 +167,23 @@ def test_no_sync_brings_a_person_back(acme, on, emulator, person, clock):
     assert on.scan(Canaries(email=EMAIL, name="Canary" + NAME)) == set()
 
 
+def test_an_idle_run_costs_what_it_did(acme, emulator, clock):
+    """Objects that HubSpot has and the sink has not are asked after once, not at each run."""
+
+    def calls():
+        clock.advance(HOUR)
+        before = len(emulator.calls)
+        acme.sync("62515").raise_for_failure()
+        return len(emulator.calls) - before
+
+    idle = [calls() for _ in range(2)][-1]
+    acme.erase("62515", "contacts", list(emulator.records("contacts"))[:20])
+
+    later = [calls() for _ in range(3)]
+
+    assert later[1:] == [idle] * 2
+
+
 def test_a_person_who_was_never_read(open_engine, on, emulator, clock):
     """Is kept out before the first sync; the sink is told, as of every other."""
     emulator.create("contacts", {"email": EMAIL})

@@ -107,6 +107,7 @@ def test_the_least_role_is_enough(user, role, hubspot_emulator):
             acme.redrive("62515")
             assert acme.rejected_counts("62515") == {"companies": 5}
             assert engine.reencrypt().completed
+            assert acme.erase("62515", "contacts", [changed]).stored == 3
             acme.disconnect("62515")
             acme.remove("62515")
         queue = MongoErrorQueue(database)
