@@ -110,7 +110,8 @@ def test_records_that_no_store_wants_are_stored_or_queued(on_stores):
     again = setting.engine().redrive(ACCOUNT)
     assert again.counts.rejected == len(queued)
     assert set(setting.queued) == set(queued)
-    assert setting.queue.erase(ACCOUNT.key, "contacts", list(queued)) == len(queued)
+    wanted = RejectedSelection(account=ACCOUNT.key, object_ids=list(queued))
+    assert setting.queue.drop(wanted) == len(queued)
 
 
 def test_a_refused_creation_is_created_once(on_stores):

@@ -110,7 +110,8 @@ def test_the_least_role_is_enough(user, role, hubspot_emulator):
             acme.disconnect("62515")
             acme.remove("62515")
         queue = MongoErrorQueue(database)
-        assert queue.erase(ACME, "companies", list(emulator.records("companies"))[:2]) == 2
+        some = list(emulator.records("companies"))[:2]
+        assert queue.drop(RejectedSelection(account=ACME, object_ids=some)) == 2
         assert queue.drop(RejectedSelection(account=ACME)) == 3
         # Another time to expire, and none: the index is changed, and dropped.
         for expire_after in (DAYS, 2 * DAYS, None):

@@ -11,7 +11,14 @@ from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.stores.mongodb import MongoActionSink, MongoDatabase
 from hubspot_sync.stores.sqlite import SqliteActionSink, SqliteDatabase
 from hubspot_sync.testing.clock import ManualClock
-from hubspot_sync.testing.contracts._samples import MOMENT, action, at_once, creation
+from hubspot_sync.testing.contracts._samples import (
+    ACCOUNT,
+    MOMENT,
+    STREAM,
+    action,
+    at_once,
+    creation,
+)
 from kit.stored import sqlite_rows
 
 
@@ -141,16 +148,25 @@ class TestPrune:
 
         assert 1 == len(sqlite_rows(database, "SELECT * FROM actions"))
 
-    def test_the_last_one_stays(self, database, sink, clock):
-        """So no row gets the number of one that a host may have seen."""
+    def test_no_number_is_given_twice(self, database, sink, clock):
+        """No row gets that of one that a host may have seen, whatever was deleted how."""
         sink.write([action("1"), action("2")])
         clock.advance(timedelta(days=1))
+        numbers = "SELECT rowid AS number, object_id FROM actions"
 
-        assert 1 == sink.prune(clock.now())
-        sink.write([action("3")])
+        assert 2 == sink.prune(clock.now())
+        sink.write([action("3"), action("4"), action("5")])
+        assert 1 == sink.erase(STREAM, ["5"])
+        database.scrub()
+        sink.write([action("6")])
+        assert [{"number": 3}, {"number": 4}, {"number": 6}] == [
+            {"number": row["number"]} for row in sqlite_rows(database, numbers)
+        ]
+        sink.purge(ACCOUNT)
+        database.scrub()
+        sink.write([action("7")])
 
-        rows = sqlite_rows(database, "SELECT rowid AS number, object_id FROM actions")
-        assert [{"number": 2, "object_id": "2"}, {"number": 3, "object_id": "3"}] == rows
+        assert [{"number": 7, "object_id": "7"}] == sqlite_rows(database, numbers)
 
     def test_nothing_is_there(self, sink, clock):
         """An empty table has nothing to delete."""

@@ -23,6 +23,7 @@ from hubspot_sync.stores.sqlite import (
     SqliteRecordSink,
 )
 from hubspot_sync.stores.sqlite import _schema as sqlite_schema
+from hubspot_sync.stores.sqlite._schema import _number_actions
 from hubspot_sync.testing.contracts._entries import entry
 from hubspot_sync.testing.contracts._samples import MOMENT, STREAM, VERSION, action
 from kit.stored import sqlite_actions, sqlite_rows
@@ -212,6 +213,38 @@ class TestSqlite:
             with SqliteDatabase(path) as database:
                 rows = sqlite_rows(database, "SELECT channel FROM actions")
         assert [{"channel": "crm"}] * COUNT == rows
+
+    def test_actions_keep_their_numbers_and_what_a_host_has_put_on_them(
+        self, tmp_path, monkeypatch
+    ):
+        """Rows keep what hosts remember of them; indexes, triggers and views go on."""
+        path = tmp_path / "old.db"
+        monkeypatch.setattr(sqlite_schema, "STEPS", STEPS[: STEPS.index(_number_actions)])
+        with SqliteDatabase(path) as database:
+            for number in range(5):
+                insert(database, "actions", row_of(str(number)))
+            with database.writing() as connection:
+                connection.execute("DELETE FROM actions WHERE id IN ('1', '4')")
+                connection.execute("CREATE INDEX by_name ON actions (domain_id, name)")
+                connection.execute("CREATE TABLE seen (id TEXT)")
+                connection.execute("CREATE VIEW newest AS SELECT max(rowid) AS number FROM actions")
+                connection.execute(
+                    "CREATE TRIGGER note AFTER INSERT ON actions"
+                    " BEGIN INSERT INTO seen VALUES (new.id); END"
+                )
+        monkeypatch.undo()
+
+        with SqliteDatabase(path) as database:
+            SqliteActionSink(database).write([action("7")])
+            rows = sqlite_rows(database, "SELECT rowid AS number, object_id FROM actions")
+            kept = sqlite_rows(database, "SELECT name FROM sqlite_master WHERE name = 'by_name'")
+            seen = sqlite_rows(database, "SELECT id FROM seen")
+            newest = sqlite_rows(database, "SELECT number FROM newest")
+
+        assert [(1, "0"), (3, "2"), (4, "3"), (5, "7")] == [tuple(row.values()) for row in rows]
+        assert [{"name": "by_name"}] == kept
+        assert [{"id": action("7").action_id}] == seen
+        assert [{"number": 5}] == newest
 
     def test_records_get_a_variant(self, tmp_path, monkeypatch):
         """Those from before there were any have none, and later forms replace them."""

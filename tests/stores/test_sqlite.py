@@ -177,6 +177,7 @@ class TestRows:
             ],
         }
         assert row == {
+            "rowid": 1,
             "id": "acme:62515:contacts:9007199254740995:1772447701123",
             "domain_id": "acme",
             "account_id": "62515",

@@ -135,7 +135,6 @@ def calls(of: dict[str, Any]) -> dict[str, list[Any]]:
             lambda: errors.put([FAILURE]),
             lambda: errors.settle(STREAM, {"1": 1}),
             lambda: errors.drop(ALL),
-            lambda: errors.erase(ACCOUNT, "contacts", ["1"]),
         ],
         "credentials": [
             lambda: credentials.load(ACCOUNT),

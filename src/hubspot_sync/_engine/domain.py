@@ -27,9 +27,11 @@ from hubspot_sync.models import (
     AccountKey,
     AccountStatus,
     Credentials,
+    ErasureReport,
     FleetReport,
     Health,
     ObjectType,
+    PurgeReport,
     RedriveReport,
     RejectedAction,
     RejectedSelection,
@@ -460,12 +462,68 @@ class Domain:
         selection = RejectedSelection(account=self.account(account_id).key)
         return counted(self._operations.context, selection)
 
+    def erase(self, account_id: str, object_type: str, object_ids: Iterable[str]) -> ErasureReport:
+        """Forget objects, as a person may ask for: remove them everywhere, and keep them out.
+
+        They are removed from the error queue, from the sink where it has `erase` (all shipped
+        ones have), with all that the sink was told of records that were merged into them, and
+        from the files of SQLite, of which no byte is left. The sink is told once of each of them,
+        by an action of the kind `ActionKind.ERASED` without values. What stays is a tombstone with
+        the id: no sync, reconcile or resync brings the object back, as long as HubSpot has it.
+        Nothing is deleted at HubSpot.
+
+        Ids that nothing is known of are kept out all the same. Whatever ends it, or where the
+        report says that a sink cannot, the same call once more does what is left. A stream that
+        is being synced is waited for, ten seconds at most.
+
+        Args:
+            account_id: HubSpot's id of the account, digits as text.
+            object_type: Name or id of the object type, synced now or in former times; of a custom
+                type best its id, for which HubSpot need not be asked.
+            object_ids: HubSpot's ids of the objects; one may be given alone.
+
+        Raises:
+            ConfigurationError: An id is none, or HubSpot knows no such object type.
+            LeaseHeldError: The stream is still being synced; nothing was removed.
+            StoreUnavailableError: A store stays away, the engine was stopped, or an SQLite file
+                is being read by others, so that its remains could not be removed.
+            ActionRejectedError: The sink, or a validator, refuses to be told, and there is no
+                error queue; all is removed.
+            TooManyRejectedError: The sink refuses to be told, of most objects; all is removed.
+        """
+        account = self.account(account_id).account
+        return self._operations.erase(account, object_type, object_ids)
+
+    def purge(self, account_id: str, *, revoke: bool = True) -> PurgeReport:
+        """Forget an account: remove everything that is kept of it, and what it has brought.
+
+        HubSpot is told that the tokens are not used any more, as `disconnect` does. Then the
+        credentials go, the refused actions, what the sink has where it has `purge` (all shipped
+        ones have), what is known of each object, the progress of all streams, and last the
+        account's entry. Other accounts that share the stores are left alone. Numbers stay that
+        make old writers fail: the fences of leases and the revisions of the entries.
+
+        An account that is not known is purged too: what is left of it goes. Whatever ends it, the
+        same call once more does what is left. Streams that are being synced are waited for, ten
+        seconds at most.
+
+        Args:
+            account_id: HubSpot's id of the account, digits as text.
+            revoke: Whether to tell HubSpot; see `disconnect`.
+
+        Raises:
+            LeaseHeldError: A stream is still being synced; nothing was removed.
+            StoreUnavailableError: A store stays away, the engine was stopped, or an SQLite file
+                is being read by others, so that its remains could not be removed.
+        """
+        return self._operations.purge(self._key(account_id), revoke=revoke)
+
     @_counted
     def remove(self, account_id: str) -> None:
         """Forget the account and its credentials here; HubSpot is told nothing.
 
         What it has brought stays: the sink's content is the host's, and if the account comes back,
-        it goes on where it was.
+        it goes on where it was. `purge` removes that too.
         """
         entry = self.account(account_id)
         # In this order: an account without credentials can be removed again, not the reverse.

@@ -13,13 +13,20 @@ from hubspot_sync._engine.account.connect import Connections
 from hubspot_sync._engine.account.credentials import AccountCredentials, reencrypt
 from hubspot_sync._engine.account.directory import Directory
 from hubspot_sync._engine.account.health import account_health, health_of
-from hubspot_sync._engine.account.names import canonical_names, object_types, streams_of
+from hubspot_sync._engine.account.names import (
+    canonical_names,
+    label_of,
+    object_types,
+    streams_of,
+)
+from hubspot_sync._engine.account.purge import Purge
 from hubspot_sync._engine.account.redrive import redrive
 from hubspot_sync._engine.account.run import sync_account
 from hubspot_sync._engine.context import RunContext
 from hubspot_sync._engine.fleet.fleet import Fleet, claimed, due, given, listed
 from hubspot_sync._engine.fleet.turns import Turn
 from hubspot_sync._engine.lifetime import Lifetime
+from hubspot_sync._engine.stream.erasure import erase
 from hubspot_sync._engine.stream.marks import confirm, mark
 from hubspot_sync._engine.stream.rejected import browsed
 from hubspot_sync.errors import ConfigurationError
@@ -30,19 +37,25 @@ from hubspot_sync.models import (
     AccountHealth,
     AccountKey,
     Credentials,
+    ErasureReport,
     FleetReport,
     Health,
     OAuthTokens,
     ObjectType,
+    PurgeReport,
     RedriveReport,
     ReencryptionReport,
     RejectedAction,
     RejectedSelection,
     StaticAccessToken,
+    StreamKey,
     SyncReport,
+    canonical_object_type,
 )
 from hubspot_sync.models._checks import (
     Check,
+    ids_of,
+    is_choice,
     is_kind,
     is_list,
     is_number,
@@ -190,6 +203,27 @@ class Operations:
         """Return all object types of *account*, and what is synced of each."""
         with self.lifetime.under_way(f"object_types {account.key}"):
             return object_types(self.context, account)
+
+    def erase(self, account: Account, object_type: str, object_ids: Iterable[str]) -> ErasureReport:
+        """Remove objects from everything that is kept, and keep them out."""
+        wanted = ids_of("object_ids", object_ids)
+        name = canonical_object_type(object_type)
+        with self.lifetime.under_way(f"erase {account.key}"):
+            kept = canonical_names(self.context, account, (name,))[name]
+            stream = StreamKey(account.key, kept)
+            if not wanted:
+                return ErasureReport(stream=stream)
+            label = label_of(self.context, account, kept)
+            return erase(self.context, stream, wanted, label=label)
+
+    def purge(self, key: AccountKey, *, revoke: bool) -> PurgeReport:
+        """Remove all that is kept of an account."""
+        is_choice.of("revoke", revoke)
+        with self.lifetime.under_way(f"purge {key}"):
+            purge = Purge(
+                context=self.context, directory=self.directory(), connections=self.connections()
+            )
+            return purge.run(key, revoke=revoke)
 
     def redrive(self, selection: RejectedSelection) -> RedriveReport:
         """Try rejected actions again."""

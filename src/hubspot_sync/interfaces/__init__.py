@@ -20,8 +20,10 @@ from hubspot_sync.interfaces.accounts import (
 from hubspot_sync.interfaces.progress import Checkpointer
 from hubspot_sync.interfaces.sinks import (
     ActionSink,
+    ErasableSink,
     ErrorQueue,
     ErrorQueueAdmin,
+    Scrubbable,
     Validator,
 )
 from hubspot_sync.interfaces.source import Observer, Source, SourceFactory, SourceSchema
@@ -31,11 +33,13 @@ __all__ = [
     "ActionSink",
     "Checkpointer",
     "CredentialsProbe",
+    "ErasableSink",
     "ErrorQueue",
     "ErrorQueueAdmin",
     "NonceStore",
     "OAuthProvider",
     "Observer",
+    "Scrubbable",
     "Source",
     "SourceFactory",
     "SourceSchema",

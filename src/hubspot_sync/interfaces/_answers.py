@@ -215,17 +215,24 @@ def _are_credentials(answer: StoredCredentials, _: Arguments) -> bool:
 _ANYTHING: Final = Answer("anything", lambda _answer, _given: True)
 _INSTANT: Final = Answer("an aware datetime", _is_instant)
 _STORED: Final = _a(StoredCredentials, _are_credentials)
-SINK: Final = {"write": _a(SinkAnswer)}
+SINK: Final = {
+    "write": _a(SinkAnswer),
+    "erase": _a(int),
+    "purge": _a(int),
+    "scrub": _ANYTHING,
+}
 CHECKPOINTER: Final = {
     "acquire": _a(Lease, lambda lease, given: bool(lease.stream == given[0])),
     "renew": _a(Lease, lambda lease, given: bool(lease.stream == given[0].stream)),
     "release": _ANYTHING,
+    "streams": _page(StreamKey),
     "load": _a(Checkpoint),
     "survey": _by_stream(StreamProgress),
     "recall": _by_id(Fingerprint, about=1),
     "browse": _page(Fingerprint, lambda fingerprint: fingerprint.object_id),
     "count": _a(int),
     "forget": _a(int),
+    "scrub": _ANYTHING,
     "commit": _ANYTHING,
 }
 TOKEN_STORE: Final = {
@@ -250,6 +257,8 @@ ERROR_QUEUE: Final = {
     "settle": _ANYTHING,
     "count": _by_id(int),
     "tally": _by_stream(RejectedCounts),
+    "drop": _a(int),
+    "scrub": _ANYTHING,
 }
 NONCE_STORE: Final = {"spend": _a(bool)}
 KEY_PROVIDER: Final = {"primary": _a(str), "key": _a(str) | None}

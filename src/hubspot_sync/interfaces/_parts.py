@@ -94,7 +94,7 @@ def is_async(function: object) -> bool:
 is_sink = Part("write")
 is_checkpointer = Part(
     *("commit", "acquire", "renew", "release", "load", "survey", "recall"),
-    *("browse", "count", "forget"),
+    *("streams", "browse", "count", "forget"),
 )
 is_token_store = Part("load", "save", "delete")
 is_account_store = Part("due")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from hubspot_sync.models import (
+    AccountKey,
     Checkpoint,
     Fingerprint,
     Lease,
@@ -49,6 +50,12 @@ class Checkpointer(Protocol):
         """Give *lease* back so that anybody can acquire the stream at once.
 
         - Absent, twice and stale: a lease that is not the current one is left alone, silently.
+        """
+
+    def streams(self, account: AccountKey) -> Sequence[StreamKey]:
+        """Return the streams of *account* on which a lease was ever granted, in any order.
+
+        - Absent: an empty list.
         """
 
     def load(self, stream: StreamKey) -> Checkpoint:

@@ -51,6 +51,42 @@ class ActionSink(Protocol):
         """
 
 
+class ErasableSink(ActionSink, Protocol):
+    """An `ActionSink` that can forget; `Domain.erase` and `Domain.purge` ask those that have this.
+
+    A sink without it is told of each erased object by an action of the kind
+    `ActionKind.ERASED`, as every sink is, and named in the report.
+    """
+
+    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
+        """Delete the actions and records of these objects; return how many there were.
+
+        What says that an object was erased stays: an action of that kind has no values.
+
+        - Absent and twice: idempotent; the second call returns 0. Empty: no ids delete nothing.
+        """
+
+    def purge(self, account: AccountKey) -> int:
+        """Delete the actions and records of *account*; return how many there were.
+
+        - Absent and twice: idempotent; the second call returns 0.
+        """
+
+
+class Scrubbable(Protocol):
+    """What a sink, an error queue or a checkpointer may have besides, where it keeps files."""
+
+    def scrub(self) -> None:
+        """Remove from the files what was deleted or overwritten, so that no byte of it is left.
+
+        - Twice: a file that did not change meanwhile is left alone.
+
+        Raises:
+            StoreUnavailableError: Somebody else works with the files now; what was deleted may
+                still be in them.
+        """
+
+
 class Validator(Protocol):
     """Looks at each action before the sink does; any function of this form is one."""
 
@@ -146,13 +182,4 @@ class ErrorQueueAdmin(Protocol):
         creation is dropped are created by their next change.
 
         - Twice: the second time none is left.
-        """
-
-    def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
-        """Delete all that is kept of these objects, and say of how many there was something.
-
-        For requests to forget a person; the same for the sink is the host's to do. The object
-        type may be in any spelling, and one id be given alone, as in a `RejectedSelection`.
-
-        - Absent and twice: nothing is left to delete. Empty: no ids delete nothing.
         """

@@ -34,6 +34,7 @@ from hubspot_sync.models.directory import (
     StreamSummary,
     SyncSummary,
 )
+from hubspot_sync.models.erasure import ErasureReport, PurgeReport
 from hubspot_sync.models.events import (
     AccountFinished,
     ActionsRejected,
@@ -112,6 +113,7 @@ __all__ = [
     "Counts",
     "Credentials",
     "DeletionsSuspected",
+    "ErasureReport",
     "Event",
     "Evidence",
     "Fingerprint",
@@ -138,6 +140,7 @@ __all__ = [
     "PropertiesChanged",
     "PropertyDefinition",
     "PropertySet",
+    "PurgeReport",
     "Record",
     "RecordSkipped",
     "RedriveReport",

@@ -196,6 +196,20 @@ def _is_digits(value: object) -> bool:
 
 
 is_digits = _Digits()
+
+
+def ids_of(name: str, given: Iterable[object] | object) -> tuple[str, ...]:
+    """Return the ids that *name* has, each once; one may be given alone.
+
+    Raises:
+        ConfigurationError: One of them is no id of HubSpot's.
+    """
+    ids = [digits(one) for one in (given if is_list(given) else (given,))]
+    for one in ids:
+        is_digits.of(f"{name} has an id that", one)
+    return tuple(dict.fromkeys(map(str, ids)))
+
+
 is_instant = Check(
     lambda value: isinstance(value, datetime) and value.tzinfo is not None,
     "an aware datetime, such as datetime.now(timezone.utc); without a time zone it could be any",

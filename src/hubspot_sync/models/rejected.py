@@ -10,14 +10,12 @@ from attrs import field, frozen
 
 from hubspot_sync._clock import LONGEST_WAIT, is_ahead
 from hubspot_sync.models._checks import (
-    digits,
     from_milliseconds,
+    ids_of,
     is_aware,
     is_choice,
-    is_digits,
     is_instant,
     is_kind,
-    is_list,
     is_positive,
     is_remark,
     maybe,
@@ -127,14 +125,7 @@ def _optional_line(text: str | None) -> str | None:
 
 
 def _optional_ids(object_ids: Iterable[str] | None) -> tuple[str, ...] | None:
-    if object_ids is None:
-        return None
-    # One may be given alone.
-    given = object_ids if is_list(object_ids) else (object_ids,)
-    ids = [digits(one) for one in given]
-    for one in ids:
-        is_digits.of("RejectedSelection.object_ids has an id that", one)
-    return tuple(dict.fromkeys(map(str, ids)))
+    return None if object_ids is None else ids_of("RejectedSelection.object_ids", object_ids)
 
 
 @frozen(kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from attrs import evolve
@@ -100,24 +100,14 @@ class MemoryErrorQueue:
 
     def drop(self, selection: RejectedSelection) -> int:
         """Delete what fits *selection*; see `ErrorQueueAdmin.drop`."""
-        return self._forget(_place(failure) for failure in self._fitting(selection))
-
-    def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
-        """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
-        selection = RejectedSelection(
-            account=account, object_type=object_type, object_ids=object_ids
-        )
-        wanted = selection.object_ids or ()
-        return self._forget((account, selection.object_type or "", one) for one in wanted)
+        places = map(_place, self._fitting(selection))
+        with self._lock:
+            return sum(self._kept.pop(place, None) is not None for place in places)
 
     def _fitting(self, selection: RejectedSelection) -> list[RejectedAction]:
         with self._lock:
             fitting = [failure for failure in self._kept.values() if selection.fits(failure)]
         return sorted(fitting, key=_place)
-
-    def _forget(self, places: Iterable[Place]) -> int:
-        with self._lock:
-            return sum(self._kept.pop(place, None) is not None for place in places)
 
 
 def _place(failure: RejectedAction) -> Place:

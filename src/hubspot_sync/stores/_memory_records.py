@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from attrs import evolve, frozen
@@ -16,6 +16,7 @@ from hubspot_sync.models import (
     Association,
     Gone,
     SinkAnswer,
+    StreamKey,
     Value,
 )
 
@@ -102,6 +103,27 @@ class MemoryRecordSink:
                 except OverflowError:
                     refused[action.action_id] = "its modified date is out of range"
         return SinkAnswer(repeated=frozenset(repeated), refused=refused)
+
+    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
+        """Delete the records of these objects; see `ErasableSink.erase`."""
+        places = [(stream.account, stream.object_type, one) for one in object_ids]
+        with self._lock:
+            return self._forget(
+                one
+                for one in dict.fromkeys(places)
+                if one in self._kept and self._kept[one].gone is not Gone.ERASED
+            )
+
+    def purge(self, account: AccountKey) -> int:
+        """Delete all records of *account*; see `ErasableSink.purge`."""
+        with self._lock:
+            return self._forget(one for one in self._kept if one[0] == account)
+
+    def _forget(self, places: Iterable[Place]) -> int:
+        forgotten = list(places)
+        for one in forgotten:
+            del self._kept[one]
+        return len(forgotten)
 
 
 def _rank(one: Action | MirroredRecord) -> tuple[int, int]:

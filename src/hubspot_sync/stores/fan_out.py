@@ -44,6 +44,11 @@ class FanOutSink:
         if not self._sinks:
             raise ConfigurationError("a FanOutSink needs at least one sink")
 
+    @property
+    def sinks(self) -> tuple[ActionSink, ...]:
+        """The sinks, in their order; `Domain.erase` and `Domain.purge` ask each of them."""
+        return self._sinks
+
     def write(self, actions: Sequence[Action]) -> SinkAnswer:
         """Store *actions* in all sinks; see `ActionSink.write`."""
         if not actions:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from attrs import define, evolve, field
@@ -97,6 +97,30 @@ class MemoryActionSink:
                 else:
                     self._kept[action_id] = _copy(action)
         return SinkAnswer(repeated=frozenset(repeated), already_created=frozenset(already_created))
+
+    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
+        """Delete all actions of these objects; see `ErasableSink.erase`."""
+        wanted = set(object_ids)
+        return self._forget(
+            lambda one: (
+                (one.account, one.object_type) == (stream.account, stream.object_type)
+                and one.object_id in wanted
+                and one.kind is not ActionKind.ERASED
+            )
+        )
+
+    def purge(self, account: AccountKey) -> int:
+        """Delete all actions of *account*; see `ErasableSink.purge`."""
+        return self._forget(lambda one: one.account == account)
+
+    def _forget(self, is_meant: Callable[[Action], bool]) -> int:
+        with self._lock:
+            forgotten = [one for one in self._kept.values() if is_meant(one)]
+            for one in forgotten:
+                del self._kept[one.action_id]
+                if one.kind is ActionKind.CREATED:
+                    self._created.discard((one.account, one.object_type, one.object_id))
+        return len(forgotten)
 
     def _may_be_created(self, action: Action) -> bool:
         if action.kind is not ActionKind.CREATED:
@@ -196,6 +220,11 @@ class MemoryCheckpointer:
             kept = self._streams.get(lease.stream)
             if kept is not None and kept.holds(lease):
                 kept.lease = None
+
+    def streams(self, account: AccountKey) -> Sequence[StreamKey]:
+        """Return the streams of *account*; see `Checkpointer.streams`."""
+        with self._lock:
+            return [one for one in self._streams if one.account == account]
 
     def load(self, stream: StreamKey) -> Checkpoint:
         """Give the progress of *stream*; see `Checkpointer.load`."""

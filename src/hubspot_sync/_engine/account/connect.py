@@ -125,12 +125,26 @@ class Connections:
         """Tell HubSpot, forget the tokens, and leave the account disabled."""
         # First of all, so that nobody starts a sync meanwhile; a second call does what is left.
         self._disable(key, _DISCONNECTED)
-        problem = self._revoke(key) if revoke else None
+        problem = self.revoke(key) if revoke else None
         self.credentials.forget(key)
         # Once more, because somebody who connected it meanwhile may have lost the tokens by that.
         entry = self._disable(key, "; ".join(filter(None, (_DISCONNECTED, problem))))
         _logger.info("%s: %s", key, entry.reason)
         return entry
+
+    def revoke(self, key: AccountKey) -> str | None:
+        """Tell HubSpot that the tokens are not used any more; return why it could not be told."""
+        try:
+            credentials = self.credentials.find(key)
+        except UNREADABLE as error:
+            return _untold(error)
+        if not isinstance(credentials, OAuthTokens) or self.provider is None:
+            return None
+        try:
+            self.provider.revoke(credentials)
+        except HubSpotSyncError as error:
+            return _untold(error)
+        return None
 
     def _oauth(self) -> tuple[OAuthProvider, ConsentDesk]:
         if self.provider is not None and self.desk is None:
@@ -184,20 +198,6 @@ class Connections:
         return self.directory.change(
             key, lambda entry: with_status(entry, AccountStatus.DISABLED, reason, now)
         )
-
-    def _revoke(self, key: AccountKey) -> str | None:
-        """Tell HubSpot; why it could not be told, in words."""
-        try:
-            credentials = self.credentials.find(key)
-        except UNREADABLE as error:
-            return _untold(error)
-        if not isinstance(credentials, OAuthTokens) or self.provider is None:
-            return None
-        try:
-            self.provider.revoke(credentials)
-        except HubSpotSyncError as error:
-            return _untold(error)
-        return None
 
 
 def _check(key: AccountKey, expected: str | None, remedy: str) -> None:

@@ -56,17 +56,20 @@ class AccountCredentials:
         stored = self._load(account)
         return stored.credentials if stored else None
 
+    def holds(self, account: AccountKey) -> bool:
+        """Whether there are credentials of *account*, readable or not."""
+        try:
+            return self.find(account) is not None
+        except UNREADABLE:
+            return True  # whoever has the key can use them
+
     def require(self, account: AccountKey, why: str) -> None:
         """Refuse an account that nothing can open; *why* leads the message.
 
         Raises:
             NotConnectedError: There are no credentials for it, readable or not.
         """
-        try:
-            found = self.find(account)
-        except UNREADABLE:
-            return  # there are some, and whoever has the key can use them
-        if found is None:
+        if not self.holds(account):
             raise NotConnectedError(
                 f"{why}, and there are no credentials for it; connect it again, by OAuth "
                 "(Domain.authorization_url) or with Domain.connect",

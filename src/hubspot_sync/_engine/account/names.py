@@ -64,6 +64,17 @@ def canonical_names(context: RunContext, account: Account, names: Iterable[str])
     return found
 
 
+def label_of(context: RunContext, account: Account, object_type: str) -> str | None:
+    """Return what people call one object of a custom type, where HubSpot says so now."""
+    if not is_custom(object_type):
+        return None
+    try:
+        with closing(opened(context, account)) as source:
+            return source.label(object_type)
+    except HubSpotSyncError:
+        return None
+
+
 def streams_of(
     context: RunContext, account: Account, object_types: Iterable[str] | None
 ) -> list[StreamKey]:

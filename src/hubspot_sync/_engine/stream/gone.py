@@ -237,52 +237,80 @@ class GoneObjects:
 
     def _tell(self, ends: Sequence[End]) -> None:
         """Deliver *ends* in batches, each committed by itself."""
-        stream, size = self._progress.stream, self._context.settings.batch_size
         if not ends:
             return
-        checkpoint = self._progress.load()
         delivery = Delivery(
             context=self._context,
             progress=self._progress,
             rejected=self._rejected,
-            stored=checkpoint,
+            stored=self._progress.load(),
             begun=True,
         )
-        looked = to_milliseconds(self._source.server_time())
         try:
-            for start in range(0, len(ends), size):
-                self._context.check_stop()
-                some = ends[start : start + size]
-                object_ids = [one.object_id for one in some]
-                queued = self._rejected.held(object_ids)
-                outcome = to_ends(
-                    stream,
-                    some,
-                    self._progress.recall(object_ids),
-                    queued=queued,
-                    looked=looked,
-                    label=self._source.label(stream.object_type),
-                )
-                delivery.store(
-                    Batch(
-                        actions=outcome.actions,
-                        fingerprints=outcome.fingerprints,
-                        settled=outcome.counts,
-                        checkpoint=checkpoint,
-                        before=checkpoint,
-                        outdated={
-                            one.object_id: one.version
-                            for one in outcome.actions
-                            if one.object_id in queued
-                        },
-                    )
-                )
+            deliver_ends(
+                delivery,
+                ends,
+                context=self._context,
+                progress=self._progress,
+                rejected=self._rejected,
+                looked=to_milliseconds(self._source.server_time()),
+                label=self._source.label(self._progress.stream.object_type),
+            )
         finally:
             self.counts += delivery.counts
 
     def conclude(self) -> None:
         """Keep in the checkpoint how many are suspected, once a whole pass was settled."""
         self._progress.note(suspected=self.suspected, confirmed=False)
+
+
+def deliver_ends(
+    delivery: Delivery,
+    ends: Sequence[End],
+    *,
+    context: RunContext,
+    progress: Progress,
+    rejected: RejectedActions,
+    looked: int,
+    label: str | None,
+) -> None:
+    """Deliver *ends* in batches, each committed by itself; nothing is told twice.
+
+    Args:
+        delivery: Stores the batches.
+        ends: Each object at most once.
+        context: The settings.
+        progress: What was delivered.
+        rejected: What waits in the error queue.
+        looked: When the objects were looked for, in milliseconds since 1970.
+        label: What people call one of the objects, for custom types.
+    """
+    checkpoint, size = progress.load(), context.settings.batch_size
+    for start in range(0, len(ends), size):
+        context.check_stop()
+        some = ends[start : start + size]
+        object_ids = [one.object_id for one in some]
+        queued = rejected.held(object_ids)
+        outcome = to_ends(
+            progress.stream,
+            some,
+            progress.recall(object_ids),
+            queued=queued,
+            looked=looked,
+            label=label,
+        )
+        delivery.store(
+            Batch(
+                actions=outcome.actions,
+                fingerprints=outcome.fingerprints,
+                settled=outcome.counts,
+                checkpoint=checkpoint,
+                before=checkpoint,
+                outdated={
+                    one.object_id: one.version for one in outcome.actions if one.object_id in queued
+                },
+            )
+        )
 
 
 def _chunks(object_ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from hubspot_sync._engine.context import RunContext
     from hubspot_sync.models import Checkpoint, Fingerprint, Lease, StreamKey
 
+PATIENCE_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.5
 _RENEWALS_PER_LEASE: Final = 3
 _logger = logging.getLogger("hubspot_sync")
 
@@ -44,6 +46,37 @@ def held_lease(context: RunContext, stream: StreamKey, owner: str) -> Iterator[P
     lease = _acquired(context, stream, owner)
     with _LeaseKeeper(context, lease):
         yield Progress(context, lease)
+
+
+@contextmanager
+def awaited_lease(
+    context: RunContext, stream: StreamKey, owner: str, *, until: float | None = None
+) -> Iterator[Progress]:
+    """Hold the lease on *stream* until the `with` block ends, and wait for it, ten seconds.
+
+    Args:
+        context: What to work with.
+        stream: The stream.
+        owner: Who takes the lease.
+        until: When to give up, by the monotonic clock, where several are waited for together.
+
+    Raises:
+        LeaseHeldError: Another worker has the stream, still.
+        StoreUnavailableError: The checkpointer stayed away.
+        StopRequested: The run was stopped meanwhile.
+    """
+    clock = context.clock
+    ends = clock.monotonic() + PATIENCE_SECONDS if until is None else until
+    with ExitStack() as held:
+        while True:
+            try:
+                progress = held.enter_context(held_lease(context, stream, owner))
+                break
+            except LeaseHeldError:
+                if clock.monotonic() >= ends:
+                    raise
+            clock.sleep(_PAUSE_SECONDS, context.stop)
+        yield progress
 
 
 class Progress:
@@ -98,6 +131,14 @@ class Progress:
         self._context.call(
             self.stream, lambda: self._checkpointer.commit(self._lease, checkpoint, fingerprints)
         )
+
+    def forget(self) -> int:
+        """Delete the checkpoint and what was delivered; return of how many objects that was.
+
+        Raises:
+            LeaseLostError: Another worker took the stream over.
+        """
+        return self._context.call(self.stream, lambda: self._checkpointer.forget(self._lease))
 
     def note(self, **changes: Any) -> None:
         """Store some parts of the checkpoint, where they differ; nothing was delivered.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from hubspot_sync._clock import StopRequested
-from hubspot_sync._engine.stream.lease import held_lease
+from hubspot_sync._engine.stream.lease import PATIENCE_SECONDS, awaited_lease
 from hubspot_sync._ownership import new_owner_name
 from hubspot_sync._windows import marked
 from hubspot_sync.errors import LeaseHeldError, StoreUnavailableError
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hubspot_sync._engine.context import RunContext
+    from hubspot_sync._engine.stream.lease import Progress
     from hubspot_sync.models import StreamKey
-
-_PATIENCE_SECONDS: Final = 10.0
-_PAUSE_SECONDS: Final = 0.5
 
 
 def mark(
@@ -45,23 +43,23 @@ def mark(
         LeaseHeldError: One of them is still being synced; the others are marked.
         StoreUnavailableError: The checkpointer stays away, or the engine was stopped.
     """
-    clock, owner = context.clock, new_owner_name()
-    ends = clock.monotonic() + _PATIENCE_SECONDS
+    owner = new_owner_name()
+    until = context.clock.monotonic() + PATIENCE_SECONDS
+    busy: dict[StreamKey, LeaseHeldError] = {}
     try:
-        while busy := {
-            one: held
-            for one in streams
-            if (held := _mark(context, one, owner, redeliver=redeliver, confirmed=confirmed))
-        }:
-            if clock.monotonic() >= ends:
-                raise _still_busy(busy)
-            clock.sleep(_PAUSE_SECONDS, context.stop)
-            streams = list(busy)
+        for stream in streams:
+            try:
+                with awaited_lease(context, stream, owner, until=until) as progress:
+                    _mark(progress, redeliver=redeliver, confirmed=confirmed)
+            except LeaseHeldError as held:
+                busy[stream] = held
     except StopRequested:
         raise StoreUnavailableError(
             "the engine was stopped before all streams were marked; ask again",
             account=str(streams[0].account),
         ) from None
+    if busy:
+        raise _still_busy(busy)
 
 
 def confirm(context: RunContext, streams: Sequence[StreamKey]) -> int:
@@ -85,20 +83,12 @@ def confirm(context: RunContext, streams: Sequence[StreamKey]) -> int:
     return suspected
 
 
-def _mark(
-    context: RunContext, stream: StreamKey, owner: str, *, redeliver: bool, confirmed: bool
-) -> LeaseHeldError | None:
-    """Mark *stream*; what keeps it from being marked for now."""
-    try:
-        with held_lease(context, stream, owner) as progress:
-            before = progress.load()
-            after = marked(before, redeliver=redeliver)
-            after = evolve(after, confirmed=after.confirmed or confirmed)
-            if after != before:
-                progress.commit(after)
-    except LeaseHeldError as held:
-        return held
-    return None
+def _mark(progress: Progress, *, redeliver: bool, confirmed: bool) -> None:
+    before = progress.load()
+    after = marked(before, redeliver=redeliver)
+    after = evolve(after, confirmed=after.confirmed or confirmed)
+    if after != before:
+        progress.commit(after)
 
 
 def _still_busy(busy: Mapping[StreamKey, LeaseHeldError]) -> LeaseHeldError:

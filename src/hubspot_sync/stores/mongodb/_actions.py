@@ -7,13 +7,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
+from pymongo import DeleteMany
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
-from hubspot_sync.models import Action, SinkAnswer
-from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
+from hubspot_sync.models import AccountKey, Action, ActionKind, SinkAnswer, StreamKey
+from hubspot_sync.stores.mongodb._database import MongoDatabase, beginning, the_database
 from hubspot_sync.stores.mongodb._expiry import check_expiry, ensure_expiry
 from hubspot_sync.stores.mongodb._schema import ACTIONS, CREATED_KEYS
 from hubspot_sync.stores.mongodb._unstorable import UnstorableError, encoded, reason_of
@@ -57,6 +58,23 @@ class MongoActionSink:
         with self._database.collection(ACTIONS) as collection:
             self._set_expiry(collection)
             return _insert(collection, documents, refused)
+
+    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
+        """Delete all actions of these objects; see `ErasableSink.erase`."""
+        if not object_ids:
+            return 0
+        named = {"object_type": stream.object_type, "kind": {"$ne": ActionKind.ERASED.value}}
+        wanted = [
+            DeleteMany({**beginning(stream.account, stream.object_type, one), **named})
+            for one in object_ids
+        ]
+        with self._database.collection(ACTIONS) as collection:
+            return collection.bulk_write(wanted, ordered=False).deleted_count
+
+    def purge(self, account: AccountKey) -> int:
+        """Delete all actions of *account*; see `ErasableSink.purge`."""
+        with self._database.collection(ACTIONS) as collection:
+            return collection.delete_many(beginning(account)).deleted_count
 
     def _set_expiry(self, collection: Collection[Document]) -> None:
         if not self._expiry_is_set:

@@ -15,10 +15,17 @@ from pymongo.collection import Collection
 from hubspot_sync._clock import SLACK
 from hubspot_sync._documents import checkpoint_from_document, checkpoint_to_document
 from hubspot_sync.errors import HubSpotSyncError
-from hubspot_sync.models import Checkpoint, Fingerprint, Lease, StreamKey, StreamProgress
+from hubspot_sync.models import (
+    AccountKey,
+    Checkpoint,
+    Fingerprint,
+    Lease,
+    StreamKey,
+    StreamProgress,
+)
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
 from hubspot_sync.stores._stored import ago, instant, place_of, reading, text, whole
-from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
+from hubspot_sync.stores.mongodb._database import MongoDatabase, beginning, the_database
 from hubspot_sync.stores.mongodb._fingerprints import at_this_moment, between, fingerprint_of, learn
 from hubspot_sync.stores.mongodb._schema import CHECKPOINTS, FINGERPRINTS
 
@@ -85,6 +92,13 @@ class MongoCheckpointer:
         """Give *lease* back; see `Checkpointer.release`."""
         with self._database.collection(CHECKPOINTS) as checkpoints:
             checkpoints.update_one(_held(lease), {"$set": {"owner": None, "expires_at": None}})
+
+    def streams(self, account: AccountKey) -> Sequence[StreamKey]:
+        """Return the streams of *account*; see `Checkpointer.streams`."""
+        with self._database.collection(CHECKPOINTS) as checkpoints:
+            found = list(checkpoints.find(beginning(account), {"object_type": True}))
+        with reading(f"a document of {account} in the collection {CHECKPOINTS}"):
+            return [StreamKey(account, text(one["object_type"])) for one in found]
 
     def load(self, stream: StreamKey) -> Checkpoint:
         """Give the progress of *stream*; see `Checkpointer.load`."""

@@ -18,6 +18,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.models import AccountKey
 from hubspot_sync.models._checks import is_kind
 from hubspot_sync.stores.mongodb import _schema
 from hubspot_sync.stores.mongodb._errors import mapped
@@ -136,6 +137,20 @@ def the_database(given: MongoDatabase) -> MongoDatabase:
         "database", given
     )
     return given
+
+
+def beginning(account: AccountKey, *parts: str) -> dict[str, Any]:
+    """Matches the documents of *account* whose `_id` goes on with *parts*, if there are any.
+
+    The bounds let the index on `_id` be used; the name of another domain may begin like them.
+    """
+    domain_id, account_id = account.domain_id, account.account_id
+    prefix = ":".join((domain_id, account_id, *parts))
+    return {
+        "_id": {"$gt": f"{prefix}:", "$lt": f"{prefix};"},
+        "domain_id": domain_id,
+        "account_id": account_id,
+    }
 
 
 def _checked(given: object) -> MongoClient[Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pymongo import ReplaceOne
 
+from hubspot_sync.models import AccountKey
 from hubspot_sync.stores._stored import reading, text, whole
 from hubspot_sync.stores.mongodb._database import MongoDatabase
 from hubspot_sync.stores.mongodb._schema import ERROR_PARTS
@@ -64,6 +66,21 @@ class FailureParts:
             ]
             if obsolete:
                 parts.delete_many({"_id": {"$in": obsolete}})
+
+    def purge(self, account: AccountKey) -> None:
+        """Delete all parts of *account*, also what a crash has left behind.
+
+        The name of another domain may begin with the key of this account, so the whole form of
+        the keys is asked for.
+        """
+        prefix = f"{account.domain_id}:{account.account_id}:"
+        wanted = {
+            "$gt": prefix,
+            "$lt": f"{prefix[:-1]};",
+            "$regex": f"^{re.escape(prefix)}[^:]*:[^:]*$",
+        }
+        with self._database.collection(ERROR_PARTS) as parts:
+            parts.delete_many({"error_id": wanted})
 
 
 def _version(part: Document) -> int:

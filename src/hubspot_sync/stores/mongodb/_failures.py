@@ -153,20 +153,11 @@ class MongoErrorQueue:
                 for document in errors.find({**wanted, "parts": {"$gt": 0}}, {"_id": True})
             ]
             dropped = errors.delete_many(wanted).deleted_count
-        self._parts.forget(dict.fromkeys(in_parts, _LARGEST_INTEGER))
+        if selection == RejectedSelection(account=selection.account):
+            self._parts.purge(selection.account)
+        else:
+            self._parts.forget(dict.fromkeys(in_parts, _LARGEST_INTEGER))
         return dropped
-
-    def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
-        """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
-        selection = RejectedSelection(
-            account=account, object_type=object_type, object_ids=object_ids
-        )
-        stream = StreamKey(account, object_type)
-        keys = [_key(stream, object_id) for object_id in selection.object_ids or ()]
-        erased = self.drop(selection)
-        # Also what a crash has left behind of one that is gone already.
-        self._parts.forget(dict.fromkeys(keys, _LARGEST_INTEGER))
-        return erased
 
     def _page(self, cursor: Cursor[Document]) -> list[RejectedAction]:
         page: list[RejectedAction] = []

@@ -11,8 +11,8 @@ from pymongo.collection import Collection
 
 from hubspot_sync._clock import Clock, SystemClock
 from hubspot_sync._documents import associations_to_document
-from hubspot_sync.models import Action, ActionKind, Gone, SinkAnswer
-from hubspot_sync.stores.mongodb._database import MongoDatabase, the_database
+from hubspot_sync.models import AccountKey, Action, ActionKind, Gone, SinkAnswer, StreamKey
+from hubspot_sync.stores.mongodb._database import MongoDatabase, beginning, the_database
 from hubspot_sync.stores.mongodb._schema import RECORDS
 from hubspot_sync.stores.mongodb._upserts import Outcome, Wanted, store
 from hubspot_sync.stores.mongodb._values import EXACT, numbers_apart
@@ -55,6 +55,22 @@ class MongoRecordSink:
             for turn in _turns(self._all_wanted(actions, outcome)):
                 store(collection, turn, outcome)
         return outcome.answer()
+
+    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
+        """Delete the documents of these objects; see `ErasableSink.erase`."""
+        account = stream.account
+        keys = [
+            f"{account.domain_id}:{account.account_id}:{stream.object_type}:{one}"
+            for one in object_ids
+        ]
+        wanted = {"_id": {"$in": keys}, "gone": {"$ne": Gone.ERASED.value}}
+        with self._database.collection(RECORDS) as collection:
+            return collection.delete_many(wanted).deleted_count
+
+    def purge(self, account: AccountKey) -> int:
+        """Delete the documents of *account*; see `ErasableSink.purge`."""
+        with self._database.collection(RECORDS) as collection:
+            return collection.delete_many(beginning(account)).deleted_count
 
     def _all_wanted(self, actions: Iterable[Action], outcome: Outcome) -> Iterator[Wanted]:
         stored_at = self._clock.now()

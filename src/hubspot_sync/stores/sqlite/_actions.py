@@ -16,7 +16,7 @@ from hubspot_sync._documents import (
     properties_to_text,
 )
 from hubspot_sync.errors import ConfigurationError
-from hubspot_sync.models import Action, SinkAnswer
+from hubspot_sync.models import AccountKey, Action, SinkAnswer, StreamKey
 from hubspot_sync.stores.sqlite._batches import rows_of, write_rows
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
@@ -27,9 +27,13 @@ _INSERT: Final = """INSERT INTO actions (id, domain_id, account_id, object_type,
     kind, version, sequence, occurred_at, properties, associations, merged_into, evidence,
     stored_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 _HELD: Final = "SELECT 1 FROM actions WHERE id = ?"
-# The newest row stays, because SQLite would give its rowid again, and hosts remember rowids.
 _PRUNE: Final = """DELETE FROM actions WHERE rowid IN (SELECT rowid FROM actions
-    WHERE stored_at < ? AND rowid < (SELECT max(rowid) FROM actions) LIMIT ?)"""
+    WHERE stored_at < ? LIMIT ?)"""
+# The bounds say nothing that the rest does not say, but let the index on ids be used.
+_ERASE: Final = """DELETE FROM actions WHERE id > ? AND id < ? AND domain_id = ? AND account_id = ?
+    AND object_type = ? AND object_id = ? AND kind <> 'Erased'"""
+_PURGE: Final = """DELETE FROM actions
+    WHERE id > ? AND id < ? AND domain_id = ? AND account_id = ?"""
 # So that writers of other processes get in between.
 _PRUNED_AT_ONCE: Final = 5_000
 
@@ -66,10 +70,29 @@ class SqliteActionSink:
             refused=refused,
         )
 
+    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
+        """Delete all actions of these objects; see `ErasableSink.erase`."""
+        named = (stream.account.domain_id, stream.account.account_id, stream.object_type)
+        rows = [(*_between(*named, one), *named, one) for one in object_ids]
+        if not rows:
+            return 0
+        with self._database.writing() as connection:
+            return connection.executemany(_ERASE, rows).rowcount
+
+    def purge(self, account: AccountKey) -> int:
+        """Delete all actions of *account*; see `ErasableSink.purge`."""
+        named = (account.domain_id, account.account_id)
+        with self._database.writing() as connection:
+            return connection.execute(_PURGE, (*_between(*named), *named)).rowcount
+
+    def scrub(self) -> None:
+        """Rewrite the file without what was deleted; see `SqliteDatabase.scrub`."""
+        self._database.scrub()
+
     def prune(self, before: datetime) -> int:
         """Delete the actions that were stored before an instant; for operators, at any time.
 
-        The action that was stored last always stays. A creation that is gone is not known any
+        A creation that is gone is not known any
         more to have been stored, so choose an instant before which no stream will be read again.
         The file does not shrink: its free pages are used again.
 
@@ -93,6 +116,12 @@ class SqliteActionSink:
             deleted += found
             if found < _PRUNED_AT_ONCE:
                 return deleted
+
+
+def _between(*parts: str) -> tuple[str, str]:
+    """Between which texts all ids of actions are that begin with *parts*, and hardly another."""
+    prefix = ":".join(parts)
+    return f"{prefix}:", f"{prefix};"
 
 
 def _row(action: Action, stored_at: str) -> Row:

@@ -17,7 +17,15 @@ from hubspot_sync._documents import (
     instant_from_text,
     instant_to_text,
 )
-from hubspot_sync.models import Checkpoint, Fingerprint, Gone, Lease, StreamKey, StreamProgress
+from hubspot_sync.models import (
+    AccountKey,
+    Checkpoint,
+    Fingerprint,
+    Gone,
+    Lease,
+    StreamKey,
+    StreamProgress,
+)
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
 from hubspot_sync.stores._stored import ago, binary, object_id_of, place_of, reading, whole
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
@@ -41,6 +49,7 @@ _RELEASE: Final = """UPDATE checkpoints SET owner = NULL, expires_at = NULL
 _SURVEY: Final = """SELECT key, checkpoint, owner, expires_at, leased_at, committed_at, marked_at
     FROM json_each(?) CROSS JOIN checkpoints ON domain_id = json_extract(value, '$[0]')
     AND account_id = json_extract(value, '$[1]') AND object_type = json_extract(value, '$[2]')"""
+_STREAMS: Final = "SELECT object_type FROM checkpoints WHERE domain_id = ? AND account_id = ?"
 _COMMIT: Final = """UPDATE checkpoints SET checkpoint = :checkpoint, committed_at = :now,
     marked_at = CASE WHEN :rises THEN :now ELSE marked_at END
     WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type"""
@@ -110,6 +119,12 @@ class SqliteCheckpointer:
         """Give *lease* back; see `Checkpointer.release`."""
         with self._database.writing() as connection:
             connection.execute(_RELEASE, _held(lease))
+
+    def streams(self, account: AccountKey) -> Sequence[StreamKey]:
+        """Return the streams of *account*; see `Checkpointer.streams`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_STREAMS, (account.domain_id, account.account_id))
+            return [StreamKey(account, object_type) for (object_type,) in rows]
 
     def load(self, stream: StreamKey) -> Checkpoint:
         """Give the progress of *stream*; see `Checkpointer.load`."""
@@ -186,6 +201,10 @@ class SqliteCheckpointer:
                 return connection.execute(_FORGET_ALL, named).rowcount
             rows = [(*named, place_of(one)) for one in object_ids]
             return connection.executemany(_FORGET, rows).rowcount if rows else 0
+
+    def scrub(self) -> None:
+        """Rewrite the file without what was deleted; see `SqliteDatabase.scrub`."""
+        self._database.scrub()
 
 
 def _named(stream: StreamKey) -> dict[str, Any]:

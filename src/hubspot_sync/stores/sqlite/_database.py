@@ -45,6 +45,7 @@ class SqliteDatabase:
         self._path = _checked(path)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._scrubbed: tuple[int, int] | None = None
         _create(self._path)
         with mapped(self._path):
             self._connection = sqlite3.connect(
@@ -110,6 +111,32 @@ class SqliteDatabase:
                     connection.execute("ROLLBACK")
                 raise
 
+    def scrub(self) -> None:
+        """Rewrite the file, so that nothing is left in it of what was deleted or overwritten.
+
+        SQLite leaves that in free pages, in the gaps of others and in the file beside it with
+        -wal at the end, also with its `secure_delete`. Writers wait meanwhile, about a second for
+        each 100 megabytes, and the disk needs room for the file once more. A file that nobody
+        changed since the last time is left alone.
+
+        Raises:
+            StoreUnavailableError: The file was closed, the disk is full, or another connection
+                has been reading or writing for too long; what was deleted may still be there.
+        """
+        with self._lock, mapped(self._path):
+            connection = self._open_connection()
+            if self._scrubbed == _changes(connection):
+                return
+            connection.execute("VACUUM")
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if busy:
+                raise StoreUnavailableError(
+                    f"the SQLite file {self._path} is being read by another connection, so what "
+                    "was deleted is still in the file beside it with -wal at the end; do it again "
+                    "when that has ended"
+                )
+            self._scrubbed = _changes(connection)
+
     def _set_up(self) -> None:
         with self.reading() as connection:
             connection.execute("PRAGMA synchronous = FULL")
@@ -126,6 +153,12 @@ class SqliteDatabase:
                 f"the SQLite file {self._path} was closed; open it again with SqliteDatabase"
             )
         return self._connection
+
+
+def _changes(connection: sqlite3.Connection) -> tuple[int, int]:
+    """What is another one when the file was changed, by this connection or by others."""
+    by_others: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return connection.total_changes, by_others
 
 
 def the_database(given: SqliteDatabase) -> SqliteDatabase:

@@ -55,8 +55,6 @@ _TALLY: Final = """SELECT domain_id, account_id, object_type, sum(NOT dead), sum
     FROM json_each(?) CROSS JOIN errors ON domain_id = json_extract(value, '$[0]')
     AND account_id = json_extract(value, '$[1]') GROUP BY domain_id, account_id, object_type"""
 _DROP: Final = "DELETE FROM errors WHERE {}"
-_ERASE: Final = """DELETE FROM errors WHERE domain_id = ? AND account_id = ? AND object_type = ?
-    AND object_id IN (SELECT value FROM json_each(?))"""
 _LARGEST_INTEGER: Final = 2**63 - 1
 _LAST_OF_ALL: Final = "\U0010ffff"
 _PAGE_BYTES: Final = 32 * 1024 * 1024
@@ -144,20 +142,9 @@ class SqliteErrorQueue:
         with self._database.writing() as connection:
             return connection.execute(_DROP.format(_FITTING), _selected(selection)).rowcount
 
-    def erase(self, account: AccountKey, object_type: str, object_ids: Sequence[str]) -> int:
-        """Delete all that is kept of some objects; see `ErrorQueueAdmin.erase`."""
-        selection = RejectedSelection(
-            account=account, object_type=object_type, object_ids=object_ids
-        )
-        object_ids = selection.object_ids or ()
-        wanted = (
-            account.domain_id,
-            account.account_id,
-            selection.object_type,
-            _listed(object_ids),
-        )
-        with self._database.writing() as connection:
-            return connection.execute(_ERASE, wanted).rowcount
+    def scrub(self) -> None:
+        """Rewrite the file without what was deleted; see `SqliteDatabase.scrub`."""
+        self._database.scrub()
 
 
 def _row(failure: RejectedAction) -> Row:

@@ -14,7 +14,7 @@ from hubspot_sync._documents import (
     instant_to_text,
     properties_to_text,
 )
-from hubspot_sync.models import Action, ActionKind, SinkAnswer
+from hubspot_sync.models import AccountKey, Action, ActionKind, SinkAnswer, StreamKey
 from hubspot_sync.stores.sqlite._batches import rows_of, write_rows
 from hubspot_sync.stores.sqlite._database import SqliteDatabase, the_database
 
@@ -36,6 +36,9 @@ _UPSERT: Final = """INSERT INTO records AS held (domain_id, account_id, object_t
     OR typeof(held.version) <> 'integer' OR typeof(held.variant) <> 'integer'"""  # by hand
 _UPSERT_KEEPING: Final = _UPSERT.format("'deleted', 'merged'")
 _UPSERT_REMOVING: Final = _UPSERT.format("")
+_ERASE: Final = """DELETE FROM records WHERE domain_id = ? AND account_id = ? AND object_type = ?
+    AND object_id = ? AND gone IS NOT 'erased'"""
+_PURGE: Final = "DELETE FROM records WHERE domain_id = ? AND account_id = ?"
 
 
 class SqliteRecordSink:
@@ -68,6 +71,24 @@ class SqliteRecordSink:
         with self._database.writing() as connection:
             not_newer = write_rows(connection, self._upsert, rows, refused)
         return SinkAnswer(repeated=frozenset(one for one, _ in not_newer), refused=refused)
+
+    def erase(self, stream: StreamKey, object_ids: Sequence[str]) -> int:
+        """Delete the rows of these objects; see `ErasableSink.erase`."""
+        named = (stream.account.domain_id, stream.account.account_id, stream.object_type)
+        rows = [(*named, one) for one in object_ids]
+        if not rows:
+            return 0
+        with self._database.writing() as connection:
+            return connection.executemany(_ERASE, rows).rowcount
+
+    def purge(self, account: AccountKey) -> int:
+        """Delete the rows of *account*; see `ErasableSink.purge`."""
+        with self._database.writing() as connection:
+            return connection.execute(_PURGE, (account.domain_id, account.account_id)).rowcount
+
+    def scrub(self) -> None:
+        """Rewrite the file without what was deleted; see `SqliteDatabase.scrub`."""
+        self._database.scrub()
 
 
 def _row(action: Action, stored_at: str) -> Row:

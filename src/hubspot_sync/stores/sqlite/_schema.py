@@ -154,6 +154,31 @@ _ENDS: Final = (
 )
 
 
+_NUMBERED_ACTIONS: Final = """CREATE TABLE actions_numbered (
+        rowid INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        domain_id TEXT NOT NULL,
+        account_id TEXT NOT NULL,
+        object_type TEXT NOT NULL,
+        object_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        occurred_at TEXT NOT NULL,
+        properties TEXT NOT NULL,
+        associations TEXT NOT NULL,
+        stored_at TEXT NOT NULL,
+        sequence INTEGER,
+        merged_into TEXT,
+        evidence TEXT
+    )"""
+_NUMBER_ACTIONS: Final = """INSERT INTO actions_numbered (rowid, id, domain_id, account_id,
+    object_type, object_id, name, kind, version, occurred_at, properties, associations, stored_at,
+    sequence, merged_into, evidence) SELECT rowid, id, domain_id, account_id, object_type,
+    object_id, name, kind, version, occurred_at, properties, associations, stored_at, sequence,
+    merged_into, evidence FROM actions ORDER BY rowid"""
+
+
 def _add_accounts(connection: sqlite3.Connection) -> None:
     for statement in _ACCOUNTS:
         connection.execute(statement)
@@ -233,6 +258,27 @@ def _add_times_of_commits(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE checkpoints ADD COLUMN marked_at TEXT")
 
 
+def _number_actions(connection: sqlite3.Connection) -> None:
+    """Give actions row numbers that no rewriting changes and that are never used again.
+
+    Hosts remember them. Indexes, triggers and views of the host's stay.
+    """
+    kept = connection.execute(
+        """SELECT sql FROM sqlite_master WHERE sql IS NOT NULL
+        AND (type = 'view' OR (tbl_name = 'actions' AND type IN ('index', 'trigger')))
+        ORDER BY type = 'trigger', rowid"""
+    ).fetchall()
+    views = connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall()
+    for (name,) in views:
+        connection.execute(f'DROP VIEW "{name}"')
+    connection.execute(_NUMBERED_ACTIONS)
+    connection.execute(_NUMBER_ACTIONS)
+    connection.execute("DROP TABLE actions")
+    connection.execute("ALTER TABLE actions_numbered RENAME TO actions")
+    for (statement,) in kept:
+        connection.execute(statement)
+
+
 # The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
 # processes wait for: all of them take effect, or none.
 STEPS: Final[tuple[Step, ...]] = (
@@ -244,6 +290,7 @@ STEPS: Final[tuple[Step, ...]] = (
     _order_fingerprints,
     _add_ends,
     _add_times_of_commits,
+    _number_actions,
 )
 
 

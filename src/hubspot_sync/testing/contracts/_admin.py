@@ -6,8 +6,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pytest
+from msgspec.structs import replace
 
-from hubspot_sync.models import RejectedAction, RejectedCounts, RejectedSelection, StreamKey
+from hubspot_sync.models import (
+    AccountKey,
+    RejectedAction,
+    RejectedCounts,
+    RejectedSelection,
+    StreamKey,
+)
 from hubspot_sync.testing.contracts._samples import (
     ACCOUNT,
     MOMENT,
@@ -169,27 +176,19 @@ class AdminCases:
             assert store.count(RejectedSelection(account=account)) == {"contacts": 1}
 
     @pytest.mark.usefixtures("_admin")
-    def test_an_object_is_erased(self, store: Any) -> None:
-        """Of this account and type only; parked or not, large or not."""
+    def test_an_account_is_dropped(self, store: Any) -> None:
+        """All of it, large or not, and nothing of one whose name begins alike."""
         large = action("7", properties={"name": "x" * 17_000_000})
+        others = [AccountKey(name, "1") for name in ("acme:62515", "acme:62515:contacts")]
         store.put([*mixed(), failure(of=large)])
+        store.put([failure(of=replace(large, account=account)) for account in others])
 
-        assert store.erase(ACCOUNT, "contacts", ["1", "2", "7", "9"]) == 3
+        assert store.drop(EVERYTHING) == 5
 
-        assert places(walk(store)) == ["companies 1", "contacts 3"]
-        assert store.erase(ACCOUNT, "contacts", ["1", "2"]) == 0
-        assert store.erase(ACCOUNT, "contacts", []) == 0
-        assert store.count(RejectedSelection(account=NEIGHBOUR)) == {"contacts": 1}
-
-    @pytest.mark.usefixtures("_admin")
-    @pytest.mark.parametrize("object_type", ["contacts", "0-1", "Contact"])
-    def test_an_object_is_erased_however_it_is_named(self, store: Any, object_type: str) -> None:
-        """What somebody wants forgotten does not stay because of a spelling."""
-        store.put([failure(object_id) for object_id in ("1", "2", "12")])
-
-        assert store.erase(ACCOUNT, object_type, "12") == 1
-
-        assert places(walk(store)) == ["contacts 1", "contacts 2"]
+        assert walk(store) == []
+        for account in others:
+            (kept,) = walk(store, RejectedSelection(account=account))
+            assert dict(kept.action.properties) == dict(large.properties)
 
     @pytest.mark.usefixtures("_admin")
     def test_a_dropped_object_can_come_again(self, store: Any) -> None:

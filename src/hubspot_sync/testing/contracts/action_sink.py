@@ -8,6 +8,7 @@ import pytest
 
 from hubspot_sync.errors import StoreUnavailableError
 from hubspot_sync.models import AccountKey, Action, SinkAnswer
+from hubspot_sync.testing.contracts._erasure import ErasureCases
 from hubspot_sync.testing.contracts._newest import NewestCases
 from hubspot_sync.testing.contracts._once import OnceCases, ids_of
 from hubspot_sync.testing.contracts._samples import (
@@ -32,13 +33,14 @@ if TYPE_CHECKING:
     from hubspot_sync.testing.contracts._once import Stored
 
 
-class ActionSinkContract(NewestCases, OnceCases):
+class ActionSinkContract(NewestCases, OnceCases, ErasureCases):
     """Subclass it and override `store`, `reopen` and `stored`; `away` where it applies.
 
     A sink that gives some kinds of values back in another form, as JSON without dates does, also
     overrides `as_kept`.
     A sink that cannot tell whether an object was created before sets `knows_creations` to False.
     One that keeps the newest version of each object only sets `keeps_versions` to False.
+    What an `ErasableSink` has besides is tried where there is a method `erase`.
     """
 
     @pytest.fixture

@@ -258,6 +258,21 @@ class CheckpointerContract(LeaseCases):
         assert [store.count(stream) for stream in OTHERS] == [1] * 3
         store.commit(lease, Checkpoint(), [a_print("1")])
 
+    def test_the_streams_of_an_account(self, store: Checkpointer) -> None:
+        """Those that were ever leased, forgotten or not; of no account whose name begins alike."""
+        account = STREAM.account
+        assert list(store.streams(account)) == []
+        for stream in (STREAM, *OTHERS, StreamKey(AccountKey("acme:62515", "1"), "deals")):
+            lease = store.acquire(stream, "a", LONG)
+            store.commit(lease, progress(), [a_print()])
+            store.forget(lease)
+            store.release(lease)
+
+        found = store.streams(account)
+
+        assert {STREAM, StreamKey(account, "companies")} == set(found)
+        assert len(found) == 2
+
     def test_a_stale_lease_forgets_nothing(self, store: Checkpointer) -> None:
         """Who lost the stream is refused."""
         stale = store.acquire(STREAM, "a", LONG)

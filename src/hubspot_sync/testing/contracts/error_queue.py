@@ -214,6 +214,18 @@ class ErrorQueueContract(AdminCases):
         assert store.held(COMPANIES, ["1", "2", "3"]) == {"1": VERSION}
         assert store.count(EVERYTHING) == {"companies": 1, "contacts": 1}
 
+    def test_whatever_version_is_held_is_settled(self, store: ErrorQueue) -> None:
+        """By the version that is held, or a later one; in this stream only, large or not."""
+        large = action("7", properties={"name": "x" * 17_000_000})
+        store.put([*mixed(), failure("12"), failure("8", 2**63), failure(of=large)])
+
+        wanted = ["1", "2", "7", "8", "9"]
+        store.settle(STREAM, {**dict.fromkeys(wanted, 2**63 - 1), **store.held(STREAM, wanted)})
+
+        left = {"12": VERSION, "3": VERSION}
+        assert left == store.held(STREAM, ["1", "2", "3", "7", "8", "9", "12"])
+        assert store.count(EVERYTHING) == {"companies": 1, "contacts": 2}
+
     def test_any_name_of_a_domain_is_kept_apart(self, store: ErrorQueue) -> None:
         """Punctuation, scripts and look-alikes in domain ids are names like any other."""
         accounts = [AccountKey(name, "1") for name in (*STRANGE_NAMES, "a", "a:1", "a:1:contacts")]
