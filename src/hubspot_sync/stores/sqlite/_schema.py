@@ -233,6 +233,12 @@ def _add_times_of_commits(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE checkpoints ADD COLUMN marked_at TEXT")
 
 
+def _add_changes(connection: sqlite3.Connection) -> None:
+    """Let actions say what changed, and fingerprints keep what was delivered."""
+    connection.execute("ALTER TABLE actions ADD COLUMN changes TEXT")
+    connection.execute("ALTER TABLE fingerprints ADD COLUMN state BLOB")
+
+
 # The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
 # processes wait for: all of them take effect, or none.
 STEPS: Final[tuple[Step, ...]] = (
@@ -244,6 +250,7 @@ STEPS: Final[tuple[Step, ...]] = (
     _order_fingerprints,
     _add_ends,
     _add_times_of_commits,
+    _add_changes,
 )
 
 
