@@ -48,7 +48,8 @@ class Purge:
         First the leases on all its streams are taken, so that no sync is under way. Then the
         entry is disabled and the credentials go, so that none begins: what is removed behind them
         cannot come back, also if this is cut off. The entry goes last, because it is what shows
-        that there is something left to do.
+        that there is something left to do; only the files are scrubbed behind it, because it was
+        in one of them. No entry is needed to do what is left.
 
         Raises:
             LeaseHeldError: A stream is still being synced after ten seconds; nothing was removed.
@@ -82,8 +83,8 @@ class Purge:
         self.connections.credentials.forget(key)
         rejected, stored = self._rejected(key), self._stored(key)
         known = {one.stream: one.forget() for one in streams}
-        scrub(self.context, lambda function: self.context.ask("store", function, key))
         self.directory.remove(key)
+        scrub(self.context, lambda function: self.context.ask("store", function, key))
         return PurgeReport(
             account=key,
             streams=tuple(one.object_type for one in known),

@@ -73,8 +73,9 @@ class Batch:
         fingerprints = {
             one.object_id: one for one in self.fingerprints if one.object_id not in rejected
         }
-        # What the sink had before is from a run that was cut off, and may have had other values.
-        for one in self.doubtful(written.unproved):
+        # What the sink had before is from a run that was cut off, and may have had other values;
+        # what tells that an object is gone has none.
+        for one in self.doubtful(one for one in written.unproved if not one.kind.gone):
             if one.object_id in fingerprints:
                 fingerprints[one.object_id] = one
         # One that the sink may have lost is not in it again.
