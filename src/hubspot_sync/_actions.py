@@ -11,6 +11,7 @@ import orjson
 from attrs import frozen
 from msgspec.structs import replace
 
+from hubspot_sync._changes import changes_since, packed
 from hubspot_sync.models import (
     Action,
     ActionKind,
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from hubspot_sync.models import AccountKey, Association, Presence, Record, StreamKey
+    from hubspot_sync.models import (
+        AccountKey,
+        Association,
+        Changes,
+        Presence,
+        Record,
+        StreamKey,
+    )
 
 _DIGEST_BYTES = 16
 _EDGES_BYTES = 8
@@ -204,12 +212,14 @@ def unproved(fingerprints: Iterable[Fingerprint], actions: Iterable[Action]) -> 
     """What may be said of the objects of *actions* as long as the sink may have other values."""
     object_ids = {action.object_id for action in actions}
     return [
-        replace(one, digest=b"", edges=b"") for one in fingerprints if one.object_id in object_ids
+        replace(one, digest=b"", edges=b"", state=b"")
+        for one in fingerprints
+        if one.object_id in object_ids
     ]
 
 
-def fingerprint_of(action: Action) -> Fingerprint:
-    """What is known of an object once *action* is delivered."""
+def fingerprint_of(action: Action, *, track: bool = False) -> Fingerprint:
+    """What is known of an object once *action* is delivered; *track* keeps its values."""
     gone = action.kind.gone
     digest, edges = (_TOMBSTONE, b"") if gone else digests_of(action)
     return Fingerprint(
@@ -220,6 +230,7 @@ def fingerprint_of(action: Action) -> Fingerprint:
         edges=edges,
         gone=gone,
         merged_into=action.merged_into,
+        state=b"" if gone or not track else packed(action),
     )
 
 
@@ -233,6 +244,7 @@ def to_actions(
     looked: int = 0,
     label: str | None = None,
     backfill: bool = False,
+    track: bool = False,
 ) -> Outcome:
     """Turn records that were not delivered yet into actions.
 
@@ -249,6 +261,7 @@ def to_actions(
         looked: The end of the pass, in milliseconds since 1970; see `_variant`.
         label: What people call one of the objects, for custom types.
         backfill: Whether they are read for the first load of their stream.
+        track: Whether updates say what changed.
     """
     actions: list[Action] = []
     fingerprints: list[Fingerprint] = []
@@ -265,8 +278,9 @@ def to_actions(
             is_same = before.digest == digest and before.gone is None
             if is_same and version == before.version and not redeliver:
                 repeated += 1
-                if edges != before.edges:
-                    fingerprints.append(replace(before, edges=edges))
+                state = packed(record) if track else b""
+                if edges != before.edges or bool(state) != bool(before.state):
+                    fingerprints.append(replace(before, edges=edges, state=state))
                 continue
             if is_same:
                 variant = before.variant if version < before.sequence else 0
@@ -281,6 +295,7 @@ def to_actions(
                 digest=digest,
                 variant=variant,
                 edges=edges,
+                state=packed(record) if track else b"",
             )
         )
         if is_same and not (deliver_unchanged or redeliver):
@@ -303,6 +318,7 @@ def to_actions(
                 variant=variant,
                 label=label,
                 backfill=backfill,
+                changes=_changes(before, record) if track and not redeliver else None,
             )
         )
     return Outcome(
@@ -310,6 +326,13 @@ def to_actions(
         fingerprints=tuple(fingerprints),
         counts=Counts(unchanged=unchanged, repeated=repeated),
     )
+
+
+def _changes(before: Fingerprint | None, record: Record) -> Changes | None:
+    """What changed since the sink was told of the state *before*, where that is known."""
+    if before is None or not before.state or not before.digest:
+        return None
+    return changes_since(before.state, record)
 
 
 def to_ends(

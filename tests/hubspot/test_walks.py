@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import itertools
 import threading
 from datetime import datetime, timezone
 from types import SimpleNamespace
@@ -34,15 +33,11 @@ def record(object_id):
 
 
 class SortedReader:
-    """Reads sorted numbers in small pages; `after` is the next number, as in the list.
+    """Reads sorted numbers in small pages; `after` is the next number, as in the list."""
 
-    Where it is said how long a page is waited for, handling it takes a millisecond.
-    """
-
-    def __init__(self, ids, fail_at=None, waited=None, *, shared=True):
+    def __init__(self, ids, fail_at=None, *, shared=True):
         self.ids = sorted(ids)
         self.fail_at = fail_at
-        self.waited = waited
         self.shared = shared
         self.pages = self.splits = 0
         self.lock = threading.Lock()
@@ -59,15 +54,10 @@ class SortedReader:
 
     def read(self, walk):
         after, page = walk.id_range.after, walk.first
-        for number in itertools.count():
+        while True:
             page = page or self.page(after)
-            if self.waited is not None:
-                began = number * (self.waited + 0.001)
-                walk.timed(began, began + self.waited)
             after = page.after
-            timed = self.waited is None or number > 0
-            density = 1.0 if timed and self.shared else 0.0
-            walk.advance(2**63 if after is None else int(after), density)
+            walk.advance(2**63 if after is None else int(after), 1.0 if self.shared else 0.0)
             until = walk.until
             rows = [row for row in page.rows if until is None or row < until]
             done = after is None or (until is not None and int(after) >= until)
@@ -214,33 +204,6 @@ def test_the_largest_rest_is_split_first():
     assert (sparse.expected, dense.expected) == (10.0, 50.0)
     dense.highest = 20
     assert dense.expected == 10.0
-
-
-def timed_walk(waited, handled, pages=20):
-    """A walk whose pages take these times, in seconds."""
-    walk = Walk(IdRange())
-    walk.advance(0, 1.0)
-    for number in range(pages):
-        began = number * (waited + handled)
-        walk.timed(began, began + waited)
-    return walk
-
-
-def test_as_many_threads_read_as_the_interpreter_has_time_for():
-    """Handling a page costs all threads together about three times what it costs its reader."""
-    assert Walk(IdRange()).readers > 100  # nothing is known yet
-    assert timed_walk(0.3, 0.0015).readers > 50
-    assert 4 < timed_walk(0.02, 0.0015).readers < 6
-    assert timed_walk(0.002, 0.0015).readers < 1
-
-
-@pytest.mark.parametrize(("waited", "shared"), [(0.001, False), (0.1, True)])
-def test_a_range_is_shared_only_where_threads_wait_for_hubspot(waited, shared):
-    """What HubSpot answers at once is not there sooner for a second thread."""
-    reader = SortedReader(range(300), waited=waited)
-
-    assert sorted(ids_in(read(reader))) == list(range(300))
-    assert (reader.splits > 0) is shared
 
 
 def test_what_splitting_may_cost_is_shared_with_what_is_split_off():

@@ -189,6 +189,7 @@ class TestRows:
             "sequence": 1_772_447_701_123,
             "occurred_at": "2026-03-02T10:35:01.123Z",
             "merged_into": None,
+            "changes": None,
             "evidence": None,
             "stored_at": "2026-03-02T10:35:02.123Z",
         }

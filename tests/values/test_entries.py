@@ -11,7 +11,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubspot_sync._documents.entries import (
+from hubspot_sync._documents import (
     entry_from_document,
     entry_from_text,
     entry_to_document,

@@ -16,7 +16,15 @@ from hubspot_sync.models.accounts import (
     StreamKey,
     StreamSettings,
 )
-from hubspot_sync.models.actions import Action, ActionKind, Evidence, Gone, SinkAnswer
+from hubspot_sync.models.actions import (
+    Action,
+    ActionKind,
+    Changes,
+    EdgeChanges,
+    Evidence,
+    Gone,
+    SinkAnswer,
+)
 from hubspot_sync.models.checkpoints import (
     Checkpoint,
     Fingerprint,
@@ -108,11 +116,13 @@ __all__ = [
     "AttentionNeeded",
     "BatchStored",
     "BookkeepingFailed",
+    "Changes",
     "Checkpoint",
     "Condition",
     "Counts",
     "Credentials",
     "DeletionsSuspected",
+    "EdgeChanges",
     "ErasureReport",
     "Event",
     "Evidence",

@@ -76,6 +76,34 @@ class Evidence(Enum):
     """The host asked for it."""
 
 
+@frozen(kw_only=True)
+class EdgeChanges(AsDict):
+    """How the associations of an object to one object type changed.
+
+    Attributes:
+        added: Those that it did not have before.
+        removed: Those that it has no more, as they were.
+        relabelled: Those whose types or labels changed, before and after.
+    """
+
+    added: tuple[Association, ...] = ()
+    removed: tuple[Association, ...] = ()
+    relabelled: tuple[tuple[Association, Association], ...] = ()
+
+
+@frozen(kw_only=True)
+class Changes(AsDict):
+    """What changed in an object since the host was told of it last.
+
+    Attributes:
+        properties: The old and the new value, by property name; None for no value.
+        associations: By the object type at the other end, where anything changed.
+    """
+
+    properties: Mapping[str, tuple[Value, Value]] = field(factory=dict)
+    associations: Mapping[str, EdgeChanges] = field(factory=dict)
+
+
 class Action(AsDict, Struct, kw_only=True, frozen=True, gc=False):
     """One change for the host.
 
@@ -102,6 +130,9 @@ class Action(AsDict, Struct, kw_only=True, frozen=True, gc=False):
             be years old; also of what changed while that load ran.
         merged_into: The id of the record that it was merged into; for `ActionKind.MERGED` only.
         evidence: Why the object is believed to be gone; None for one that is there.
+        changes: What changed since the host was told of the object last, for updates and
+            restorations where `SyncSettings.track_changes` asks for it; None where it does not,
+            and where that is not known, as after a crash.
     """
 
     account: AccountKey
@@ -117,6 +148,7 @@ class Action(AsDict, Struct, kw_only=True, frozen=True, gc=False):
     backfill: bool = False
     merged_into: str | None = None
     evidence: Evidence | None = None
+    changes: Changes | None = None
 
     def __repr__(self) -> str:
         values = number_of(len(self.properties), "property", "properties")
@@ -170,6 +202,7 @@ class Action(AsDict, Struct, kw_only=True, frozen=True, gc=False):
             "backfill": self.backfill,
             "merged_into": self.merged_into,
             "evidence": plain(self.evidence),
+            "changes": None if self.changes is None else self.changes.as_dict(),
             "properties": plain(self.properties),
             "associations": {
                 object_type: [edge.as_dict() for edge in edges]
@@ -196,12 +229,10 @@ class Action(AsDict, Struct, kw_only=True, frozen=True, gc=False):
             "merged_into": self.merged_into,
             "evidence": plain(self.evidence),
             "occurred_at": self.occurred_at.isoformat(),
-            "properties": {name: _written(value) for name, value in self.properties.items()},
-            "associations": {
-                object_type: [_edge_to_document(edge) for edge in edges]
-                for object_type, edges in self.associations.items()
-            },
+            **state_to_document(self.properties, self.associations),
         }
+        if self.changes is not None:
+            document["changes"] = _changes_to_document(self.changes)
         return json.dumps(document, separators=(",", ":"))
 
     @classmethod
@@ -222,6 +253,8 @@ class Action(AsDict, Struct, kw_only=True, frozen=True, gc=False):
 
 
 def _action(document: Mapping[str, Any]) -> Action:
+    properties, associations = state_from_document(document)
+    changes = document.get("changes")
     return Action(
         account=AccountKey(document["domain_id"], document["account_id"]),
         object_type=document["object_type"],
@@ -234,9 +267,70 @@ def _action(document: Mapping[str, Any]) -> Action:
         merged_into=document.get("merged_into"),
         evidence=None if (evidence := document.get("evidence")) is None else Evidence(evidence),
         occurred_at=datetime.fromisoformat(document["occurred_at"]),
-        properties={name: _read(value) for name, value in document["properties"].items()},
+        properties=properties,
+        associations=associations,
+        changes=None if changes is None else _changes_from_document(changes),
+    )
+
+
+def state_to_document(
+    properties: Mapping[str, Value], associations: Mapping[str, Sequence[Association]]
+) -> dict[str, Any]:
+    """Values and associations as values that JSON knows, and that tell what they are."""
+    return {
+        "properties": {name: _written(value) for name, value in properties.items()},
+        "associations": {
+            object_type: [_edge_to_document(edge) for edge in edges]
+            for object_type, edges in associations.items()
+        },
+    }
+
+
+def state_from_document(
+    document: Mapping[str, Any],
+) -> tuple[dict[str, Value], dict[str, tuple[Association, ...]]]:
+    """The values and associations that `state_to_document` wrote."""
+    properties = {name: _read(value) for name, value in document["properties"].items()}
+    associations = {
+        object_type: tuple(_edge_from_document(edge) for edge in edges)
+        for object_type, edges in document["associations"].items()
+    }
+    return properties, associations
+
+
+def _changes_to_document(changes: Changes) -> dict[str, Any]:
+    return {
+        "properties": {
+            name: [_written(old), _written(new)] for name, (old, new) in changes.properties.items()
+        },
+        "associations": {
+            object_type: {
+                "added": [_edge_to_document(edge) for edge in edges.added],
+                "removed": [_edge_to_document(edge) for edge in edges.removed],
+                "relabelled": [
+                    [_edge_to_document(old), _edge_to_document(new)]
+                    for old, new in edges.relabelled
+                ],
+            }
+            for object_type, edges in changes.associations.items()
+        },
+    }
+
+
+def _changes_from_document(document: Mapping[str, Any]) -> Changes:
+    return Changes(
+        properties={
+            name: (_read(old), _read(new)) for name, (old, new) in document["properties"].items()
+        },
         associations={
-            object_type: tuple(_edge_from_document(edge) for edge in edges)
+            object_type: EdgeChanges(
+                added=tuple(map(_edge_from_document, edges["added"])),
+                removed=tuple(map(_edge_from_document, edges["removed"])),
+                relabelled=tuple(
+                    (_edge_from_document(old), _edge_from_document(new))
+                    for old, new in edges["relabelled"]
+                ),
+            )
             for object_type, edges in document["associations"].items()
         },
     )

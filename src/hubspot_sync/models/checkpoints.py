@@ -226,6 +226,9 @@ class Fingerprint(Struct, kw_only=True, frozen=True, gc=False):
         edges: A digest of the associations alone; empty where it is not known.
         gone: How the object left HubSpot; None for one that is there.
         merged_into: The id of the record that it was merged into.
+        state: The values and associations that were delivered, packed, where
+            `SyncSettings.track_changes` asks for it; empty where it does not, and where it is not
+            known which of them the sink has.
     """
 
     object_id: str
@@ -235,6 +238,7 @@ class Fingerprint(Struct, kw_only=True, frozen=True, gc=False):
     edges: bytes = b""
     gone: Gone | None = None
     merged_into: str | None = None
+    state: bytes = b""
 
     @property
     def sequence(self) -> int:

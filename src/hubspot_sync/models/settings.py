@@ -162,6 +162,8 @@ class SyncSettings:
         lease_duration: How long a stream stays locked after its worker died without a word.
         deliver_unchanged: Whether a record is delivered whose modified date moved although no
             value that was read changed.
+        track_changes: Whether updates and restorations say what changed, in `Action.changes`. The
+            values of each object are kept beside its fingerprint then.
         store_tries: How often a call to the host's store is tried while it is unavailable.
         max_attempts: How often a refused action is tried before it is parked.
         first_retry: How long a refused action waits before it is due again; twice as long after
@@ -192,6 +194,7 @@ class SyncSettings:
     queue_bytes: int = field(default=32 * 1024 * 1024, validator=is_positive)
     lease_duration: timedelta = field(default=timedelta(seconds=60), validator=is_positive_duration)
     deliver_unchanged: bool = field(default=False, validator=is_choice)
+    track_changes: bool = field(default=False, validator=is_choice)
     store_tries: int = field(default=6, validator=is_positive)
     max_attempts: int = field(default=10, validator=is_positive)
     first_retry: timedelta = field(default=timedelta(minutes=5), validator=is_positive_duration)

@@ -6,6 +6,7 @@ They keep every promise of their interfaces but one: nothing survives the proces
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
@@ -33,7 +34,7 @@ from hubspot_sync.stores._memory_credentials import MemoryTokenStore
 from hubspot_sync.stores._memory_failures import MemoryErrorQueue
 from hubspot_sync.stores._memory_records import MemoryRecordSink, MirroredRecord
 from hubspot_sync.stores._refusals import lease_held, lease_lost, mark_falls
-from hubspot_sync.stores._stored import place_of
+from hubspot_sync.stores._stored import object_id_of, place_of
 
 __all__ = [
     "MemoryAccountStore",
@@ -151,6 +152,18 @@ class _Stream:
     marked_at: float | None = None
     checkpoint: Checkpoint = field(factory=Checkpoint)
     fingerprints: dict[str, Fingerprint] = field(factory=dict)
+    _places: list[str] | None = None
+
+    def forget(self, object_ids: Sequence[str]) -> int:
+        """Drop what is known of *object_ids*; how many there were."""
+        self._places = None
+        return sum(self.fingerprints.pop(one, None) is not None for one in object_ids)
+
+    def in_order(self) -> list[str]:
+        """The places of all objects whose fingerprint is known."""
+        if self._places is None:
+            self._places = sorted(map(place_of, self.fingerprints))
+        return self._places
 
     def is_free(self, monotonic: float, evict: str | None) -> bool:
         return self.lease is None or self.ends_at <= monotonic or self.lease.owner == evict
@@ -162,6 +175,8 @@ class _Stream:
         known = self.fingerprints.get(fingerprint.object_id)
         if known is None or known.version <= fingerprint.version:
             self.fingerprints[fingerprint.object_id] = fingerprint
+            if known is None:
+                self._places = None
 
 
 def _since(before: float | None, now: float) -> timedelta | None:
@@ -244,8 +259,7 @@ class MemoryCheckpointer:
     ) -> Sequence[Fingerprint]:
         """Return fingerprints in the order of their ids; see `Checkpointer.browse`."""
         with self._lock:
-            found = self._between(stream, after, until)
-            return sorted(found, key=lambda one: place_of(one.object_id))[:limit]
+            return self._between(stream, after, until, limit)
 
     def count(
         self, stream: StreamKey, *, after: str | None = None, until: str | None = None
@@ -257,16 +271,15 @@ class MemoryCheckpointer:
             )
 
     def _between(
-        self, stream: StreamKey, after: str | None, until: str | None
+        self, stream: StreamKey, after: str | None, until: str | None, limit: int | None = None
     ) -> list[Fingerprint]:
-        first = "" if after is None else place_of(after)
-        end = None if until is None else place_of(until)
-        known = self._streams.get(stream, _Stream()).fingerprints
-        return [
-            fingerprint
-            for object_id, fingerprint in known.items()
-            if first < (place := place_of(object_id)) and (end is None or place < end)
-        ]
+        kept = self._streams.get(stream, _Stream())
+        places = kept.in_order()
+        first = 0 if after is None else bisect_right(places, place_of(after))
+        end = len(places) if until is None else bisect_left(places, place_of(until))
+        if limit is not None:
+            end = min(end, first + limit)
+        return [kept.fingerprints[object_id_of(one)] for one in places[first:end]]
 
     def commit(
         self, lease: Lease, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint] = ()
@@ -291,7 +304,7 @@ class MemoryCheckpointer:
                 kept.checkpoint = Checkpoint()
                 kept.committed_at = kept.marked_at = None
                 object_ids = list(kept.fingerprints)
-            return sum(kept.fingerprints.pop(one, None) is not None for one in object_ids)
+            return kept.forget(object_ids)
 
     def _extended(self, kept: _Stream, lease: Lease, duration: timedelta) -> Lease:
         kept.ends_at = self._clock.monotonic() + duration.total_seconds()

@@ -219,7 +219,9 @@ class Delivery:
         self._context.check_stop()
         known = self._progress.recall([one.action.object_id for one in waiting])
         superseded = sum(is_superseded(one, known) for one in waiting)
-        written, parked = self._deliver(_retried(waiting, known, self._stored))
+        written, parked = self._deliver(
+            _retried(waiting, known, self._stored, track=self._context.settings.track_changes)
+        )
         rejected = len(written.rejections)
         self.retried += RetryCounts(
             delivered=len(waiting) - superseded - rejected,
@@ -261,13 +263,17 @@ class Delivery:
 
 
 def _retried(
-    waiting: Sequence[RejectedAction], known: Mapping[str, Fingerprint], stored: Checkpoint
+    waiting: Sequence[RejectedAction],
+    known: Mapping[str, Fingerprint],
+    stored: Checkpoint,
+    *,
+    track: bool,
 ) -> Batch:
     """The batch that brings what waits to the sink; the stream is then as far as it was."""
     actions = tuple(timely(one.action, known) for one in waiting if not is_settled(one, known))
     return Batch(
         actions=actions,
-        fingerprints=tuple(map(fingerprint_of, actions)),
+        fingerprints=tuple(fingerprint_of(action, track=track) for action in actions),
         settled=Counts(),
         checkpoint=stored,
         before=stored,

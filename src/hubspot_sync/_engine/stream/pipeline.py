@@ -252,6 +252,7 @@ class Pipeline:
             deliver_unchanged=self._context.settings.deliver_unchanged or self._doubtful,
             redeliver=redelivers,
             looked=self._looked,
+            track=self._context.settings.track_changes,
         )
         ended, superseded = self._merged(records, queue)
         before, self._checkpoint = self._checkpoint, self._reached(pages, skipped)

@@ -106,13 +106,11 @@ class Reply(Generic[T]):
         content: What the answer holds.
         size: How many bytes it had.
         asked_at: When a permit for it was asked for, in seconds of the clock that only grows.
-        answered_at: When it had arrived, in the same seconds.
     """
 
     content: T
     size: int
     asked_at: float
-    answered_at: float
 
 
 _REFRESH: Final = Call(
@@ -232,7 +230,6 @@ class HubSpotClient:
             answer = self._send(call, access_token)
             error = None if answer.ok else error_for(answer, call.doing, call.endpoint)
             permit.outcome = outcome_of(answer, error)
-        answered_at = self._monotonic()
         self._watch_daily(answer, error)
         if error is not None:
             raise error
@@ -242,8 +239,7 @@ class HubSpotClient:
         self._served = True
         if isinstance(content, AccountDetails):
             self._daily.learn_zone(content.time_zone)
-        size = len(answer.content)
-        return Reply(content=content, size=size, asked_at=asked_at, answered_at=answered_at)
+        return Reply(content=content, size=len(answer.content), asked_at=asked_at)
 
     @property
     def stop(self) -> threading.Event:

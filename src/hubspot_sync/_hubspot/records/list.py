@@ -93,7 +93,7 @@ class Listing:
         pages = 0 if page is None else _PAGES_BEFORE_SPLITTING
         while True:
             if page is None:
-                page = self._page(id_range, walk)
+                page = self._page(id_range)
             pages += 1
             after = page.ranges[0].after if page.ranges else None
             if after is None:
@@ -144,16 +144,9 @@ class Listing:
                 walk.allow(int(_CALLS_FOR_SPLITTING * rest.rows / _PAGE) - 1)
         return highest
 
-    def _page(self, id_range: IdRange, walk: Walk | None = None) -> Page:
-        """The page at the beginning of *id_range*, with what HubSpot says that follows it.
-
-        Args:
-            id_range: What is read.
-            walk: Is told how long it took.
-        """
+    def _page(self, id_range: IdRange) -> Page:
+        """The page at the beginning of *id_range*, with what HubSpot says that follows it."""
         reply = self._list(id_range.after)
-        if walk is not None:
-            walk.timed(reply.asked_at, reply.answered_at)
         answer, after = reply.content, reply.content.after
         if isinstance(answer, ReadPage):
             ids = answer.ids

@@ -8,7 +8,6 @@ however the threads stand.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
 END: Final = 2**63
 # No id is higher: JSON numbers are exact up to here, and HubSpot sends some ids as numbers.
 _UNKNOWN_HEIGHT: Final = 2**53
-# A page's weight in what a walk remembers of the times that pages take.
-_FRESHNESS: Final = 0.25
-# Of the work that a page makes, as much is done by the thread that reads it.
-_SHARE_OF_WORK: Final = 1 / 3
 
 
 @frozen(kw_only=True)
@@ -72,8 +67,6 @@ class Walk:
         self._until = None if id_range.until is None else int(id_range.until)
         self._density = 0.0
         self._spare: int | None = None
-        self._waited = self._handled = 0.0
-        self._answered_at: float | None = None
 
     @property
     def until(self) -> int | None:
@@ -95,23 +88,6 @@ class Walk:
     def expected(self) -> float:
         """Roughly how many records are left; 0 while nothing can be split off."""
         return 0.0 if self._spare == 0 else self._density * self.span
-
-    @property
-    def readers(self) -> float:
-        """How many threads can read before the interpreter, which all share, has no time left."""
-        whole = self._handled / _SHARE_OF_WORK
-        return (self._waited + self._handled) / whole if whole else math.inf
-
-    def timed(self, asked_at: float, answered_at: float) -> None:
-        """Note when a page was asked for and when it came, in seconds of one clock.
-
-        What lies between the answer to one page and the question for the next is handling it, and
-        waiting until somebody has room for it.
-        """
-        if self._answered_at is not None:
-            self._waited += _FRESHNESS * (answered_at - asked_at - self._waited)
-            self._handled += _FRESHNESS * (asked_at - self._answered_at - self._handled)
-        self._answered_at = answered_at
 
     @property
     def is_bounded(self) -> bool:
@@ -369,9 +345,6 @@ class WalkPool:
         return bool(self._ended or self._waiting or not self._running or self._candidates())
 
     def _candidates(self) -> list[Walk]:
-        # More threads than that only take the interpreter away from each other.
-        if any(walk.readers < len(self._running) + 1 for walk in self._running):
-            return []
         spared = self._not_now | self._being_split
         return [walk for walk in self._running if walk.expected > 0 and walk not in spared]
 

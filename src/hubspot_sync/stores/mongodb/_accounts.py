@@ -12,8 +12,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
-from hubspot_sync._documents import instant_to_text
-from hubspot_sync._documents.entries import entry_from_document, entry_to_document
+from hubspot_sync._documents import entry_from_document, entry_to_document, instant_to_text
 from hubspot_sync.errors import InvariantError
 from hubspot_sync.models import AccountEntry, AccountKey, AccountStatus
 from hubspot_sync.stores._refusals import entry_conflict

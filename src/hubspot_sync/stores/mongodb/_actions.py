@@ -129,6 +129,8 @@ def _document(action: Action, texts: tuple[str, str], stored_at: datetime) -> Do
         document["evidence"] = action.evidence.value
     if action.merged_into is not None:
         document["merged_into"] = action.merged_into
+    if action.changes is not None:
+        document["changes"] = action.changes.as_dict()
     return document
 
 

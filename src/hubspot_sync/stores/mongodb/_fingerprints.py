@@ -70,6 +70,7 @@ def fingerprint_of(document: Document, prefix: str) -> Fingerprint:
             edges=binary(document.get("edges", b"")),
             gone=None if gone is None else Gone(gone),
             merged_into=document.get("merged_into"),
+            state=binary(document.get("state", b"")),
         )
 
 
@@ -85,6 +86,8 @@ def _document(prefix: str, one: Fingerprint) -> Document:
     if one.gone is not None:
         document["gone"] = one.gone.value
         document["merged_into"] = one.merged_into
+    if one.state:
+        document["state"] = one.state
     return document
 
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from hubspot_sync._clock import LONGEST_WAIT, SLACK, later
-from hubspot_sync._documents import instant_to_text
-from hubspot_sync._documents.entries import entry_from_text, entry_to_text
+from hubspot_sync._documents import entry_from_text, entry_to_text, instant_to_text
 from hubspot_sync.models import AccountEntry, AccountKey, AccountStatus
 from hubspot_sync.stores._refusals import entry_conflict
 from hubspot_sync.stores._scopes import id_before

@@ -24,8 +24,8 @@ Row = tuple[Any, ...]
 
 
 _INSERT: Final = """INSERT INTO actions (id, domain_id, account_id, object_type, object_id, name,
-    kind, version, sequence, occurred_at, properties, associations, merged_into, evidence,
-    stored_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
+    kind, version, sequence, occurred_at, properties, associations, merged_into, evidence, changes,
+    stored_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"""
 _HELD: Final = "SELECT 1 FROM actions WHERE id = ?"
 _PRUNE: Final = """DELETE FROM actions WHERE rowid IN (SELECT rowid FROM actions
     WHERE stored_at < ? LIMIT ?)"""
@@ -140,5 +140,6 @@ def _row(action: Action, stored_at: str) -> Row:
         orjson.dumps(associations_to_document(action.associations)).decode(),
         action.merged_into,
         action.evidence and action.evidence.value,
+        action.changes and orjson.dumps(action.changes.as_dict()).decode(),
         stored_at,
     )

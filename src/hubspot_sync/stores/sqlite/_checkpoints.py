@@ -57,12 +57,13 @@ _RESET: Final = """UPDATE checkpoints
     SET checkpoint = NULL, committed_at = NULL, marked_at = NULL
     WHERE domain_id = :domain_id AND account_id = :account_id AND object_type = :object_type"""
 _LEARN: Final = """INSERT INTO fingerprints (domain_id, account_id, object_type, place, version,
-    digest, variant, edges, gone, merged_into) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    digest, variant, edges, gone, merged_into, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (domain_id, account_id, object_type, place)
     DO UPDATE SET version = excluded.version, digest = excluded.digest,
     variant = excluded.variant, edges = excluded.edges, gone = excluded.gone,
-    merged_into = excluded.merged_into WHERE excluded.version >= version"""
-_FIND: Final = """SELECT place, version, digest, variant, edges, gone, merged_into
+    merged_into = excluded.merged_into, state = excluded.state
+    WHERE excluded.version >= version"""
+_FIND: Final = """SELECT place, version, digest, variant, edges, gone, merged_into, state
     FROM fingerprints WHERE domain_id = ? AND account_id = ? AND object_type = ?"""
 _RECALL: Final = _FIND + " AND place IN ({})"
 _BROWSE: Final = _FIND + " AND place > ? AND place < ? ORDER BY place LIMIT ?"
@@ -180,6 +181,7 @@ class SqliteCheckpointer:
                     (
                         *(*named, place_of(one.object_id), one.version, one.digest, one.variant),
                         *(one.edges, one.gone and one.gone.value, one.merged_into),
+                        one.state or None,
                     )
                     for one in fingerprints
                 ],
@@ -273,7 +275,7 @@ def _between(after: str | None, until: str | None) -> tuple[str, str]:
 
 def _fingerprints(stream: StreamKey, rows: Iterable[tuple[Any, ...]]) -> list[Fingerprint]:
     found = []
-    for place, version, digest, variant, edges, gone, merged_into in rows:
+    for place, version, digest, variant, edges, gone, merged_into, state in rows:
         object_id = object_id_of(place)
         with reading(
             f"the row of {stream.account}/{stream.object_type}/{object_id} in the table "
@@ -288,6 +290,7 @@ def _fingerprints(stream: StreamKey, rows: Iterable[tuple[Any, ...]]) -> list[Fi
                     edges=binary(edges),
                     gone=None if gone is None else Gone(gone),
                     merged_into=merged_into,
+                    state=b"" if state is None else binary(state),
                 )
             )
     return found

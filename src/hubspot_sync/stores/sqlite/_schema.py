@@ -279,6 +279,12 @@ def _number_actions(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _add_changes(connection: sqlite3.Connection) -> None:
+    """Let actions say what changed, and fingerprints keep what was delivered."""
+    connection.execute("ALTER TABLE actions ADD COLUMN changes TEXT")
+    connection.execute("ALTER TABLE fingerprints ADD COLUMN state BLOB")
+
+
 # The first one leads from version 1 to 2, and so on. They run inside one transaction, which other
 # processes wait for: all of them take effect, or none.
 STEPS: Final[tuple[Step, ...]] = (
@@ -291,6 +297,7 @@ STEPS: Final[tuple[Step, ...]] = (
     _add_ends,
     _add_times_of_commits,
     _number_actions,
+    _add_changes,
 )
 
 

@@ -220,6 +220,17 @@ class CheckpointerContract(LeaseCases):
         store.commit(lease, progress(), [gone])
         assert store.count(STREAM) == 1
 
+    def test_what_was_delivered_is_kept_where_it_is_tracked(self, store: Checkpointer) -> None:
+        """Byte for byte, until a fingerprint without it comes."""
+        lease = store.acquire(STREAM, "a", LONG)
+        tracked = replace(a_print("1"), state=bytes(range(256)))
+
+        store.commit(lease, progress(), [tracked, a_print("2")])
+        assert store.recall(STREAM, ["1", "2"]) == {"1": tracked, "2": a_print("2")}
+        assert list(store.browse(STREAM, limit=9)) == [tracked, a_print("2")]
+        store.commit(lease, progress(), [a_print("1")])
+        assert store.recall(STREAM, ["1"]) == {"1": a_print("1")}
+
     def test_a_walk_stays_in_its_stream(self, store: Checkpointer) -> None:
         """Also where the name of another domain begins like the stream."""
         tricky = StreamKey(AccountKey("acme:62515:contacts", "12"), "contacts")

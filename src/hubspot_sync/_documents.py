@@ -12,16 +12,23 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64decode, b64encode
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 import orjson
 from attrs import evolve
 
 from hubspot_sync.errors import InvariantError
-from hubspot_sync.models import Checkpoint, OAuthTokens, StaticAccessToken
+from hubspot_sync.models import (
+    AccountEntry,
+    Checkpoint,
+    Mode,
+    OAuthTokens,
+    StaticAccessToken,
+    StreamStatus,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +42,18 @@ if TYPE_CHECKING:
         Value,
     )
 
-_UNREADABLE: Final = (AttributeError, KeyError, TypeError, ValueError, InvariantError, zlib.error)
+T = TypeVar("T")
+
+_UNREADABLE: Final = (
+    AttributeError,
+    KeyError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    InvariantError,
+    zlib.error,
+)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def instant_to_text(instant: datetime) -> str:
@@ -144,16 +162,26 @@ def associations_to_document(
 
 
 def to_document(value: Any) -> Any:
-    """A model as dictionaries, lists and text; its instants are text."""
+    """A model as dictionaries, lists and text; its instants are text.
+
+    A lone surrogate, which no store takes, becomes the replacement character.
+    """
     return _texts(msgspec.to_builtins(value, builtin_types=(datetime,)))
 
 
 def _texts(value: Any) -> Any:
     if isinstance(value, datetime):
         return instant_to_text(value)
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
         return {name: _texts(one) for name, one in value.items()}
     return [_texts(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _of_kind(kind: type[T], document: Any) -> T:
+    """The model of *document*: through JSON, so that no form passes that was not written."""
+    return msgspec.json.decode(json.dumps(document, allow_nan=False), type=kind)
 
 
 def checkpoint_to_document(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -204,7 +232,7 @@ def _checkpoint_from_document(document: Mapping[str, Any]) -> Checkpoint:
     reading = document.get("reading")
     if reading is not None:
         known["reading"] = {**reading, "properties": _unpacked(reading.get("properties"))}
-    return msgspec.convert(known, Checkpoint)
+    return _of_kind(Checkpoint, known)
 
 
 def _unreadable_checkpoint(stream: StreamKey) -> InvariantError:
@@ -240,17 +268,101 @@ def _unpacked(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {**document, "types": types, "read": list(types) if read is None else read}
 
 
-def _optional_text(instant: datetime | None) -> str | None:
-    return None if instant is None else instant_to_text(instant)
+def entry_to_document(entry: AccountEntry) -> dict[str, Any]:
+    """An entry without its key, its status, when it is due, and its revision.
+
+    A store searches and compares by them, so it keeps them beside the document.
+    """
+    document: dict[str, Any] = to_document(entry)
+    for kept_beside in ("status", "next_sync_at", "revision"):
+        del document[kept_beside]
+    if entry.postponed_at is None:
+        del document["postponed_at"]
+    document["account"] = {
+        "streams": document["account"]["streams"],
+        "sync_every_ms": max(1, entry.account.sync_every // _MILLISECOND),
+    }
+    document["streams"] = [
+        {"object_type": name, **summary} for name, summary in document["streams"].items()
+    ]
+    return document
 
 
-def _optional_instant(text: str | None) -> datetime | None:
-    return None if text is None else instant_from_text(text)
+def entry_from_document(
+    key: AccountKey,
+    document: Mapping[str, Any],
+    *,
+    status: str,
+    next_sync_at: datetime | None,
+    revision: int,
+) -> AccountEntry:
+    """The entry of the account *key* that `entry_to_document` wrote.
+
+    Raises:
+        InvariantError: It cannot be read.
+    """
+    try:
+        settings = {**document.get("account", {}), **to_document(key)}
+        if "sync_every_ms" in settings:
+            every = timedelta(milliseconds=settings["sync_every_ms"])
+            settings["sync_every"] = msgspec.to_builtins(every)
+        streams = _known_summaries(document.get("streams", ()))
+        beside = {"status": status, "next_sync_at": None, "revision": revision}
+        entry = _of_kind(
+            AccountEntry, {**document, **beside, "account": settings, "streams": streams}
+        )
+        # Decoding runs no converter, and what they refuse is refused by building it again.
+        account = evolve(entry.account, streams=[*map(evolve, entry.account.streams)])
+        return evolve(entry, account=account, next_sync_at=next_sync_at)
+    except _UNREADABLE as error:
+        raise _unreadable_entry(key) from error
+
+
+def entry_to_text(entry: AccountEntry) -> str:
+    """What `entry_to_document` returns, as JSON text."""
+    return orjson.dumps(entry_to_document(entry)).decode()
+
+
+def entry_from_text(
+    key: AccountKey, text: str, *, status: str, next_sync_at: str | None, revision: int
+) -> AccountEntry:
+    """The entry of the account *key* that `entry_to_text` wrote.
+
+    Raises:
+        InvariantError: It cannot be read.
+    """
+    try:
+        document = orjson.loads(text)
+        due = None if next_sync_at is None else instant_from_text(next_sync_at)
+    except _UNREADABLE as error:
+        raise _unreadable_entry(key) from error
+    return entry_from_document(key, document, status=status, next_sync_at=due, revision=revision)
+
+
+def _known_summaries(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Summaries by object type; one that a newer version wrote in its own words is left out."""
+    return {
+        document["object_type"]: document
+        for document in documents
+        if document.get("status") in _STATUSES and document.get("mode") in _MODES
+    }
+
+
+_STATUSES: Final = frozenset(status.value for status in StreamStatus)
+_MODES: Final = frozenset((None, *(mode.value for mode in Mode)))
+
+
+def _unreadable_entry(key: AccountKey) -> InvariantError:
+    return InvariantError(
+        "the stored account cannot be read; restore it, or delete it and connect the account again",
+        account=str(key),
+    )
 
 
 def credentials_to_bytes(credentials: Credentials) -> bytes:
     """Credentials as JSON, in clear: to be sealed before they are stored."""
-    return orjson.dumps(_credentials_to_document(credentials))
+    kind = next(name for name, model in _CREDENTIALS.items() if isinstance(credentials, model))
+    return orjson.dumps({"kind": kind, **to_document(credentials)})
 
 
 def credentials_from_bytes(account: AccountKey, content: bytes) -> Credentials:
@@ -260,7 +372,8 @@ def credentials_from_bytes(account: AccountKey, content: bytes) -> Credentials:
         InvariantError: They cannot be read.
     """
     try:
-        return _credentials_from_document(orjson.loads(content))
+        document = orjson.loads(content)
+        return evolve(_of_kind(_CREDENTIALS[document["kind"]], document))
     except _UNREADABLE:
         pass
     # Outside the handler, because the error above quotes what it could not read.
@@ -269,29 +382,7 @@ def credentials_from_bytes(account: AccountKey, content: bytes) -> Credentials:
     )
 
 
-def _credentials_to_document(credentials: Credentials) -> dict[str, Any]:
-    if isinstance(credentials, StaticAccessToken):
-        return {"kind": "static", "access_token": credentials.access_token}
-    return {
-        "kind": "oauth",
-        "refresh_token": credentials.refresh_token,
-        "access_token": credentials.access_token,
-        "expires_at": _optional_text(credentials.expires_at),
-        "issued_at": _optional_text(credentials.issued_at),
-        "refreshing_until": _optional_text(credentials.refreshing_until),
-    }
-
-
-def _credentials_from_document(document: Mapping[str, Any]) -> Credentials:
-    kind = document["kind"]
-    if kind == "static":
-        return StaticAccessToken(access_token=document["access_token"])
-    if kind == "oauth":
-        return OAuthTokens(
-            refresh_token=document["refresh_token"],
-            access_token=document.get("access_token"),
-            expires_at=_optional_instant(document.get("expires_at")),
-            issued_at=_optional_instant(document.get("issued_at")),
-            refreshing_until=_optional_instant(document.get("refreshing_until")),
-        )
-    raise InvariantError("credentials of an unknown kind")
+_CREDENTIALS: Final[dict[str, type[Credentials]]] = {
+    "static": StaticAccessToken,
+    "oauth": OAuthTokens,
+}
