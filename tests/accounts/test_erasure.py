@@ -143,6 +143,26 @@ def test_nothing_of_a_person_is_left(acme, on, open_engine, emulator, person, cl
     assert len({one.object_id for one in on.actions()}) == 61
 
 
+def test_nothing_of_former_values_is_left(acme, open_engine, on, emulator, person, clock):
+    """Where changes are tracked, the former state is packed beside the fingerprint."""
+    canaries = Canaries(email=EMAIL, name=NAME)
+    tracking = SyncSettings(track_changes=True, max_rejected_share=1.0)
+    tracked = open_engine(settings=tracking).domain("acme")
+    for name in (NAME, "Another-Canary-Of-A-Name"):
+        emulator.update("contacts", person, {"firstname": name})
+        clock.advance(HOUR)
+        tracked.sync("62515").raise_for_failure()
+        state = on.stores.checkpointer.recall(CONTACTS, [person])[person].state
+        canaries.add_bytes(f"state of {name}", state)
+    if not isinstance(on, OnMemory):
+        assert on.scan(canaries) >= {"email", "name", f"state of {name}"}
+
+    tracked.erase("62515", "contacts", [person])
+
+    assert on.scan(canaries) == set()
+    assert on.stores.checkpointer.recall(CONTACTS, [person])[person].state == b""
+
+
 @pytest.mark.parametrize("on", ["mongodb"], indirect=True)
 def test_what_mongodb_keeps(acme, on, person):
     """No document has it, but its log of operations does until it rolls over, as docs say."""

@@ -43,6 +43,11 @@ class Canaries:
             forms += [part := whole[4 if offset else 0 : -4], part.translate(_URL_SAFE)]
         self._forms |= dict.fromkeys(forms, name)
 
+    def add_bytes(self, name: str, content: bytes) -> None:
+        """Look for these bytes as they are, too, such as something packed."""
+        assert len(content) >= _SHORTEST, "too short to be told from chance"
+        self._forms[content] = name
+
     def in_bytes(self, content: bytes) -> set[str]:
         """The names of those that are in *content*."""
         return {name for form, name in self._forms.items() if form in content}

@@ -137,6 +137,7 @@ TAKES = {
     "account id": {"zero", "one", "a number as text"},
     "account id?": {"none", "zero", "one", "a number as text"},
     "object ids": {"none", "zero", "one", "a number as text"} | LISTS,
+    "some object ids": {"zero", "one", "a number as text"} | LISTS,
     "object type": TEXTS,
     "object type?": TEXTS | {"none"},
     "names": {"none", "a list", "a generator"} | LISTS,
@@ -304,6 +305,11 @@ DOMAIN_METHODS = {
     "rejected_actions": (ID, {"account_id": "account id", **FAILURES_MEANT}),
     "rejected_counts": (ID, {"account_id": "account id"}),
     "remove": (ID, {"account_id": "account id"}),
+    "erase": (
+        {**ID, "object_type": "contacts", "object_ids": ["1"]},
+        {"account_id": "account id", "object_type": "object type", "object_ids": "some object ids"},
+    ),
+    "purge": ({**ID, "revoke": False}, {"account_id": "account id", "revoke": "choice"}),
 }
 VALUES = {
     Account: (

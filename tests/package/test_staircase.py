@@ -48,13 +48,14 @@ def rooms(lines):
 
 
 def test_one_line_commits_a_checkpoint():
-    """Only with the lease in hand; three ask for it: a batch, a wrong clock put right, a mark.
+    """Only with the lease in hand: for a batch, a tombstone, a mark, or a wrong clock put right.
 
     A pass that has looked for something notes how far it is.
     """
     assert rooms(lines_with("checkpointer", "commit")) == ["stream/lease.py"]
     assert rooms(lines_with("progress", "commit")) == [
         "stream/delivery.py",
+        "stream/erasure.py",
         "stream/marks.py",
         "stream/session.py",
     ]
