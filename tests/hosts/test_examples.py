@@ -30,7 +30,8 @@ SYNC_ACCOUNT = ROOT / "examples" / "sync_account.py"
 KEY = CredentialKeys.generate_key()
 STREAM_FIELDS = {"read", "delivered", "repeated", "unchanged", "rejected", "skipped", "status"}
 ACTION_COLUMNS = (
-    "id, domain_id, account_id, object_type, object_id, name, occurred_at, properties, associations"
+    "id, domain_id, account_id, object_type, object_id, name, occurred_at, properties, "
+    "associations, merged_into"
 )
 # Only what a program needs to start: no credentials of whoever runs the tests.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("HUBSPOT_")}
@@ -336,6 +337,31 @@ def test_what_moved_no_date_is_found_on_demand(account, store):
         held = account.emulator.records("contacts")[object_id]
         name = "hs_analytics_last_timestamp"
         assert last[object_id]["properties"][name] == held.properties[name]
+
+
+def test_every_kind_of_change_is_told(account, store):
+    """All passes are made at once on demand."""
+    account.sync(store)
+    gone, first, second = list(account.emulator.records("contacts"))[10:40:10]
+    account.emulator.archive("contacts", gone)
+    survivor = account.emulator.merge("contacts", first, second)
+
+    account.sync(store, reconcile=True)
+    account.emulator.restore("contacts", gone)
+    account.sync(store, reconcile=True)
+
+    told = {
+        (one["name"], one["object_id"], one.get("merged_into"))
+        for one in actions_in(store)
+        if one["object_id"] in {gone, first, second, survivor} and one["object_type"] == "contacts"
+    }
+    assert told == {
+        *(("Contact Created", one, None) for one in (gone, first, second, survivor)),
+        ("Contact Deleted", gone, None),
+        ("Contact Restored", gone, None),
+        ("Contact Merged", first, survivor),
+        ("Contact Merged", second, survivor),
+    }
 
 
 def by_time(action):
