@@ -342,6 +342,7 @@ def methods(domain, account_id):
         "rejected_actions": lambda: list(domain.rejected_actions(account_id)),
         "rejected_counts": lambda: domain.rejected_counts(account_id),
         "object_types": lambda: domain.object_types(account_id),
+        "erase": lambda: domain.erase(account_id, "contacts", ["1"]),
         "remove": lambda: domain.remove(account_id),
     }
 
@@ -356,6 +357,7 @@ def test_every_method_is_tried(engine):
         "connect",
         "domain_id",
         "finish_authorization",
+        "purge",
         "sync_all",
         "sync_due",
     }
