@@ -408,7 +408,12 @@ class TestOddInput:
             body = json.dumps({field: value})
             answer = acme.post(path, content=body, headers={"Content-Type": "application/json"})
             assert is_proper(answer), (body[:80], answer.text)
-            if answer.status_code not in (200, 404):
+            if answer.status_code == 403:
+                # What may be the name of a custom type only the schemas know, and no scope is
+                # there to read them.
+                assert field == "object_type"
+                assert "schemas" in answer.json()["detail"]
+            elif answer.status_code not in (200, 404):
                 place = next(iter(refusal(answer, 422)["errors"]))
                 assert place.startswith(f"body.{field}")
 

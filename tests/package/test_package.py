@@ -199,6 +199,7 @@ def test_the_core_needs_few_packages():
         "backoff",
         "cryptography",
         "hubspot-api-client",
+        "msgspec",
         "orjson",
         "pymongo",
     }
