@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from hubspot_sync._hubspot.calls.answers import Pager, list_answer
 from hubspot_sync._hubspot.calls.client import Call
@@ -93,7 +93,7 @@ class ReferenceData:
 
     client: HubSpotClient
     paths: Paths
-    object_types: Sequence[str] = field(converter=tuple)
+    object_types: Sequence[str]
 
     def page(self, kind: str, now: datetime) -> Page:
         """All items of the stream *kind*; what is wrong with one of them concerns no other.
