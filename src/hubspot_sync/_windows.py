@@ -272,6 +272,16 @@ def only_id(piece: IdRange) -> str | None:
     return str(int(piece.until) - 1)
 
 
+def for_reference(settings: SyncSettings) -> SyncSettings:
+    """*settings* for a stream of reference data: it is read as a whole, or not at all."""
+    return evolve(
+        settings,
+        reconcile_every=settings.reference_every,
+        archived_every=None,
+        associations_every=None,
+    )
+
+
 def archived_due(checkpoint: Checkpoint, server_time: datetime, settings: SyncSettings) -> bool:
     """Whether deletions are to be looked for now."""
     return _is_over(checkpoint.archived_at, settings.archived_every, server_time)

@@ -40,13 +40,23 @@ def token(name):
 @pytest.fixture(params=["sqlite", "mongodb"])
 def open_engine(request, tmp_path):
     """Opens engines on one database with the keys that are given."""
-    if request.param == "sqlite":
-        return lambda *keys, **rest: SyncEngine(
-            SqliteStores(tmp_path / "crm.db", cipher=CredentialKeys(*keys)),
-            **rest,
-        )
-    uri = request.getfixturevalue("mongodb_uri")
-    return lambda *keys, **rest: SyncEngine(MongoStores(uri, cipher=CredentialKeys(*keys)), **rest)
+    opened = opener(request, request.param, tmp_path)
+    return lambda *keys, **rest: opened(CredentialKeys(*keys), **rest)
+
+
+def opener(request, store, folder):
+    """Opens engines with a cipher on one database; all are closed at the end of the test."""
+    uri = request.getfixturevalue("mongodb_uri") if store == "mongodb" else None
+
+    def open_engine(cipher=None, **rest):
+        if uri is None:
+            stores = SqliteStores(folder / "crm.db", cipher=cipher)
+        else:
+            stores = MongoStores(uri, cipher=cipher)
+        request.addfinalizer(stores.close)
+        return SyncEngine(stores, **rest)
+
+    return open_engine
 
 
 class Vault:
@@ -368,12 +378,7 @@ class TestWithoutCipher:
     @pytest.fixture
     def plain(self, open_engine, request, tmp_path):
         """Opens engines without a cipher on the database of `open_engine`."""
-        if "sqlite" in request.node.name:
-            return lambda cipher=None, **rest: SyncEngine(
-                SqliteStores(tmp_path / "crm.db", cipher=cipher), **rest
-            )
-        uri = request.getfixturevalue("mongodb_uri")
-        return lambda cipher=None, **rest: SyncEngine(MongoStores(uri, cipher=cipher), **rest)
+        return opener(request, "sqlite" if "sqlite" in request.node.name else "mongodb", tmp_path)
 
     @pytest.fixture
     def emulator(self, hubspot_emulator):

@@ -90,6 +90,10 @@ class OnSqlite:
         """What is in any byte."""
         return canaries.in_folder(self._folder)
 
+    def close(self):
+        """Close the file."""
+        self._database.close()
+
 
 class OnMongodb:
     """Stores in a database, of which every document is scanned."""
@@ -128,12 +132,19 @@ class OnMongodb:
         """What is in the server's log of operations."""
         return canaries.in_mongodb(self._client, "local")
 
+    def close(self):
+        """Close the connections."""
+        self.stores.close()
+
 
 def back_end(request: Any, clock: Any, folder: Any) -> Any:
     """The back end that *request* names in its parameter."""
     if request.param == "memory":
         return OnMemory(clock)
     if request.param == "sqlite":
-        return OnSqlite(clock, folder)
-    of = request.getfixturevalue
-    return OnMongodb(clock, of("mongodb_uri"), of("mongodb_client"), of("raw"))
+        made = OnSqlite(clock, folder)
+    else:
+        of = request.getfixturevalue
+        made = OnMongodb(clock, of("mongodb_uri"), of("mongodb_client"), of("raw"))
+    request.addfinalizer(made.close)
+    return made

@@ -28,7 +28,7 @@ from hubspot_sync.models._checks import (
     stripped,
 )
 from hubspot_sync.models._display import AsDict, settings_repr
-from hubspot_sync.models.object_types import canonical_object_type
+from hubspot_sync.models.object_types import canonical_object_type, is_reference
 
 
 @frozen(order=True)
@@ -82,6 +82,11 @@ def _no_patterns(_instance: object, _attribute: object, given: tuple[str, ...]) 
 class StreamSettings(AsDict):
     """What to read of one object type.
 
+    "owners", "pipelines" and "properties" are reference data, which comes whole: all owners, also
+    those who are archived; the pipelines, with their stages, and the definitions of the properties
+    of the object types that the account syncs beside them. So of all that is said here, only the
+    object type is for them, and `SyncSettings.reference_every` for how often.
+
     Properties are chosen by names and by patterns such as "hs_analytics_*", in which `*` stands
     for any characters and `?` for one, as in `fnmatch`, in the case as given. A name that the
     account does not have, and a pattern that matches nothing there, is a `ConfigurationError`
@@ -112,6 +117,20 @@ class StreamSettings(AsDict):
     unlisted_properties: tuple[str, ...] = field(
         default=(), converter=names, validator=_no_patterns, kw_only=True
     )
+
+    def __attrs_post_init__(self) -> None:
+        if is_reference(self.object_type) and self._chooses:
+            raise ConfigurationError(
+                f"{self.object_type} come whole, and without associations; give "
+                f"StreamSettings({self.object_type!r}) alone"
+            )
+
+    @property
+    def _chooses(self) -> bool:
+        """Whether it says which values to read, other than in a list for several object types."""
+        chosen = self.properties is not None and not self.ignore_missing
+        other = self.associations or self.exclude or self.unlisted_properties or self.raw_values
+        return chosen or bool(other)
 
     def __repr__(self) -> str:
         return settings_repr(self, "object_type")

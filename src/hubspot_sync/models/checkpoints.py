@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import Final
 
 from attrs import field, frozen
 from msgspec import Struct
@@ -14,6 +15,9 @@ from hubspot_sync.models._checks import is_aware
 from hubspot_sync.models._display import settings_repr
 from hubspot_sync.models.accounts import StreamKey
 from hubspot_sync.models.actions import Gone
+
+# The end of a range of ids that has none: HubSpot's ids are below.
+NO_END: Final = 2**63
 
 
 class Mode(Enum):
@@ -59,7 +63,7 @@ class ListedSpan(Struct, frozen=True, order=True, array_like=True, gc=False):
 
     Attributes:
         first: The lowest id of the range.
-        end: The id at which it ends, itself not part of it.
+        end: The id at which it ends, itself not part of it; `NO_END` where it does not.
         rows: How many records were listed.
     """
 

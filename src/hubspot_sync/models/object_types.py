@@ -47,14 +47,32 @@ OBJECT_TYPE_IDS: Final = {
     "0-421": "appointments",
     "0-970": "projects",
 }
-_IRREGULAR_SINGULARS: Final = {"companies": "Company", "taxes": "Tax"}
+# What records refer to; each is read as a whole, and its items are told of like records.
+REFERENCE_TYPES: Final = ("owners", "pipelines", "properties")
+# https://developers.hubspot.com/docs/api-reference/latest/crm/pipelines/guide
+_WITH_PIPELINES: Final = frozenset(
+    {
+        "deals",
+        "tickets",
+        "appointments",
+        "courses",
+        "listings",
+        "orders",
+        "services",
+        "leads",
+    }
+)
+_IRREGULAR_SINGULARS: Final = {"companies": "Company", "taxes": "Tax", "properties": "Property"}
 # However one of these is spelled, it means the same objects, so it has to be the same stream.
 _SPELLINGS: Final = {
     **OBJECT_TYPE_IDS,
-    **{name: name for name in OBJECT_TYPE_IDS.values()},
     **{
-        _IRREGULAR_SINGULARS.get(name, name.removesuffix("s")).lower(): name
-        for name in OBJECT_TYPE_IDS.values()
+        spelling: name
+        for name in (*OBJECT_TYPE_IDS.values(), *REFERENCE_TYPES)
+        for spelling in (
+            name,
+            _IRREGULAR_SINGULARS.get(name, name.removesuffix("s")).lower(),
+        )
     },
 }
 _TYPE_ID: Final = re.compile(r"\d{1,9}-\d{1,18}", re.ASCII)
@@ -134,7 +152,18 @@ def is_custom(type_id: str) -> bool:
 
 def is_settled(name: str) -> bool:
     """Whether a canonical *name* is final: an id, or the name of one of HubSpot's own types."""
-    return name in OBJECT_TYPE_IDS.values() or _TYPE_ID.fullmatch(name) is not None
+    is_known = name in OBJECT_TYPE_IDS.values() or is_reference(name)
+    return is_known or _TYPE_ID.fullmatch(name) is not None
+
+
+def is_reference(name: str) -> bool:
+    """Whether *name* is that of reference data, which no search finds and no record is."""
+    return name in REFERENCE_TYPES
+
+
+def has_pipelines(object_type: str) -> bool:
+    """Whether records of a canonical *object_type* may be in the stages of pipelines."""
+    return object_type in _WITH_PIPELINES or is_custom(object_type)
 
 
 def is_api_name(name: str) -> bool:

@@ -73,7 +73,8 @@ class Record(Struct, kw_only=True, frozen=True, gc=False):
 
     Attributes:
         object_type: Canonical name of the object type.
-        object_id: HubSpot's id, digits as text; unique within the object type only.
+        object_id: HubSpot's id, digits as text; unique within the object type only. That of a
+            pipeline or a property has its object type before it: "deals.default".
         properties: Values by property name; None where there is no value. A property that was
             not asked for has no key.
         created_at: When the record was created, aware, to the millisecond.

@@ -151,6 +151,9 @@ class SyncSettings:
             earliest: a comparison takes a call for 1,000 records and each associated type, and no
             more calls in a day than 1 % of HubSpot's smallest daily quota. None for never but in a
             reconcile pass.
+        reference_every: How long after owners, pipelines or property definitions were read that
+            is due again, where an account has streams of them. It costs two calls for owners, and
+            one for each object type. None for never but on demand.
         max_gone_share: The share of a stream's records that may be gone at once without a trace,
             and be told of as deleted; more of them have to be confirmed. 1.0 for no bound. See
             `Domain.confirm_deletions`.
@@ -185,6 +188,9 @@ class SyncSettings:
         default=timedelta(minutes=15), validator=or_none(is_positive_duration)
     )
     associations_every: timedelta | None = field(
+        default=timedelta(hours=1), validator=or_none(is_positive_duration)
+    )
+    reference_every: timedelta | None = field(
         default=timedelta(hours=1), validator=or_none(is_positive_duration)
     )
     max_gone_share: float = field(default=0.1, validator=is_share)

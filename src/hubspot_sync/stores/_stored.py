@@ -83,8 +83,11 @@ def instant(value: object) -> datetime:
 
 
 def place_of(object_id: str) -> str:
-    """*object_id* as text that sorts as its number does: "03:123"."""
-    return f"{len(object_id):02d}:{object_id}"
+    """*object_id* as text that sorts as its number does: "03:123".
+
+    An id that is no number may be of any length; those of 99 characters and more sort as text.
+    """
+    return f"{min(len(object_id), 99):02d}:{object_id}"
 
 
 def object_id_of(place: str) -> str:

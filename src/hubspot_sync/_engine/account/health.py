@@ -32,6 +32,7 @@ from hubspot_sync.models import (
     StreamKey,
     StreamProgress,
 )
+from hubspot_sync.models.object_types import is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 _ACCOUNTS_AT_ONCE: Final = 200
 # How long an account may be due before it is taken up.
 _LONGEST_QUEUE: Final = timedelta(minutes=5)
+_FOR_EVER: Final = timedelta(days=365_000)
 _NOTHING: Final = StreamProgress(checkpoint=Checkpoint())
 # These have nothing to do with how fresh a stream is, nor since when.
 _BESIDE_IT: Final = (Condition.PARKED, Condition.DELETIONS_SUSPECTED)
@@ -90,6 +92,7 @@ def _page(
                     rejected=None if rejected is None else rejected.get(stream, RejectedCounts()),
                     delivered=delivered.get(stream),
                     now=now,
+                    reference_every=context.settings.reference_every,
                 ).health()
                 for stream in _streams(entry)
             ),
@@ -123,6 +126,7 @@ class StreamJudge:
         rejected: Its refused actions; None where they were not counted.
         delivered: Its objects; None where they were not counted.
         now: The present time, by the clock of who asks.
+        reference_every: How often reference data is read; None for never by itself.
     """
 
     entry: AccountEntry
@@ -131,6 +135,7 @@ class StreamJudge:
     rejected: RejectedCounts | None
     delivered: int | None
     now: datetime
+    reference_every: timedelta | None
 
     def health(self) -> StreamHealth:
         """How it is, since when, and what to do."""
@@ -178,10 +183,10 @@ class StreamJudge:
 
     def _by_age(self, age: timedelta) -> tuple[HealthStatus, datetime]:
         """Its status when it was brought up to date so long ago, and since when it has it."""
-        if age <= patience(self.entry.account):
+        if age <= self._patience:
             return HealthStatus.FRESH, self.now - age
         if self._is_seen_to:
-            return HealthStatus.LATE, self.now - age + patience(self.entry.account)
+            return HealthStatus.LATE, self.now - age + self._patience
         return HealthStatus.STALLED, self._last_moved
 
     def _conditions(self, status: HealthStatus, error_type: str | None) -> Iterator[Condition]:
@@ -198,6 +203,14 @@ class StreamJudge:
             yield Condition.PARKED
         if self._suspected:
             yield Condition.DELETIONS_SUSPECTED
+
+    @property
+    def _patience(self) -> timedelta:
+        """How long after its last completion it counts as late."""
+        longest = patience(self.entry.account)
+        if not is_reference(self.stream.object_type):
+            return longest
+        return longest + (self.reference_every or _FOR_EVER)
 
     @property
     def _suspected(self) -> int:
@@ -223,12 +236,12 @@ class StreamJudge:
     def _is_overdue(self) -> bool:
         """Whether so much time has passed that it should have been brought up to date."""
         ago = [self.progress.committed_ago, self.now - self.entry.status_since]
-        return min(one for one in ago if one is not None) > patience(self.entry.account)
+        return min(one for one in ago if one is not None) > self._patience
 
     @property
     def _is_seen_to(self) -> bool:
         """Whether a worker is at it, or was lately, or put it off to a time that is to come."""
-        limit = patience(self.entry.account)
+        limit = self._patience
         moved = self.progress.committed_ago
         if self.progress.held or (moved is not None and moved <= limit):
             return True

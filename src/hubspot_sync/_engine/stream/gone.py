@@ -20,6 +20,7 @@ from hubspot_sync.models import (
     Evidence,
     to_milliseconds,
 )
+from hubspot_sync.models.checkpoints import NO_END
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,7 +62,8 @@ class Missing:
         listed.update(one.object_id for page in pages for one in page.skipped)
         for first, end in _ranges(pages):
             after = str(first - 1) if first > 0 else None
-            for one in _delivered(self._progress, after, str(end)):
+            until = str(end) if end < NO_END else None
+            for one in _delivered(self._progress, after, until):
                 if one.object_id not in listed and len(self.object_ids) < _MOST_MISSING:
                     self.object_ids.append(one.object_id)
 

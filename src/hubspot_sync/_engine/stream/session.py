@@ -20,6 +20,7 @@ from hubspot_sync._windows import (
     archived_due,
     associations_due,
     doubt_left,
+    for_reference,
     grounded,
     marked,
     plan_pass,
@@ -35,6 +36,7 @@ from hubspot_sync.models import (
     RetryCounts,
     StreamStarted,
 )
+from hubspot_sync.models.object_types import is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,6 +79,9 @@ class StreamSession:
         owner: str,
         before_first_write: Callable[[], None],
     ) -> None:
+        self._is_reference = is_reference(stream.object_type)
+        if self._is_reference:
+            context = evolve(context, settings=for_reference(context.settings))
         self._context = context
         self._source = source
         self.stream = stream
@@ -263,6 +268,9 @@ class StreamSession:
         present = self._source.server_time()
         checkpoint = self._grounded(progress, checkpoint, present)
         reading = plan_pass(checkpoint, present, self._context.settings, compared=self._compared)
+        if self._is_reference and reading.mode is Mode.INCREMENTAL:  # nothing is due
+            self.mode = self.mode or reading.mode
+            return False
         resumed = reading is checkpoint.reading
         if not resumed:
             before = checkpoint.properties

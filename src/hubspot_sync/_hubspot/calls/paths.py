@@ -41,6 +41,8 @@ class Paths:
         properties: Definitions of the properties of one object type.
         account: Details of the account that the credentials open.
         schemas: The custom object types.
+        owners: The people to whom records belong.
+        pipelines: The pipelines of one object type, with their stages.
     """
 
     objects: str
@@ -50,6 +52,8 @@ class Paths:
     properties: str
     account: str
     schemas: str
+    owners: str
+    pipelines: str
 
 
 def paths_for(version: ApiVersion) -> Paths:
@@ -63,6 +67,8 @@ def paths_for(version: ApiVersion) -> Paths:
             properties="/crm/v3/properties/{object_type}",
             account="/account-info/v3/details",
             schemas="/crm-object-schemas/v3/schemas",
+            owners="/crm/v3/owners",
+            pipelines="/crm/v3/pipelines/{object_type}",
         )
     return Paths(
         objects=f"/crm/objects/{version}/{{object_type}}",
@@ -72,6 +78,8 @@ def paths_for(version: ApiVersion) -> Paths:
         properties=f"/crm/properties/{version}/{{object_type}}",
         account=f"/account-info/{version}/details",
         schemas=f"/crm-object-schemas/{version}/schemas",
+        owners=f"/crm/owners/{version}",
+        pipelines=f"/crm/pipelines/{version}/{{object_type}}",
     )
 
 

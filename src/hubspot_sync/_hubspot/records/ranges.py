@@ -17,6 +17,7 @@ from attrs import evolve, frozen
 from hubspot_sync._queue import BoundedQueue, QueueClosedError
 from hubspot_sync._threads import new_thread
 from hubspot_sync.models import ListedSpan
+from hubspot_sync.models.checkpoints import NO_END
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from hubspot_sync._hubspot.records.tally import Tally
     from hubspot_sync.models import IdRange, Page
 
-# Beyond all ids.
-END: Final = 2**63
+END: Final = NO_END
 # No id is higher: JSON numbers are exact up to here, and HubSpot sends some ids as numbers.
 _UNKNOWN_HEIGHT: Final = 2**53
 

@@ -21,6 +21,7 @@ from hubspot_sync._hubspot.records.properties import (
     read_definitions,
 )
 from hubspot_sync._hubspot.records.ranges import END, Walk, WalkPool
+from hubspot_sync._hubspot.records.reference import ReferenceData
 from hubspot_sync._hubspot.records.search import Searching, is_searchable
 from hubspot_sync._hubspot.records.subject import Subject
 from hubspot_sync._hubspot.records.values import conversion_for
@@ -29,7 +30,15 @@ from hubspot_sync.errors import (
     MissingScopeError,
     RequestRefusedError,
 )
-from hubspot_sync.models import AccountDetails, FoundAssociations, IdRange, Mode, Page
+from hubspot_sync.models import (
+    AccountDetails,
+    FoundAssociations,
+    IdRange,
+    Mode,
+    Page,
+    PropertySet,
+)
+from hubspot_sync.models.object_types import is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -47,7 +56,6 @@ if TYPE_CHECKING:
         ObjectType,
         Pass,
         Presence,
-        PropertySet,
         StreamSettings,
     )
 
@@ -113,10 +121,11 @@ class HubSpotSource:
 
         Where its answer contradicts other witnesses, more are asked for, by the cheapest call.
         """
-        if not self._server_clock.known:
-            self._define(self._object_types.canonical(self._account.streams[0].object_type))
+        synced = self._synced()
+        if synced and not self._server_clock.known:
+            self._define(self._object_types.canonical(synced[0]))
         for _ in range(_MORE_WITNESSES):
-            if self._server_clock.settled or not self._server_clock.known:
+            if self._server_clock.settled or (synced and not self._server_clock.known):
                 break
             # Whatever the answer is, it has a date.
             with suppress(HubSpotSyncError):
@@ -146,6 +155,8 @@ class HubSpotSource:
 
     def properties(self, settings: StreamSettings, last: PropertySet | None) -> PropertySet:
         """What is read of each record of a stream; *last* is what was read before."""
+        if is_reference(settings.object_type):
+            return PropertySet(types={}, read=frozenset(), defined_at=self._server_clock.now())
         found = property_set(settings, self._define(settings.object_type, last))
         if last is None or found.defined_at >= last.defined_at or found.types == last.types:
             return found
@@ -154,6 +165,9 @@ class HubSpotSource:
 
     def read(self, settings: StreamSettings, reading: Pass) -> Iterator[Page]:
         """Read what is left of *reading*, page by page."""
+        if is_reference(settings.object_type):
+            yield self._reference().page(settings.object_type, self.server_time())
+            return
         subject = self._subject(settings)
         if reading.object_ids:
             found = subject.page_of(subject.read_by_id(reading.object_ids))
@@ -187,6 +201,8 @@ class HubSpotSource:
 
     def find(self, settings: StreamSettings, object_ids: Sequence[str]) -> Presence:
         """What became of *object_ids*; see `Source.find`."""
+        if is_reference(settings.object_type):
+            return self._reference().find(settings.object_type, object_ids, self.server_time())
         return find(self._subject(settings), object_ids)
 
     def archived(self, settings: StreamSettings, after: str | None) -> Iterator[Archived]:
@@ -215,6 +231,18 @@ class HubSpotSource:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _synced(self) -> list[str]:
+        """The object types whose records the account has read."""
+        names = (wanted.object_type for wanted in self._account.streams)
+        return [name for name in names if not is_reference(name)]
+
+    def _reference(self) -> ReferenceData:
+        return ReferenceData(
+            client=self._client,
+            paths=self._paths,
+            object_types=[self._object_types.canonical(name) for name in self._synced()],
+        )
 
     def _subject(self, settings: StreamSettings) -> Subject:
         definitions = self._define(settings.object_type).all

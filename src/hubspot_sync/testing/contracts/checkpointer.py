@@ -183,6 +183,21 @@ class CheckpointerContract(LeaseCases):
 
         assert [prints[one] for one in ids] == walked
 
+    def test_ids_of_text(self, store: Checkpointer) -> None:
+        """Reference data has them, of any length; a walk meets each once."""
+        lease = store.acquire(STREAM, "a", LONG)
+        ids = ["7", "deals.default", "2-34.a_b", f"contacts.{'x' * 100}", f"companies.{'y' * 120}"]
+        prints = {one: a_print(one) for one in ids}
+        store.commit(lease, progress(), list(prints.values()))
+
+        walked: list[Fingerprint] = []
+        while page := store.browse(STREAM, limit=2, after=walked[-1].object_id if walked else None):
+            walked.extend(page)
+
+        assert sorted(ids) == sorted(one.object_id for one in walked)
+        assert prints == store.recall(STREAM, ids)
+        assert len(ids) == store.count(STREAM)
+
     @pytest.mark.parametrize(
         ("after", "until", "expected"),
         [

@@ -73,13 +73,15 @@ def _listed(installation: Installation, kind: ObjectType, subject: str) -> list[
 
 
 def get_property(installation: Installation, request: Request) -> Answer:
-    """`GET /crm/v3/properties/{type}/{name}`."""
+    """`GET /crm/v3/properties/{type}/{name}`, with `archived` for one that is."""
     portal = installation.portal
     kind = object_type(portal, request.args["object_type"])
-    definition = portal.definitions(kind).get(request.args["property_name"])
+    archived = request.flag("archived")
+    known = portal.archived_definitions(kind) if archived else portal.definitions(kind)
+    definition = known.get(request.args["property_name"])
     if definition is None:
         raise not_found(f"Property {request.args['property_name']} does not exist")
-    return answer(definition.to_json())
+    return answer({**definition.to_json(), **({"archived": True} if archived else {})})
 
 
 def list_schemas(installation: Installation, request: Request) -> Answer:
