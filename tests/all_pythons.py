@@ -1,5 +1,7 @@
 """Builds the wheel and runs the tests against it on every Python from 3.10 to 3.13 found here.
 
+With `--newest` it tests nothing and prints the path of the newest of them, for a Makefile.
+
 What is tested is what users install: the wheel, in a fresh environment, without this checkout's
 `src` on the path. Pythons that are not found are named; the exit status is 0 when all found pass.
 """
@@ -20,6 +22,10 @@ CHECK = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 def main() -> int:
     """Test on each Python and say what happened."""
+    if sys.argv[1:] == ["--newest"]:
+        found = (find(version) for version in reversed(VERSIONS))
+        print(next((program for program in found if program), sys.executable))
+        return 0
     wheel = build()
     outcomes: dict[str, str] = {}
     for version in VERSIONS:
