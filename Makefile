@@ -108,6 +108,8 @@ benchmark-quota: $(VENV)/dev ## Measure a backfill against the floor that the qu
 faults: $(VENV)/dev ## Kill processes and database primaries, long form (many minutes)
 	@$(BIN)/python tests/faults/kill.py --kills 200 --store sqlite
 	@$(BIN)/python tests/faults/kill.py --kills 200 --store mongodb
+	@$(BIN)/python tests/faults/history.py --store sqlite
+	@$(BIN)/python tests/faults/history.py --store mongodb
 	@$(BIN)/python -m pytest -m long
 
 check: test lint types contracts docs ## Everything that CI runs

@@ -12,6 +12,7 @@ import json
 import logging
 import sys
 from datetime import timedelta
+from typing import Any
 
 from hubspot_sync import (
     Account,
@@ -26,9 +27,16 @@ from hubspot_sync import (
 from hubspot_sync.stores.mongodb import MongoStores
 from hubspot_sync.stores.sqlite import SqliteStores
 
+MOMENT = timedelta(milliseconds=1)
 STREAMS = (
     StreamSettings(object_type="companies"),
     StreamSettings(object_type="contacts", associations=("companies",)),
+)
+# Those of `histories`, which this small process does not import.
+EVERY_KIND = (
+    StreamSettings("companies", associations=("contacts",)),
+    StreamSettings("contacts", associations=("companies", "deals")),
+    StreamSettings("deals", associations=("contacts",)),
 )
 
 
@@ -41,10 +49,13 @@ def main() -> int:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()
-    account = Account(account_id=given["account"], domain_id=given["domain"], streams=STREAMS)
+    streams = EVERY_KIND if given.get("every_kind") else STREAMS
+    account = Account(account_id=given["account"], domain_id=given["domain"], streams=streams)
     try:
         with engine_for(given) as engine:
             engine.store_credentials(account, StaticAccessToken(access_token=given["access_token"]))
+            if given.get("reconcile"):
+                engine.reconcile(account)
             report = engine.sync(account)
     except HubSpotSyncError as error:
         sys.stderr.write(f"worker: {type(error).__name__}: {error}\n")
@@ -52,9 +63,11 @@ def main() -> int:
     return tell(report)
 
 
-def engine_for(given: dict[str, str]) -> SyncEngine:
+def engine_for(given: dict[str, Any]) -> SyncEngine:
     """An engine on the store, with the settings that were given."""
+    at_once = {"archived_every": MOMENT, "associations_every": MOMENT, "max_gone_share": 1.0}
     settings = SyncSettings(
+        **(at_once if given.get("every_kind") else {}),
         batch_size=int(given["batch_size"]),
         lease_duration=timedelta(seconds=float(given["lease_seconds"])),
     )
