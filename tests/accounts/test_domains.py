@@ -342,6 +342,7 @@ def methods(domain, account_id):
         "rejected_actions": lambda: list(domain.rejected_actions(account_id)),
         "rejected_counts": lambda: domain.rejected_counts(account_id),
         "object_types": lambda: domain.object_types(account_id),
+        "explain": lambda: domain.explain(account_id, "contacts", "1"),
         "erase": lambda: domain.erase(account_id, "contacts", ["1"]),
         "remove": lambda: domain.remove(account_id),
     }

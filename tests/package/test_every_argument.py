@@ -305,6 +305,15 @@ DOMAIN_METHODS = {
     "rejected_actions": (ID, {"account_id": "account id", **FAILURES_MEANT}),
     "rejected_counts": (ID, {"account_id": "account id"}),
     "remove": (ID, {"account_id": "account id"}),
+    "explain": (
+        {**ID, "object_type": "contacts", "object_id": "1"},
+        {
+            "account_id": "account id",
+            "object_type": "object type",
+            "object_id": "key",
+            "ask_hubspot": "choice",
+        },
+    ),
     "erase": (
         {**ID, "object_type": "contacts", "object_ids": ["1"]},
         {"account_id": "account id", "object_type": "object type", "object_ids": "some object ids"},
@@ -400,6 +409,7 @@ MADE_HERE = {
     "CredentialCipher",
     "Domain",
     "ErasureReport",
+    "Explanation",
     "Evidence",
     "RejectedAction",
     "FleetReport",

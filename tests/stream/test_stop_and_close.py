@@ -326,6 +326,7 @@ WORK = {
     "disable": lambda domain: domain.disable("62515"),
     "disconnect": lambda domain: domain.disconnect("62515"),
     "confirm_deletions": lambda domain: domain.confirm_deletions("62515"),
+    "explain": lambda domain: domain.explain("62515", "contacts", "1"),
     "erase": lambda domain: domain.erase("62515", "contacts", ["1"]),
     "health": lambda domain: domain.health("62515"),
     "object_types": lambda domain: domain.object_types("62515"),

@@ -28,6 +28,7 @@ from hubspot_sync.models import (
     AccountStatus,
     Credentials,
     ErasureReport,
+    Explanation,
     FleetReport,
     Health,
     ObjectType,
@@ -461,6 +462,29 @@ class Domain:
         """
         selection = RejectedSelection(account=self.account(account_id).key)
         return counted(self._operations.context, selection)
+
+    def explain(
+        self, account_id: str, object_type: str, object_id: str, *, ask_hubspot: bool = False
+    ) -> Explanation:
+        """Say why one object is in your store as it is, or is not; `print` it.
+
+        The stores are asked; HubSpot is only for the schemas, where *object_type* is the name of
+        a custom type, and for the object itself with *ask_hubspot*, which takes one to three calls.
+
+        Args:
+            account_id: The account.
+            object_type: Name or id of the object type.
+            object_id: HubSpot's id of the object.
+            ask_hubspot: Whether HubSpot is asked for it, by its id.
+
+        Raises:
+            ConfigurationError: There is no such object type.
+            StoreUnavailableError: A store stays away.
+            UnknownAccountError: The domain does not have the account.
+        """
+        return self._operations.explain(
+            self._key(account_id), object_type, object_id, ask_hubspot=ask_hubspot
+        )
 
     def erase(self, account_id: str, object_type: str, object_ids: Iterable[str]) -> ErasureReport:
         """Forget objects, as a person may ask for: remove them everywhere, and keep them out.

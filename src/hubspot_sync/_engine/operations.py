@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from hubspot_sync._engine.account.connect import Connections
 from hubspot_sync._engine.account.credentials import AccountCredentials, reencrypt
 from hubspot_sync._engine.account.directory import Directory
+from hubspot_sync._engine.account.explain import explain
 from hubspot_sync._engine.account.health import account_health, health_of
 from hubspot_sync._engine.account.names import (
     canonical_names,
@@ -38,6 +39,7 @@ from hubspot_sync.models import (
     AccountKey,
     Credentials,
     ErasureReport,
+    Explanation,
     FleetReport,
     Health,
     OAuthTokens,
@@ -203,6 +205,19 @@ class Operations:
         """Return all object types of *account*, and what is synced of each."""
         with self.lifetime.under_way(f"object_types {account.key}"):
             return object_types(self.context, account)
+
+    def explain(
+        self, key: AccountKey, object_type: str, object_id: str, *, ask_hubspot: bool
+    ) -> Explanation:
+        """Why one object is in the host's store as it is, or is not."""
+        is_text_key.of("object_id", object_id)
+        is_choice.of("ask_hubspot", ask_hubspot)
+        name = canonical_object_type(object_type)
+        with self.lifetime.under_way(f"explain {key}"):
+            entry = self.directory().entry(key)
+            kept = canonical_names(self.context, entry.account, (name,))[name]
+            stream = StreamKey(key, kept)
+            return explain(self.context, entry, stream, object_id, ask_hubspot=ask_hubspot)
 
     def erase(self, account: Account, object_type: str, object_ids: Iterable[str]) -> ErasureReport:
         """Remove objects from everything that is kept, and keep them out."""

@@ -62,6 +62,7 @@ from hubspot_sync.models.events import (
     StreamStarted,
     ValueKeptAsText,
 )
+from hubspot_sync.models.explanation import Explanation, InHubSpot, Verdict
 from hubspot_sync.models.fleet import FleetReport
 from hubspot_sync.models.health import (
     AccountHealth,
@@ -126,6 +127,7 @@ __all__ = [
     "ErasureReport",
     "Event",
     "Evidence",
+    "Explanation",
     "Fingerprint",
     "FleetFinished",
     "FleetReport",
@@ -137,6 +139,7 @@ __all__ = [
     "HealthStatus",
     "HubSpotSettings",
     "IdRange",
+    "InHubSpot",
     "Lease",
     "ListedSpan",
     "Mode",
@@ -181,6 +184,7 @@ __all__ = [
     "SyncSummary",
     "Value",
     "ValueKeptAsText",
+    "Verdict",
     "canonical_object_type",
     "cursor_field",
     "from_milliseconds",
