@@ -36,8 +36,8 @@ from kit.stored import mongodb_actions, sqlite_actions
 if TYPE_CHECKING:
     from hubspot_sync import Action
 
-# Seconds: to begin takes most of a second, and the longest reach the passes that look around.
-_LIVES = [0.6, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 5.0]
+# Of the time that a sync took that nobody killed; the first part of it is spent on imports.
+_EARLIEST, _LATEST = 0.4, 1.1
 
 
 class KilledHistory:
@@ -57,6 +57,7 @@ class KilledHistory:
         self._source = Series(seed, "history")
         self._clock = ManualClock()
         self._emulator = prepared(HubSpotEmulator(contacts=60, companies=20, clock=self._clock))
+        self._usual = 1.0  # seconds
         self.kills = 0
         self.made: list[Any] = []
 
@@ -83,12 +84,15 @@ class KilledHistory:
         writer = threading.Thread(target=self._change, args=[changes])
         process = self._worker()
         writer.start()
+        started = time.monotonic()  # noqa: TID251
         try:
-            process.wait(timeout=self._source.choice(_LIVES))
+            process.wait(timeout=self._usual * self._source.uniform(_EARLIEST, _LATEST))
         except subprocess.TimeoutExpired:
             kill(process)
             self.kills += 1
+            self._usual *= 1.02  # it may take longer meanwhile
         else:
+            self._usual = time.monotonic() - started  # noqa: TID251
             done = ended(process)
             assert done.status == 0, done.errors
         writer.join()
