@@ -6,13 +6,13 @@ import json
 import os
 import pty
 import re
-import select
 import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -118,6 +118,40 @@ def account(shell, environment):
 
     assert run("sync").status == 0
     return run
+
+
+@pytest.fixture
+def terminal(bare, environment):
+    """Runs a command whose input and output are a terminal, where *typed* was typed."""
+
+    def run(*arguments, typed=""):
+        here, there = pty.openpty()
+        os.write(here, typed.encode())
+        with ThreadPoolExecutor(1) as pool, bare.context() as changed:
+            shown = pool.submit(all_of, here)
+            with os.fdopen(os.dup(there)) as keys, os.fdopen(there, "w") as screen:
+                for name, value in {**environment, "TERM": "xterm", "COLUMNS": "120"}.items():
+                    changed.setenv(name, value)
+                for name, stream in {"stdin": keys, "stdout": screen, "stderr": screen}.items():
+                    changed.setattr(sys, name, stream)
+                status = main(arguments)
+            return Done(status, shown.result(timeout=300), "")
+
+    return run
+
+
+def all_of(terminal):
+    """All that is written to a terminal, until nobody has it open."""
+    seen = b""
+    while True:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # Linux says so of the other end
+            part = b""
+        if not part:
+            os.close(terminal)
+            return seen.decode()
+        seen += part
 
 
 def oauth_of(emulator, store, key):
@@ -432,37 +466,51 @@ class TestForgetting:
         assert account("status", "--json").document["streams"]["contacts"]["delivered"] == CONTACTS
 
     @pytest.mark.parametrize(("answer", "left"), [("n", 1), ("", 1), ("y", 0)])
-    def test_on_a_terminal_they_ask(self, account, environment, shell, answer, left):
+    @pytest.mark.parametrize(
+        ("arguments", "asked"),
+        [
+            (["purge"], "Remove account acme/62515 with all that it has brought? It cannot"),
+            (
+                ["erase", "--object-type", "contacts", "--ids", "7,8"],
+                "Erase 7, 8 of contacts of acme/62515? It cannot",
+            ),
+        ],
+    )
+    def test_on_a_terminal_they_ask(self, account, terminal, arguments, asked, answer, left):
         """Whoever does not say yes says no."""
-        done = on_a_terminal(
-            [*MODULE, "purge", "--account", "62515", "--domain", "acme"], environment, answer
-        )
+        named = ["--account", "62515", "--domain", "acme"]
 
-        assert "Remove account acme/62515 with all that it has brought? It cannot be" in done.out
-        assert done.status == (1 if left else 0)
-        assert len(shell("status", "--json", **environment).document["accounts"]) == left
+        done = terminal(*arguments, *named, typed=f"{answer}\n")
+
+        assert asked in done.out
+        assert ("nothing was done" in done.out) is bool(left)
+        assert done.status == left
 
 
 class TestOnATerminal:
-    def test_tables_are_drawn_where_rich_is_installed(self, account, environment):
+    def test_tables_are_drawn_where_rich_is_installed(self, account, terminal):
         """With lines that a pipe does not get."""
         pytest.importorskip("rich")
 
-        done = on_a_terminal([*MODULE, "status"], environment)
+        done = terminal("status")
 
         assert done.status == 0
         assert "─────" in done.out
         assert "contacts" in done.out
 
-    def test_rich_is_never_needed(self, account, environment):
+    def test_rich_is_never_needed(self, account, terminal, bare):
         """Without it there are the plain lines."""
-        code = "import sys; sys.modules['rich'] = None; from hubspot_sync.commands import main; "
+        bare.setitem(sys.modules, "rich", None)
 
-        done = on_a_terminal([*PYTHON, "-c", code + "sys.exit(main(['status']))"], environment)
+        done = terminal("status")
 
         assert done.status == 0
         assert "─────" not in done.out
         assert "acme/62515  contacts     fresh" in done.out
+
+    def test_json_is_json_there_too(self, account, terminal):
+        """One document."""
+        assert terminal("status", "--json").document["counts"]["fresh"] == 1
 
 
 class TestReencrypt:
@@ -648,6 +696,11 @@ class TestTheWholeCommand:
         assert all(f"    {name}" in helped for name in COMMANDS)
         assert re.fullmatch(r"hubspot-sync \d+\.\d+\.\d+\n", shell("--version").out)
 
+    def test_it_is_installed(self):
+        """As a script beside the interpreter."""
+        script = f'hubspot-sync = "{main.__module__}:{main.__name__}"'
+        assert script in (ROOT / "pyproject.toml").read_text("utf-8")
+
     def test_importing_it_is_cheap(self):
         """Only what is run is loaded."""
         code = "import sys, hubspot_sync.commands; print('\\n'.join(sys.modules))"
@@ -696,6 +749,21 @@ class TestTheWholeCommand:
 
         assert (done.returncode, done.stderr) == (1, "")
 
+    def test_an_interruption_is_told(self, shell, bare):
+        """Also one that comes before there is anything to end in good order."""
+
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        bare.setattr("pkgutil.resolve_name", interrupted)
+
+        assert shell("status") == Done(1, "", "hubspot-sync status: interrupted\n")
+
+    def test_it_works_in_any_thread(self, account):
+        """Signals are the main thread's."""
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(account, "status").result().status == 0
+
     def test_signs_that_the_output_lacks_are_written_in_others(self, account, environment):
         """An exception is nobody's answer."""
         done = subprocess.run(
@@ -722,26 +790,3 @@ class TestTheWholeCommand:
                 assert done.status == 0, (arguments, done.err)
 
         assert {arguments[0] for _, *arguments in commands} == set(COMMANDS)
-
-
-def on_a_terminal(command, environment, typed=None):
-    """Run a command whose input and output are a terminal, and type a line when it asks."""
-    here, there = pty.openpty()
-    given = os.environ | environment | {"TERM": "xterm", "COLUMNS": "120"}
-    with subprocess.Popen(command, env=given, stdin=there, stdout=there, stderr=there) as process:
-        os.close(there)
-        seen = b""
-        while select.select([here], [], [], 300)[0]:
-            try:
-                part = os.read(here, 4096)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            seen += part
-            if typed is not None and b"[y/N]" in seen:
-                os.write(here, f"{typed}\n".encode())
-                typed = None
-        status = process.wait(timeout=300)
-    os.close(here)
-    return Done(status, seen.decode(), "")

@@ -53,15 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: The arguments are wrong, or ask for help.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    chosen = given[0] if given and given[0] in COMMANDS else None
-    command = None if chosen is None else _load(chosen)
-    parser = _parser(given, chosen, command)
-    options = parser.parse_args(given)
-    if command is None:
-        parser.error("the command comes first")
-    name = f"hubspot-sync {chosen}"
+    name = " ".join(("hubspot-sync", *given[:1]))
     try:
-        status = command.run(options)
+        options = _parser(given).parse_args(given)
+        status: int = options.run(options)
         sys.stdout.flush()
     except BadArgumentsError as error:
         return complain(name, error.message, status=BAD_ARGUMENTS)
@@ -76,14 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _load(name: str) -> Command:
-    place, _ = COMMANDS[name]
-    command: Command = pkgutil.resolve_name(f"{__name__}.{place}")
-    return command
-
-
-def _parser(given: Sequence[str], chosen: str | None, command: Command | None) -> Parser:
-    """A parser that knows all names, and the arguments of the one that was chosen."""
+def _parser(given: Sequence[str]) -> Parser:
+    """A parser that knows all names, and the arguments of the one that is *given*."""
     parser = Parser(
         prog="hubspot-sync",
         description="Keep a store in step with HubSpot accounts.",
@@ -91,11 +80,14 @@ def _parser(given: Sequence[str], chosen: str | None, command: Command | None) -
     )
     version = f"%(prog)s {hubspot_sync.__version__}" if "--version" in given[:1] else ""
     parser.add_argument("--version", action="version", version=version)
+    parser.set_defaults(run=lambda _: parser.error("the command comes first"))
     names = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
-    for name, (_, summary) in COMMANDS.items():
+    for name, (place, summary) in COMMANDS.items():
         one = names.add_parser(name, help=summary, formatter_class=_HELP)
-        if command is not None and name == chosen:
+        if name in given[:1]:
+            command: Command = pkgutil.resolve_name(f"{__name__}.{place}")
             one.description = f"{summary[0].upper()}{summary[1:]}."
             one.epilog = f"example:\n  {command.example}"
             command.add_arguments(one)
+            one.set_defaults(run=command.run)
     return parser

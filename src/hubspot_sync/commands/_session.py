@@ -22,7 +22,7 @@ from hubspot_sync.stores.sqlite import sqlite_path
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from hubspot_sync._engine.domain import Domain
     from hubspot_sync.stores import Stores
@@ -83,10 +83,8 @@ def opened(
         _check_that_it_exists(store)
     with _progress(quiet=options.quiet):
         stores = open_stores(store, cipher=cipher)
-        with (
-            SyncEngine(stores, oauth_app=app, hubspot=hubspot) as engine,
-            _stopped_by_signals(engine),
-        ):
+        engine = SyncEngine(stores, oauth_app=app, hubspot=hubspot)
+        with engine, signals_that_call(engine.stop):
             if token is not None and key is not None:
                 account = Account(key.account_id, domain_id=key.domain_id)
                 engine.store_credentials(account, token)
@@ -147,13 +145,14 @@ def _progress(*, quiet: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_signals(engine: SyncEngine) -> Iterator[None]:
+def signals_that_call(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM call *stop*, instead of ending the process at once."""
     # Python hands signals to the main thread alone.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {
-        number: signal.signal(number, lambda *_: engine.stop())
+        number: signal.signal(number, lambda *_: stop())
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING
 
 from hubspot_sync._clock import StopSignal
@@ -13,6 +12,7 @@ from hubspot_sync.commands._arguments import BASE_URL_VARIABLE, Command, add_out
 from hubspot_sync.commands._environment import ACCESS_TOKEN
 from hubspot_sync.commands._messages import BadArgumentsError
 from hubspot_sync.commands._output import Result, show
+from hubspot_sync.commands._session import signals_that_call
 from hubspot_sync.testing.emulator import HubSpotEmulator
 
 if TYPE_CHECKING:
@@ -30,15 +30,14 @@ def _add_arguments(parser: ArgumentParser) -> None:
 
 def _run(options: Namespace) -> int:
     done = StopSignal()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: done.set())
     try:
-        with HubSpotEmulator(
+        served = HubSpotEmulator(
             account_id=options.account,
             contacts=options.contacts,
             companies=options.companies,
             port=options.port,
-        ) as emulator:
+        )
+        with signals_that_call(done.set), served as emulator:
             status = show(_result_of(emulator), options)
             done.wait()
     except OSError as error:
