@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(given: Sequence[str]) -> Parser:
-    """A parser that knows all names, and the arguments of the one that is *given*."""
+    """A parser that knows all names, and the arguments of the one that is given."""
     parser = Parser(
         prog="hubspot-sync",
         description="Keep a store in step with HubSpot accounts.",

@@ -123,8 +123,8 @@ def _numeric(table: Table) -> list[bool]:
 
 
 def when(instant: datetime | None) -> str:
-    """An instant in UTC, to the second."""
-    return "-" if instant is None else f"{instant.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
+    """An instant in UTC, to the minute."""
+    return "-" if instant is None else f"{instant.astimezone(timezone.utc):%Y-%m-%d %H:%M}"
 
 
 def confirm(question: str, options: Namespace) -> bool:
