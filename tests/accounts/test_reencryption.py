@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -24,13 +22,11 @@ from hubspot_sync._encryption import NoEncryption
 from hubspot_sync.models import AccountKey
 from hubspot_sync.stores.memory import MemoryTokenStore
 from hubspot_sync.stores.mongodb import MongoStores
-from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteStores, SqliteTokenStore
+from hubspot_sync.stores.sqlite import SqliteStores
 from kit.support import Host
 
 OLD, NEW = CredentialKeys.generate_key(), CredentialKeys.generate_key()
 ACME = Account(account_id="62515", domain_id="acme")
-# Longer than a file system takes, so it does not say either that there is no such file.
-NO_NAME = "x" * 1_000
 
 
 def token(name):
@@ -272,104 +268,6 @@ class TestKeyProvider:
 
         with pytest.raises(Exception, match=r"damaged|not encrypted by|need the encryption key"):
             CredentialKeys(vault).open(self.KEY, sealed[:end])
-
-
-class TestCommand:
-    """`python -m hubspot_sync.reencrypt`."""
-
-    def run(self, *arguments, **environment):
-        return subprocess.run(
-            [sys.executable, "-W", "error", "-m", "hubspot_sync.reencrypt", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-            env={"PYTHONPATH": ":".join(sys.path), "PATH": "", **environment},
-        )
-
-    @pytest.fixture
-    def path(self, tmp_path):
-        path = tmp_path / "crm.db"
-        with SqliteDatabase(path) as database:
-            tokens = SqliteTokenStore(database, CredentialKeys(OLD))
-            tokens.save(ACME.key, token("a"), expected_revision=None)
-        return path
-
-    def test_it_seals_everything_again(self, path):
-        """Keys come from the environment, and are not shown."""
-        done = self.run(
-            "--store", f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW, HUBSPOT_SYNC_OLD_KEYS=OLD
-        )
-
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("accounts sealed again: 1, not: 0; keys: CredentialKeys(")
-        assert NEW not in done.stdout
-        assert OLD not in done.stdout
-        again = self.run(HUBSPOT_SYNC_STORE=f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW)
-        assert again.returncode == 0
-
-    def test_three_slashes_are_enough(self, path):
-        """Where the folder is there, as `sync_account` has it."""
-        done = self.run("--store", f"sqlite://{path}", HUBSPOT_SYNC_KEY=OLD)
-
-        assert done.stdout.startswith("accounts sealed again: 1, not: 0")
-
-    def test_mongodb_too(self, mongodb_uri):
-        """By its connection string."""
-        with SyncEngine(MongoStores(mongodb_uri, cipher=CredentialKeys(OLD))) as engine:
-            engine.store_credentials(ACME, token("a"))
-
-        done = self.run(
-            HUBSPOT_SYNC_STORE=mongodb_uri, HUBSPOT_SYNC_KEY=NEW, HUBSPOT_SYNC_OLD_KEYS=OLD
-        )
-
-        assert done.stdout.startswith("accounts sealed again: 1, not: 0")
-
-    def test_a_wrong_key_is_told(self, path):
-        """With what is needed, and exit status 1."""
-        done = self.run("--store", f"sqlite:///{path}", HUBSPOT_SYNC_KEY=NEW)
-
-        assert done.returncode == 1
-        assert "acme/62515: the stored credentials need the encryption key" in done.stderr
-        assert done.stdout.startswith("accounts sealed again: 0, not: 1")
-
-    @pytest.mark.parametrize(
-        ("arguments", "environment", "said"),
-        [
-            ([], {"HUBSPOT_SYNC_KEY": NEW}, "no store is given"),
-            (["--store", "sqlite:///"], {"HUBSPOT_SYNC_KEY": NEW}, "no file that stays"),
-            (["--store", "sqlite:///:memory:"], {"HUBSPOT_SYNC_KEY": NEW}, "no file that stays"),
-            (["--store", "redis://x"], {"HUBSPOT_SYNC_KEY": NEW}, "there are stores for sqlite"),
-            (["--store", "sqlite:///no.db"], {}, "HUBSPOT_SYNC_KEY is not set"),
-            (["--store", "sqlite:///no.db"], {"HUBSPOT_SYNC_KEY": "x"}, "32 bytes"),
-        ],
-    )
-    def test_bad_arguments(self, arguments, environment, said):
-        """Exit status 2, and one line."""
-        done = self.run(*arguments, **environment)
-
-        assert (done.returncode, done.stdout) == (2, "")
-        assert said in done.stderr
-        assert done.stderr.count("\n") == 1
-
-    @pytest.mark.parametrize(
-        ("store", "said"),
-        [
-            ("sqlite:///no.db", "there is no file"),
-            (f"sqlite:////{NO_NAME}", "there is no file"),
-            (f"sqlite:///{NO_NAME}/x", "there is no file"),
-            ("sqlite:////no/such/folder/crm.db", "there is no file"),
-            (f"sqlite:///{__file__}", "not an SQLite database"),
-            ("mongodb://", "MongoDB URI"),
-        ],
-    )
-    def test_a_store_that_cannot_be_used(self, store, said):
-        """Exit status 1, as `sync_account` has it, and one line."""
-        done = self.run("--store", store, HUBSPOT_SYNC_KEY=NEW)
-
-        assert (done.returncode, done.stdout) == (1, "")
-        assert said in done.stderr
-        assert done.stderr.count("\n") == 1
 
 
 class TestWithoutCipher:
