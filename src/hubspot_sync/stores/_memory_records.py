@@ -60,11 +60,16 @@ class MirroredRecord:
     gone_at: datetime | None = None
     merged_into: str | None = None
 
+    @property
+    def sequence(self) -> int:
+        """That of the action that made it what it is."""
+        return max(self.version, self.variant)
+
 
 class MemoryRecordSink:
     """An `ActionSink` in memory that keeps the newest form of every object.
 
-    An action of the version and variant that are held, or of older ones, is a repeat and changes
+    An action with the `sequence` of the one that is held, or a lower one, is a repeat and changes
     nothing. An object that is gone stays as a tombstone, so that no older form of it comes back.
 
     Args:
@@ -93,7 +98,7 @@ class MemoryRecordSink:
             for action in actions:
                 place = (action.account, action.object_type, action.object_id)
                 held = self._kept.get(place)
-                if held is not None and _rank(action) <= _rank(held):
+                if held is not None and action.sequence <= held.sequence:
                     repeated.add(action.action_id)
                     continue
                 try:
@@ -124,11 +129,6 @@ class MemoryRecordSink:
         for one in forgotten:
             del self._kept[one]
         return len(forgotten)
-
-
-def _rank(one: Action | MirroredRecord) -> tuple[int, int]:
-    """The higher, the newer."""
-    return one.version, one.variant
 
 
 def _record(

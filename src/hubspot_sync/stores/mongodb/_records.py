@@ -26,7 +26,7 @@ _WITHOUT_VALUES: Final = (None, Gone.ERASED)
 class MongoRecordSink:
     """An `ActionSink` that keeps the newest form of every object in the collection `records`.
 
-    An action of the version and variant that are held, or of older ones, is a repeat and changes
+    An action with the `sequence` of the one that is held, or a lower one, is a repeat and changes
     nothing. An object that is gone stays as a tombstone, so that no older form of it comes back.
     Fields that the host adds to the documents stay.
 

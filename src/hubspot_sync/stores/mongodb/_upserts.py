@@ -19,8 +19,6 @@ from hubspot_sync.stores.mongodb._unstorable import UNENCODABLE, reason_against,
 from hubspot_sync.stores.mongodb._values import EXACT
 
 Document = dict[str, Any]
-Rank = tuple[int, int]
-
 
 # Set when a document is made, and left alone afterwards.
 _KEPT: Final = ("_id", "domain_id", "account_id", "object_type", "object_id", "first_stored_at")
@@ -52,9 +50,9 @@ class Wanted:
         return key
 
     @property
-    def rank(self) -> Rank:
-        """The higher, the newer."""
-        return _rank(self.document)
+    def sequence(self) -> int:
+        """That of the action: the higher, the newer."""
+        return max(self.document["version"], self.document["variant"])
 
     def change(self) -> Document:
         """What changes in a document that is held in an older version."""
@@ -88,11 +86,7 @@ class Wanted:
 
     def _older(self) -> Document:
         """Matches what this one replaces; a document may be from before there were variants."""
-        version, variant = self.rank
-        older: Document = {"version": {"$lt": version}}
-        if not variant:
-            return older
-        return {"$or": [older, {"version": version, "variant": {"$not": {"$gte": variant}}}]}
+        return {"version": {"$lt": self.sequence}, "variant": {"$not": {"$gte": self.sequence}}}
 
 
 @define
@@ -110,9 +104,9 @@ class Outcome:
 def store(collection: Collection[Document], wanted: Sequence[Wanted], outcome: Outcome) -> None:
     """Store each of *wanted*, of different documents, unless the one that is held is as new."""
     while wanted:
-        held = _ranks(collection, wanted)
+        held = _sequences(collection, wanted)
         outcome.repeated |= {
-            one.action_id for one in wanted if one.key in held and one.rank <= held[one.key]
+            one.action_id for one in wanted if one.key in held and one.sequence <= held[one.key]
         }
         newer = [one for one in wanted if one.action_id not in outcome.repeated]
         known = [one for one in newer if one.key in held]
@@ -122,20 +116,16 @@ def store(collection: Collection[Document], wanted: Sequence[Wanted], outcome: O
             wanted += _upsert(collection, known, outcome)
 
 
-def _rank(document: Document) -> Rank:
-    return document["version"], document.get("variant", 0)
-
-
-def _rank_held(document: Document) -> Rank:
+def _sequence_held(document: Document) -> int:
     with reading(f"the document {document['_id']} in the collection {RECORDS}"):
-        return whole(document["version"]), whole(document.get("variant", 0))
+        return max(whole(document["version"]), whole(document.get("variant", 0)))
 
 
-def _ranks(
+def _sequences(
     collection: Collection[Document],
     wanted: Sequence[Wanted],
     session: ClientSession | None = None,
-) -> dict[str, Rank]:
+) -> dict[str, int]:
     keys = [one.key for one in wanted]
     # In one go, by what a majority has, so that no failover takes a repeat back.
     found = collection.find(
@@ -144,7 +134,7 @@ def _ranks(
         batch_size=len(keys) + 1,
         session=session,
     )
-    return {document["_id"]: _rank_held(document) for document in found}
+    return {document["_id"]: _sequence_held(document) for document in found}
 
 
 def _change_together(collection: Collection[Document], wanted: Sequence[Wanted]) -> bool:
@@ -163,8 +153,8 @@ def _change_together(collection: Collection[Document], wanted: Sequence[Wanted])
             client.start_session() as session,
             session.start_transaction(write_concern=collection.write_concern),
         ):
-            held = _ranks(collection, wanted, session)
-            if not all(held.get(one.key, one.rank) < one.rank for one in wanted):
+            held = _sequences(collection, wanted, session)
+            if not all(held.get(one.key, one.sequence) < one.sequence for one in wanted):
                 session.abort_transaction()
                 return False
             collection.bulk_write(

@@ -32,7 +32,7 @@ _UPSERT: Final = """INSERT INTO records AS held (domain_id, account_id, object_t
     associations = CASE WHEN excluded.gone IN ({0}) THEN held.associations
     ELSE excluded.associations END, gone = excluded.gone, gone_at = excluded.gone_at,
     merged_into = excluded.merged_into, last_stored_at = excluded.last_stored_at
-    WHERE (excluded.version, excluded.variant) > (held.version, held.variant)
+    WHERE max(excluded.version, excluded.variant) > max(held.version, held.variant)
     OR typeof(held.version) <> 'integer' OR typeof(held.variant) <> 'integer'"""  # by hand
 _UPSERT_KEEPING: Final = _UPSERT.format("'deleted', 'merged'")
 _UPSERT_REMOVING: Final = _UPSERT.format("")
@@ -44,7 +44,7 @@ _PURGE: Final = "DELETE FROM records WHERE domain_id = ? AND account_id = ?"
 class SqliteRecordSink:
     """An `ActionSink` that keeps the newest form of every object as a row of the table `records`.
 
-    An action of the version and variant that are held, or of older ones, is a repeat and changes
+    An action with the `sequence` of the one that is held, or a lower one, is a repeat and changes
     nothing. An object that is gone stays as a tombstone, so that no older form of it comes back.
 
     Args:

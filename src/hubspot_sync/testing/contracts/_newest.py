@@ -83,11 +83,15 @@ class NewestCases:
     def test_a_later_variant_replaces_an_earlier_one(
         self, store: ActionSink, stored: Stored
     ) -> None:
-        """Of one version the highest variant counts; a newer version counts more than any."""
+        """Of two forms the one with the higher sequence counts, whatever its version."""
         forms = [
-            action(variant=variant, version=version, properties={"score": number})
+            action(
+                variant=variant and VERSION + variant,
+                version=VERSION + version,
+                properties={"score": number},
+            )
             for number, (version, variant) in enumerate(
-                [(VERSION, 0), (VERSION, 5), (VERSION, 70), (VERSION + 1, 0), (VERSION + 1, 6)]
+                [(0, 0), (0, 5), (0, 70), (71, 0), (71, 76), (80, 0), (71, 90)]
             )
         ]
 
@@ -106,14 +110,16 @@ class NewestCases:
         self, store: ActionSink, stored: Stored
     ) -> None:
         """Each is dealt with by what is held of it."""
-        store.write([action(str(n), variant=n % 3 * 10) for n in range(30)])
-        batch = [action(str(n), variant=10) for n in range(40)]
+        early, late = VERSION + 10, VERSION + 20
+        held = [0, early, late]
+        store.write([action(str(n), variant=held[n % 3]) for n in range(30)])
+        batch = [action(str(n), variant=early) for n in range(40)]
 
         answer = store.write(batch)
 
-        repeated = frozenset(action(str(n), variant=10).action_id for n in range(30) if n % 3)
+        repeated = frozenset(action(str(n), variant=early).action_id for n in range(30) if n % 3)
         assert SinkAnswer(repeated=repeated) == answer
-        expected = [(str(n), 20 if n % 3 == 2 and n < 30 else 10) for n in range(40)]
+        expected = [(str(n), late if n % 3 == 2 and n < 30 else early) for n in range(40)]
         assert sorted(expected) == sorted((kept.object_id, kept.variant) for kept in stored())
 
     @pytest.mark.usefixtures("_newest_only")
@@ -136,6 +142,21 @@ class NewestCases:
             kept.merged_into,
         )
         assert (here.properties, here.associations) == (dict(kept.properties), kept.associations)
+
+    @pytest.mark.usefixtures("_newest_only")
+    @pytest.mark.parametrize("kind", [ActionKind.DELETED, ActionKind.MERGED])
+    def test_an_end_that_names_an_older_version(
+        self, store: ActionSink, stored: Stored, kind: ActionKind
+    ) -> None:
+        """After a crash an end may name a version before the one that the sink was told of."""
+        newest = action(version=VERSION + 5, properties={"email": "new@example.com"})
+        store.write([creation(), newest])
+
+        assert SinkAnswer() == store.write([an_end(kind, VERSION + 9)])
+        assert SinkAnswer(repeated=frozenset({newest.action_id})) == store.write([newest])
+
+        (kept,) = stored()
+        assert (kind, newest.properties) == (kept.kind, dict(kept.properties))
 
     @pytest.mark.usefixtures("_newest_only")
     def test_an_object_comes_back(self, store: ActionSink, stored: Stored) -> None:
