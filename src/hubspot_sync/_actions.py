@@ -366,8 +366,11 @@ def to_ends(
             repeated += 1  # it is this very end that waits
             continue
         at = looked if end.at is None else to_milliseconds(end.at)
-        # One that was announced before a crash is told again, and not once more.
-        variant = before.variant if before.gone else max(at, before.sequence + 1, (waits or 0) + 1)
+        # One that was announced before a crash is told again, and not once more. The sink may have
+        # a version that was modified last when the object left, or up to the present.
+        variant = before.variant
+        if not before.gone:
+            variant = max(at, looked, before.sequence, waits or 0) + 1
         actions.append(
             Action(
                 account=stream.account,

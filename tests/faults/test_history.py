@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from faults.history import KilledHistory
-
-# One run of several differed from the account on SQLite, for a cause that is not known yet.
-pytestmark = pytest.mark.long
 
 
 def test_a_mirror_equals_the_account_after_all(store):

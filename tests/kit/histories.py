@@ -86,7 +86,9 @@ def check_actions(
     Args:
         actions: What the sink was told.
         made: What happened.
-        killed: Whether runs were killed: a restoration that was cut off may come as an update.
+        killed: Whether runs were killed: what was announced and never told may be missing then,
+            such as the creation of an object that is deleted, or the end of one that is restored,
+            and a restoration that was cut off may come as an update.
     """
     actions = list(actions)
     assert len({one.action_id for one in actions}) == len(actions)
@@ -102,8 +104,11 @@ def check_actions(
         before = last.get(name)
         gone = before is not None and before.kind.gone is not None
         back = one.kind is ActionKind.RESTORED
-        assert (before is None) == (one.kind is ActionKind.CREATED), name
-        assert gone == back or (killed and gone and one.kind is ActionKind.UPDATED), name
+        created = one.kind is ActionKind.CREATED
+        assert not (created and before), name
+        assert created or before or killed, name
+        assert gone == back or (killed and (back or one.kind is ActionKind.UPDATED)), name
+        assert not back or name in going, name
         assert before is None or before.sequence < one.sequence, name
         if one.kind.gone:
             assert name in going, name

@@ -86,6 +86,22 @@ class Crash(BaseException):
     """The process dies here."""
 
 
+class Dying:
+    """A sink that takes some batches, and dies before it can say so of the last one."""
+
+    def __init__(self, sink: Any, batches: int = 1) -> None:
+        self._sink = sink
+        self._batches = batches
+
+    def write(self, actions: Any) -> Any:
+        """Store them, or die."""
+        answer = self._sink.write(actions)
+        self._batches -= 1
+        if not self._batches:
+            raise Crash
+        return answer
+
+
 class Recorder:
     """An observer that keeps what it was told."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -21,7 +22,7 @@ from hubspot_sync.models import DeletionsSuspected, Evidence, Gone, StreamKey
 from hubspot_sync.stores.memory import MemoryAccountStore, MemoryErrorQueue, MemoryRecordSink
 from hubspot_sync.testing import ManualClock
 from hubspot_sync.testing.emulator import Fault, Hostility
-from kit.support import ACCOUNT, Host
+from kit.support import ACCOUNT, Crash, Dying, Host
 
 QUARTER = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
@@ -142,6 +143,57 @@ def test_a_merge_tells_of_the_survivor_first(host):
         (second, ActionKind.MERGED, survivor),
     }
     assert sync(host).counts.delivered == 0
+
+
+@pytest.mark.parametrize("kind", [ActionKind.DELETED, ActionKind.MERGED])
+def test_what_a_killed_run_created_and_left_since(host, kind):
+    """Nothing was committed of it, and the sink has it."""
+    one, other = (
+        host.emulator.create("contacts", {"email": f"new{n}@example.com"}) for n in (1, 2)
+    )
+    with suppress(Crash):
+        sync(host, pause=60, sink=Dying(host.sink))
+    assert {one, other} <= {action.object_id for action in host.sink.actions}
+    if kind is ActionKind.DELETED:
+        host.emulator.archive("contacts", one)
+    else:
+        host.emulator.merge("contacts", other, one)
+
+    sync(host)
+
+    assert host.checkpointer.load(CONTACTS).announced == {}
+    sync(host, reconcile=True)
+    assert [action.kind for action in host.sink.actions if action.object_id == one] == [
+        ActionKind.CREATED,
+        kind,
+    ]
+
+
+def test_what_a_killed_run_created_and_the_queue_has(host):
+    """It was refused before, so the sink does not have it, and it waits as it did."""
+    one = host.emulator.create("contacts", {"email": "new@example.com"})
+    queue = MemoryErrorQueue()
+
+    def refused(action):
+        return "not yet" if action.object_id == one else None
+
+    class Dead:
+        def __getattr__(self, name):
+            return getattr(host.checkpointer, name)
+
+        def commit(self, lease, checkpoint, fingerprints=()):
+            if queue.held(CONTACTS, [one]):
+                raise Crash
+            host.checkpointer.commit(lease, checkpoint, fingerprints)
+
+    with suppress(Crash):
+        sync(host, pause=60, validators=[refused], error_queue=queue, checkpointer=Dead())
+    host.emulator.archive("contacts", one)
+
+    sync(host, validators=[refused], error_queue=queue)
+
+    assert one not in {action.object_id for action in host.sink.actions}
+    assert host.checkpointer.load(CONTACTS).announced == {}
 
 
 def test_merges_are_found_without_the_property_that_names_them(hubspot_emulator, clock):

@@ -23,7 +23,7 @@ from hubspot_sync.stores.sqlite import SqliteCheckpointer, SqliteDatabase
 from hubspot_sync.testing import Fault, ManualClock
 from hubspot_sync.testing.emulator import Hostility
 from kit.scripted import Picky
-from kit.support import ACCOUNT, Crash, Host, truth_of
+from kit.support import ACCOUNT, Crash, Dying, Host, truth_of
 
 WEEK = timedelta(days=7)
 DAY = timedelta(days=1)
@@ -32,17 +32,6 @@ ON_DEMAND = SyncSettings(
 )
 CONTACTS = StreamKey(ACCOUNT.key, "contacts")
 SCORE = "hs_analytics_last_timestamp"
-
-
-class Dying:
-    """A sink that takes its first actions, and dies before it can say so."""
-
-    def __init__(self, sink):
-        self._sink = sink
-
-    def write(self, actions):
-        self._sink.write(actions)
-        raise Crash
 
 
 @pytest.fixture

@@ -200,6 +200,27 @@ def test_an_item_of_another_shape_fails_alone(host):
     assert told(host, "pipelines").keys() == {("Pipeline Created", "deals.good")}
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"id": "other", "label": "Another one", "stages": []},
+        {"id": "default", "label": "Misshapen", "stages": [{"label": "without an id"}]},
+        {"label": "nameless", "archived": True},
+    ],
+)
+def test_an_answer_about_another_item_says_nothing_of_this_one(host, answer):
+    """It stays as it was, and the other streams go on."""
+    sync(host)
+    seen = len(host.sink.actions)
+    host.emulator.faults.add(Fault(route="pipelines", status=200, body={"results": []}, times=2))
+    host.emulator.faults.add(Fault(route="pipelines", status=200, body=answer, times=9))
+
+    report = sync(host)
+
+    assert host.sink.actions[seen:] == ()
+    assert report.completed
+
+
 @pytest.mark.parametrize("kind", ["owners", "pipelines"])
 def test_an_empty_answer_removes_nothing(host, kind):
     """Each item that it lacks is asked for by itself, and is there."""

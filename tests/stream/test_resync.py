@@ -21,7 +21,7 @@ from hubspot_sync.stores.sqlite import SqliteActionSink, SqliteCheckpointer, Sql
 from hubspot_sync.testing import ManualClock
 from kit.scripted import Picky
 from kit.stored import mongodb_actions, sqlite_actions
-from kit.support import ACCOUNT, Crash, Host, as_json, truth_of
+from kit.support import ACCOUNT, Crash, Dying, Host, as_json, truth_of
 
 CONTACTS = StreamKey(ACCOUNT.key, "contacts")
 HOW = SyncSettings(batch_size=100, reconcile_every=None)
@@ -214,21 +214,6 @@ def test_what_changed_without_a_date_meanwhile(host, stores, contact):
 
     assert_whole(host, stores)
     assert sync(host, stores, "reconcile").counts.delivered == 0
-
-
-class Dying:
-    """A sink that takes so many batches, and dies before it can say so of the last one."""
-
-    def __init__(self, sink, batches):
-        self._sink = sink
-        self._batches = batches
-
-    def write(self, actions):
-        answer = self._sink.write(actions)
-        self._batches -= 1
-        if not self._batches:
-            raise Crash
-        return answer
 
 
 @pytest.mark.parametrize("emptied", [True, False])

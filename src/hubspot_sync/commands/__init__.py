@@ -36,8 +36,8 @@ COMMANDS: Final = {
         "marks:CONFIRM_DELETIONS",
         "let the next sync tell of deletions",
     ),
-    "erase": ("forgetting:ERASE", "forget objects, as a person may ask for"),
-    "purge": ("forgetting:PURGE", "forget an account with all that it has brought"),
+    "erase": ("erasure:ERASE", "forget objects, as a person may ask for"),
+    "purge": ("erasure:PURGE", "forget an account with all that it has brought"),
     "reencrypt": ("reencrypt:REENCRYPT", "encrypt the stored credentials under a new key"),
     "emulator": ("emulator:EMULATOR", "serve a HubSpot look-alike on this machine"),
 }

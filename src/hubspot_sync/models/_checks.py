@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NUMBER = re.compile("0|[1-9][0-9]*")
+# A pipeline or a property, with the object type that it belongs to: "deals.default".
+_ITEM = re.compile(r"[A-Za-z0-9_-]+\.[!-~]+")
 _SENDABLE = re.compile("[!-~](?:[ -~]*[!-~])?")
 _CENTURY: Final = timedelta(days=36_525)
 _LONGEST_ID: Final = 20
@@ -195,18 +197,23 @@ def _is_digits(value: object) -> bool:
     return isinstance(value, str) and len(value) <= _LONGEST_ID and bool(_NUMBER.fullmatch(value))
 
 
+def _is_item(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_KEY and bool(_ITEM.fullmatch(value))
+
+
 is_digits = _Digits()
 
 
 def ids_of(name: str, given: Iterable[object] | object) -> tuple[str, ...]:
-    """Return the ids that *name* has, each once; one may be given alone.
+    """Return the ids of objects that *name* has, each once; one may be given alone.
 
     Raises:
-        ConfigurationError: One of them is no id of HubSpot's.
+        ConfigurationError: One of them is no id of HubSpot's, nor of an item of reference data.
     """
     ids = [digits(one) for one in (given if is_list(given) else (given,))]
     for one in ids:
-        is_digits.of(f"{name} has an id that", one)
+        if not _is_item(one):
+            is_digits.of(f"{name} has an id that", one)
     return tuple(dict.fromkeys(map(str, ids)))
 
 

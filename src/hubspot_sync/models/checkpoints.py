@@ -182,6 +182,9 @@ class Checkpoint:
             more than is believed without `Domain.confirm_deletions`.
         confirmed: Whether somebody confirmed them, so that the next pass over all records tells of
             them.
+        announced: New objects of the batch that is on its way to the sink, and those of batches
+            that were cut off there; their versions by id. Until a fingerprint tells of one, the
+            sink may have it, or not.
     """
 
     high_water_mark: datetime | None = field(default=None, validator=is_aware)
@@ -202,6 +205,7 @@ class Checkpoint:
     associations_after: str | None = None
     suspected: int = 0
     confirmed: bool = False
+    announced: Mapping[str, int] = field(factory=dict)
 
     def __repr__(self) -> str:
         return settings_repr(self)

@@ -65,6 +65,14 @@ class Batch:
         new = [one for one in self.fingerprints if self.known.get(one.object_id) != one]
         return unproved(new, actions)
 
+    def created(self) -> dict[str, int]:
+        """The versions of objects of which the sink was told nothing that was committed."""
+        return {
+            one.object_id: one.version
+            for one in self.actions
+            if one.kind is ActionKind.CREATED and one.object_id not in self.known
+        }
+
     def delivered(self, written: Written) -> list[Fingerprint]:
         """What is known of the objects after *written*."""
         rejected = written.rejected_ids
@@ -176,6 +184,7 @@ class Delivery:
         self._rejected = rejected
         self._stored = stored
         self._begun = begun
+        self._announced = dict(stored.announced)
         self._writer = _SinkWriter(context, progress.stream)
         self.counts = Counts()
         self.retried = RetryCounts()
@@ -236,10 +245,12 @@ class Delivery:
         If the run is cut off between the sink's answer and the commit, the next one sees that the
         pass has begun. A variant is noted for each object: its version is known, so afterwards
         only an unproved digest tells that the sink may have other values than those that were
-        committed last.
+        committed last. Of a new object nothing else would tell, if it left HubSpot meanwhile.
         """
         variants = batch.doubtful(one for one in batch.actions if one.variant)
-        if batch.actions and (variants or not self._begun):
+        created = batch.created()
+        self._announced.update(created)
+        if batch.actions and (variants or created or not self._begun):
             self._commit(self._stored, variants)
             self._begun = True
         self._rejected.announce([one for one in batch.actions if one.object_id in batch.outdated])
@@ -249,6 +260,8 @@ class Delivery:
         written = self._writer.write(batch.actions)
         parked = self._rejected.keep(written.rejections, batch.tried)
         fingerprints = batch.delivered(written)
+        for one in batch.actions:
+            self._announced.pop(one.object_id, None)
         if fingerprints or not batch.tried:
             self._commit(batch.checkpoint, fingerprints)
         # After the commit, so that an object that is taken out of the queue is in the sink.
@@ -259,7 +272,7 @@ class Delivery:
         return written, parked
 
     def _commit(self, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint]) -> None:
-        self._progress.commit(checkpoint, fingerprints)
+        self._progress.commit(evolve(checkpoint, announced=dict(self._announced)), fingerprints)
 
 
 def _retried(

@@ -30,6 +30,7 @@ from hubspot_sync.errors import MissingScopeError, RequestRefusedError
 from hubspot_sync.models import (
     Checkpoint,
     Counts,
+    Fingerprint,
     Mode,
     Pass,
     PropertiesChanged,
@@ -152,6 +153,7 @@ class StreamSession:
         with held_lease(self._context, self.stream, self._owner) as progress:
             self._retry(progress)
             self._read_all(progress)
+            self._settle_announced(progress)
             self._look_around(progress)
             self._suspected = progress.load().suspected
 
@@ -159,6 +161,30 @@ class StreamSession:
         """Read passes until the stream is up to date."""
         while self._pass(progress):
             pass
+
+    def _settle_announced(self, progress: Progress) -> None:
+        """Take for delivered what a killed run may have created and no pass came across again.
+
+        It left HubSpot meanwhile, and only of what was delivered can the host be told so.
+        """
+        checkpoint = progress.load()
+        object_ids = sorted(checkpoint.announced.keys() - set(checkpoint.unread))
+        if not object_ids:
+            return
+        known = progress.recall(object_ids).keys() | self._rejected.held(object_ids).keys()
+        left = {
+            one: version
+            for one, version in checkpoint.announced.items()
+            if one in checkpoint.unread
+        }
+        progress.commit(
+            evolve(checkpoint, announced=left),
+            [
+                Fingerprint(object_id=one, version=checkpoint.announced[one], digest=b"")
+                for one in object_ids
+                if one not in known
+            ],
+        )
 
     def _look_around(self, progress: Progress) -> None:
         """Make the passes over what no search finds, where they are due."""

@@ -43,6 +43,8 @@ _ARCHIVED: Final = (("archived", "true"),)
 _LIVE: Final = (("archived", "false"),)
 # The version of a definition of HubSpot's own that has no dates.
 _UNDATED: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# What names an item, where it is no id.
+_ID_FIELDS: Final[Mapping[str, str]] = {"properties": "name"}
 _APART: Final = frozenset({"id", "createdAt", "updatedAt"})
 # What each list of an item's is told by, beside the list itself: queries join by these.
 _TOLD_BY: Final[Mapping[str, Mapping[str, str]]] = {
@@ -141,10 +143,14 @@ class ReferenceData:
                 continue
             if row is None:
                 gone.append(one)
+                continue
+            item = _read_alone(kind, one, row, now)
+            if isinstance(item, SkippedRow):
+                skipped.append(item)
             elif row.get("archived") is True and kind != "owners":
                 archived[one] = _dated(row.get("archivedAt"), None)
             else:
-                there.append(_record(kind, one, row, now))
+                there.append(item)
         page = Page(records=tuple(there), skipped=tuple(skipped), absent=tuple(gone))
         return Presence(page=page, archived=archived, gone=tuple(gone))
 
@@ -186,11 +192,7 @@ class ReferenceData:
                 refused = error
                 gaps.append(f"the {kind} of {object_type} could not be read: {error.message}")
                 continue
-            yield _Listed(
-                rows=rows,
-                object_type=object_type,
-                id_field="name" if kind == "properties" else "id",
-            )
+            yield _Listed(rows=rows, object_type=object_type, id_field=_ID_FIELDS.get(kind, "id"))
         if refused is not None and len(gaps) == len(object_types):
             raise refused
 
@@ -228,11 +230,26 @@ class ReferenceData:
         return None
 
     def _path(self, kind: str) -> str:
-        return {
-            "owners": self.paths.owners,
-            "pipelines": self.paths.pipelines,
-            "properties": self.paths.properties,
-        }[kind]
+        path: str = getattr(self.paths, kind)
+        return path
+
+
+def _read_alone(
+    kind: str, object_id: str, row: Mapping[str, Any], now: datetime
+) -> Record | SkippedRow:
+    """The record of the item that was asked for by its id, or why *row* is none."""
+    listed = _Listed(
+        rows=(row,),
+        object_type=object_id.rpartition(".")[0] or None,
+        id_field=_ID_FIELDS.get(kind, "id"),
+    )
+    (item,) = listed.records(kind, now)
+    if isinstance(item, SkippedRow):
+        return SkippedRow(object_id=object_id, reason=item.reason, again=True)
+    if item.object_id != object_id:
+        reason = f"HubSpot answered about {item.object_id!r}"
+        return SkippedRow(object_id=object_id, reason=reason, again=True)
+    return item
 
 
 def _object(body: Any) -> dict[str, Any]:

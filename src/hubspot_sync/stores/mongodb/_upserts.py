@@ -52,7 +52,8 @@ class Wanted:
     @property
     def sequence(self) -> int:
         """That of the action: the higher, the newer."""
-        return max(self.document["version"], self.document["variant"])
+        sequence: int = max(self.document["version"], self.document["variant"])
+        return sequence
 
     def change(self) -> Document:
         """What changes in a document that is held in an older version."""

@@ -195,6 +195,7 @@ def progress(mark: datetime | None = MOMENT) -> Checkpoint:
         reconcile_since=MOMENT + timedelta(milliseconds=9),
         redeliver=True,
         fell_from=MOMENT + timedelta(milliseconds=11),
+        announced={"512": 1_772_445_000_123, "513": 1},
     )
 
 
