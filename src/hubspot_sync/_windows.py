@@ -9,6 +9,7 @@ from attrs import evolve
 
 from hubspot_sync._clock import SLACK
 from hubspot_sync.models import Checkpoint, IdRange, Mode, Pass
+from hubspot_sync.models.accounts import LEAST_CALLS_A_DAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +21,8 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 # JSON numbers are exact up to here, and HubSpot sends some ids as numbers.
 _BEYOND_ALL_IDS: Final = 2**53
 _DAY: Final = timedelta(days=1)
-# 1 % of the least that an account may ask for:
-# https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
-_CALLS_A_DAY: Final = 2_500
+# 1 % of the least that an account may ask for.
+_CALLS_A_DAY: Final = LEAST_CALLS_A_DAY // 100
 
 
 def grounded(
@@ -310,6 +310,18 @@ def associations_due(
     if not _is_over(last, every, server_time):
         return False
     return _is_over(last, _DAY * calls() / _CALLS_A_DAY, server_time)
+
+
+def comparisons_a_day(calls: int, settings: SyncSettings) -> float:
+    """How often in a day associations are compared; see `associations_due`.
+
+    Args:
+        calls: How many calls a comparison takes.
+        settings: How often that is wanted.
+    """
+    if settings.associations_every is None or not calls:
+        return 0.0
+    return min(_DAY / settings.associations_every, _CALLS_A_DAY / calls)
 
 
 def _is_over(last: datetime | None, every: timedelta | None, now: datetime) -> bool:

@@ -343,6 +343,8 @@ def methods(domain, account_id):
         "rejected_counts": lambda: domain.rejected_counts(account_id),
         "object_types": lambda: domain.object_types(account_id),
         "explain": lambda: domain.explain(account_id, "contacts", "1"),
+        "plan": lambda: domain.plan(account_id),
+        "doctor": lambda: domain.doctor(account_id),
         "erase": lambda: domain.erase(account_id, "contacts", ["1"]),
         "remove": lambda: domain.remove(account_id),
     }

@@ -335,6 +335,74 @@ class TestStatus:
         assert done.err.count("\n") == 1
 
 
+class TestPlan:
+    def test_of_an_account_that_is_new(self, shell, environment, store):
+        """Nothing is kept, with a store and without one."""
+        named = ["plan", "--account", "62515", "--objects", "contacts"]
+        del environment["HUBSPOT_SYNC_STORE"]
+
+        alone = shell(*named, "--json", **environment)
+        beside = shell(*named, "--store", store, **environment)
+
+        assert alone.document["streams"][0]["records"] == CONTACTS
+        assert alone.document["calls"] > 3
+        assert re.search(r"contacts +backfill +40 ", beside.out)
+        assert "of 250,000 calls a day" in beside.out
+        status = shell("status", "--store", store, "--json")
+        assert status.document["accounts"] == []
+
+    def test_of_an_account_that_was_synced(self, account):
+        """Changed settings are planned and not stored."""
+        same = account("plan", "--json")
+        grown = account("plan", "--objects", "companies,contacts,owners", "--json")
+
+        assert {one["mode"] for one in same.document["streams"]} == {"incremental"}
+        modes = [one["mode"] for one in grown.document["streams"]]
+        assert modes == ["incremental", "incremental", "backfill"]
+        assert account("plan", "--json").document["streams"] == same.document["streams"]
+
+    def test_of_an_account_that_nobody_knows(self, shell, account, environment):
+        """Without credentials there is none."""
+        del environment["HUBSPOT_ACCESS_TOKEN"]
+
+        done = shell("plan", "--account", "777", **environment, HUBSPOT_SYNC_KEY=NEW)
+
+        assert (done.status, done.out) == (1, "")
+        assert "777" in done.err
+
+
+class TestExplain:
+    def test_of_one_object(self, account, emulator):
+        """From the store alone, and with what HubSpot says."""
+        (one, *_) = emulator.records("contacts")
+        named = ["explain", "--object-type", "contacts", "--id", one]
+
+        stored = account(*named)
+        asked = account(*named, "--ask-hubspot", "--json")
+
+        assert stored.out.startswith(f"acme/62515/contacts {one}: delivered\n- the sink has")
+        assert (asked.status, asked.document["in_hubspot"]) == (0, "there")
+
+
+class TestDoctor:
+    def test_all_is_well(self, account):
+        """A line for each part."""
+        done = account("doctor")
+
+        assert (done.status, done.err) == (0, "")
+        assert re.search(r"ok +stream contacts +can be read", done.out)
+
+    def test_something_is_wrong(self, account, emulator):
+        """It is shown with the others, and what to do on standard error."""
+        emulator.withhold_scopes("crm.objects.contacts.read")
+
+        done = account("doctor", "--quiet")
+
+        assert done.status == 1
+        assert re.search(r"WRONG +stream contacts", done.out)
+        assert "hubspot-sync doctor: stream contacts: grant what is missing" in done.err
+
+
 class TestRejected:
     @pytest.fixture
     def refusing(self, account, emulator, store):

@@ -305,6 +305,8 @@ DOMAIN_METHODS = {
     "rejected_actions": (ID, {"account_id": "account id", **FAILURES_MEANT}),
     "rejected_counts": (ID, {"account_id": "account id"}),
     "remove": (ID, {"account_id": "account id"}),
+    "doctor": (ID, {"account_id": "account id"}),
+    "plan": (ID, {"account_id": "account id", "streams": "streams?"}),
     "explain": (
         {**ID, "object_type": "contacts", "object_id": "1"},
         {
@@ -407,6 +409,7 @@ MADE_HERE = {
     "Clock",
     "Condition",
     "CredentialCipher",
+    "Diagnosis",
     "Domain",
     "ErasureReport",
     "Explanation",
@@ -427,6 +430,7 @@ MADE_HERE = {
     "StreamHealth",
     "StreamReport",
     "StreamStatus",
+    "SyncPlan",
     "SyncReport",
 }
 TASKS = {

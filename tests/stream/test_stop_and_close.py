@@ -327,6 +327,8 @@ WORK = {
     "disconnect": lambda domain: domain.disconnect("62515"),
     "confirm_deletions": lambda domain: domain.confirm_deletions("62515"),
     "explain": lambda domain: domain.explain("62515", "contacts", "1"),
+    "plan": lambda domain: domain.plan("62515"),
+    "doctor": lambda domain: domain.doctor("62515"),
     "erase": lambda domain: domain.erase("62515", "contacts", ["1"]),
     "health": lambda domain: domain.health("62515"),
     "object_types": lambda domain: domain.object_types("62515"),

@@ -27,6 +27,7 @@ from hubspot_sync.models import (
     AccountKey,
     AccountStatus,
     Credentials,
+    Diagnosis,
     ErasureReport,
     Explanation,
     FleetReport,
@@ -37,6 +38,7 @@ from hubspot_sync.models import (
     RejectedAction,
     RejectedSelection,
     StreamSettings,
+    SyncPlan,
     SyncReport,
 )
 from hubspot_sync.models._checks import (
@@ -462,6 +464,44 @@ class Domain:
         """
         selection = RejectedSelection(account=self.account(account_id).key)
         return counted(self._operations.context, selection)
+
+    def doctor(self, account_id: str) -> Diagnosis:
+        """Look at all that syncs of an account rest on, and say what to put right; `print` it.
+
+        That is the stores, the credentials, the clock, the day's calls, and for each stream whether
+        its records may be read. HubSpot is asked: one call for the account, and about three for
+        each stream. Nothing is changed, and whatever is wrong is a finding and no error.
+
+        Args:
+            account_id: The account.
+
+        Raises:
+            UnknownAccountError: The domain does not have the account.
+        """
+        return self._operations.doctor(self._key(account_id))
+
+    def plan(self, account_id: str, streams: Iterable[StreamSettings] | None = None) -> SyncPlan:
+        """Say what the next sync will read and cost, before it is made; `print` it.
+
+        Of a new account that is its first load, with *streams* what a change of settings brings:
+        a stream that is new is loaded, and one that reads more properties or associations than
+        before is compared once. HubSpot is asked: one call for the account, and about three for
+        each stream. Nothing is stored.
+
+        Args:
+            account_id: The account.
+            streams: What to read of it; None for what it reads now.
+
+        Raises:
+            ConfigurationError: There is no such object type or property.
+            AccessError: HubSpot refuses an object type to the credentials, or there are none.
+            RetryableError: HubSpot or a store is away; try again.
+            UnknownAccountError: The domain does not have the account.
+        """
+        account = self.account(account_id).account
+        if streams is not None:
+            account = evolve(account, streams=streams)
+        return self._operations.plan(account)
 
     def explain(
         self, account_id: str, object_type: str, object_id: str, *, ask_hubspot: bool = False

@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 from hubspot_sync._engine.account.connect import Connections
 from hubspot_sync._engine.account.credentials import AccountCredentials, reencrypt
 from hubspot_sync._engine.account.directory import Directory
+from hubspot_sync._engine.account.doctor import diagnose
 from hubspot_sync._engine.account.explain import explain
 from hubspot_sync._engine.account.health import account_health, health_of
 from hubspot_sync._engine.account.names import (
@@ -20,6 +21,7 @@ from hubspot_sync._engine.account.names import (
     object_types,
     streams_of,
 )
+from hubspot_sync._engine.account.plan import plan
 from hubspot_sync._engine.account.purge import Purge
 from hubspot_sync._engine.account.redrive import redrive
 from hubspot_sync._engine.account.run import sync_account
@@ -38,6 +40,7 @@ from hubspot_sync.models import (
     AccountHealth,
     AccountKey,
     Credentials,
+    Diagnosis,
     ErasureReport,
     Explanation,
     FleetReport,
@@ -51,6 +54,7 @@ from hubspot_sync.models import (
     RejectedSelection,
     StaticAccessToken,
     StreamKey,
+    SyncPlan,
     SyncReport,
     canonical_object_type,
 )
@@ -205,6 +209,16 @@ class Operations:
         """Return all object types of *account*, and what is synced of each."""
         with self.lifetime.under_way(f"object_types {account.key}"):
             return object_types(self.context, account)
+
+    def doctor(self, key: AccountKey) -> Diagnosis:
+        """Whether all that a sync of the account rests on is right."""
+        with self.lifetime.under_way(f"doctor {key}"):
+            return diagnose(self.context, self.directory(), key)
+
+    def plan(self, account: Account) -> SyncPlan:
+        """What the next sync of *account* will read and cost."""
+        with self.lifetime.under_way(f"plan {account.key}"):
+            return plan(self.context, account)
 
     def explain(
         self, key: AccountKey, object_type: str, object_id: str, *, ask_hubspot: bool

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from hubspot_sync._clock import is_ahead
 from hubspot_sync.errors import RateLimitedError
+from hubspot_sync.models import Quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,6 +47,12 @@ class DailyPot:
         self._too_early = False
         self._reason = ""
         self._asked = False
+        self._told: tuple[int, int] | None = None
+
+    @property
+    def told(self) -> tuple[int, int] | None:
+        """How many calls a day has and how many were left, as HubSpot said last."""
+        return self._told
 
     @property
     def closed(self) -> bool:
@@ -78,6 +85,7 @@ class DailyPot:
 
     def shortage(self, limit: int, remaining: int) -> str | None:
         """Why *remaining* of *limit* calls are too few to go on, or None when they are not."""
+        self._told = limit, remaining
         if self._reserve is None:
             return None
         reserve = self._reserve if self._reserve < limit else limit // _TENTH
@@ -154,6 +162,13 @@ class RateLimiter:
         """
         with self._windows.get(endpoint, self._rest).permit(endpoint, stop) as permit:
             yield permit
+
+    def quota(self) -> Quota:
+        """How often HubSpot may be asked, as far as its answers say so."""
+        told, rate = self.daily.told, self._rest.rate()
+        if told is None:
+            return Quota(calls_a_second=rate)
+        return Quota(calls_a_day=told[0], calls_a_second=rate, left_today=told[1])
 
     def idle(self) -> bool:
         """Whether forgetting it would change nothing."""

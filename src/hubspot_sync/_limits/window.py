@@ -163,6 +163,11 @@ class Ledger:
             self._answered.append(now)
         self._under_way -= 1
 
+    def rate(self) -> float | None:
+        """How many calls a second may be made where nobody else makes any; None for no bound."""
+        limits = [limit for limit in (self._cap, self._told) if limit is not None]
+        return min(limits) / self._seconds if limits else None
+
     def idle(self, now: float) -> bool:
         """Whether nothing is left to be remembered."""
         self._forget(now)
@@ -261,6 +266,11 @@ class RollingWindow:
             with self._lock:
                 self._ledger.settle(endpoint, taken_at, self._clock.monotonic(), permit.outcome)
                 self._settled.set()
+
+    def rate(self) -> float | None:
+        """How many calls a second may be made where nobody else makes any; None for no bound."""
+        with self._lock:
+            return self._ledger.rate()
 
     def idle(self) -> bool:
         """Whether no call is under way and nothing is left to be remembered."""

@@ -28,6 +28,9 @@ _HELP: Final = argparse.RawDescriptionHelpFormatter
 COMMANDS: Final = {
     "sync": ("sync:SYNC", "bring the store up to date with an account"),
     "status": ("status:STATUS", "say how complete and fresh the accounts are"),
+    "plan": ("plan:PLAN", "say what the next sync will read and cost"),
+    "explain": ("explain:EXPLAIN", "say why an object is in the store as it is, or is not"),
+    "doctor": ("doctor:DOCTOR", "say whether stores, credentials, clock and scopes are right"),
     "errors": ("rejected:ERRORS", "list the actions that were refused"),
     "redrive": ("rejected:REDRIVE", "try refused actions again"),
     "reconcile": ("marks:RECONCILE", "let the next sync compare all records"),

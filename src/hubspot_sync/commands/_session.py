@@ -18,6 +18,7 @@ from hubspot_sync.engine import SyncEngine
 from hubspot_sync.errors import ConfigurationError
 from hubspot_sync.models import Account, AccountKey, HubSpotSettings
 from hubspot_sync.stores import check_store_url, open_stores
+from hubspot_sync.stores.memory import MemoryStores
 from hubspot_sync.stores.sqlite import sqlite_path
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ class Session:
 
 @contextmanager
 def opened(
-    options: Namespace, *, with_token: bool = True, may_be_new: bool = False
+    options: Namespace,
+    *,
+    with_token: bool = True,
+    may_be_new: bool = False,
+    in_memory: bool = False,
 ) -> Iterator[Session]:
     """Open the store; SIGINT and SIGTERM stop the engine, and its log goes to standard error.
 
@@ -66,6 +71,7 @@ def opened(
         with_token: Whether an access token of the environment opens the account; it is kept in
             memory, and what is stored of the account's credentials stays as it is.
         may_be_new: Whether an SQLite file may be made.
+        in_memory: Whether nothing is kept, whatever store the command line names.
 
     Raises:
         BadArgumentsError: The command line or the environment is wrong.
@@ -78,11 +84,11 @@ def opened(
         cipher = cipher_in(environment) if token is None else None
         app = app_in(environment) if token is None else None
         hubspot = _hubspot(options, environment)
-        store = _store(options)
-    if not may_be_new:
+        store = None if in_memory else _store(options)
+    if store is not None and not may_be_new:
         _check_that_it_exists(store)
     with _progress(quiet=options.quiet):
-        stores = open_stores(store, cipher=cipher)
+        stores = MemoryStores() if store is None else open_stores(store, cipher=cipher)
         engine = SyncEngine(stores, oauth_app=app, hubspot=hubspot)
         with engine, signals_that_call(engine.stop):
             if token is not None and key is not None:

@@ -39,17 +39,22 @@ _log = logging.getLogger("hubspot_sync.commands.sync")
 
 def _add_arguments(parser: ArgumentParser) -> None:
     add_account(parser)
+    add_streams(parser)
+    add_limits(parser)
+
+
+def add_streams(parser: ArgumentParser) -> None:
+    """What is read of an account."""
     add_objects(parser, "object types to read from now on, with commas; default: as before")
     parser.add_argument(
         "--properties", type=names, metavar="A,B", help="properties to read from now on, likewise"
     )
-    add_limits(parser)
 
 
 def _run(options: Namespace) -> int:
     with as_bad_arguments():
         credentials = credentials_in(os.environ)
-        _streams(options, DEFAULT_STREAMS)
+        streams_in(options, DEFAULT_STREAMS)
     with opened(options, may_be_new=credentials is not None) as session:
         admit(session, credentials, options)
         return show(result_of(synced(session, credentials)), options)
@@ -65,7 +70,7 @@ def admit(session: Session, credentials: Credentials | None, options: Namespace)
         entry: AccountEntry | None = domain.account(account_id)
     except UnknownAccountError:
         entry = None
-    streams = _streams(options, entry.account.streams if entry else DEFAULT_STREAMS)
+    streams = streams_in(options, entry.account.streams if entry else DEFAULT_STREAMS)
     if entry is not None:
         if streams is not None:
             domain.configure(account_id, streams=streams)
@@ -101,7 +106,7 @@ def _stored_tokens(session: Session, credentials: Credentials | None) -> OAuthTo
     return found.credentials if found and isinstance(found.credentials, OAuthTokens) else None
 
 
-def _streams(
+def streams_in(
     options: Namespace, before: Iterable[StreamSettings]
 ) -> tuple[StreamSettings, ...] | None:
     """The streams that the command line asks for; None where it leaves them as they are."""

@@ -27,6 +27,7 @@ from hubspot_sync.models import (
     Fingerprint,
     Lease,
     OAuthTokens,
+    Quota,
     RejectedAction,
     RejectedCounts,
     SinkAnswer,
@@ -275,6 +276,7 @@ SOURCE: Final = {
     "identify": _a(AccountDetails),
     "server_time": _INSTANT,
     "api_calls": _by_id(int),
+    "quota": _a(Quota),
     "close": _ANYTHING,
 }
 

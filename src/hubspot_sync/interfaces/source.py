@@ -18,6 +18,7 @@ from hubspot_sync.models import (
     Pass,
     Presence,
     PropertySet,
+    Quota,
     StreamSettings,
 )
 
@@ -161,6 +162,9 @@ class Source(SourceSchema, SourceEvidence, Protocol):
 
     def api_calls(self) -> Mapping[str, int]:
         """Calls made so far by endpoint class, every try counted."""
+
+    def quota(self) -> Quota:
+        """How often HubSpot may be asked for the account, as far as its answers so far say so."""
 
     def close(self) -> None:
         """Close the connections. Twice: nothing happens."""

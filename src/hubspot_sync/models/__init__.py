@@ -11,6 +11,7 @@ from hubspot_sync.models.accounts import (
     Grant,
     OAuthApp,
     OAuthTokens,
+    Quota,
     StaticAccessToken,
     StoredCredentials,
     StreamKey,
@@ -36,6 +37,7 @@ from hubspot_sync.models.checkpoints import (
     PropertySet,
     StreamProgress,
 )
+from hubspot_sync.models.diagnosis import Diagnosis, Finding
 from hubspot_sync.models.directory import (
     AccountEntry,
     AccountStatus,
@@ -79,6 +81,7 @@ from hubspot_sync.models.object_types import (
     singular_name,
 )
 from hubspot_sync.models.pages import Archived, FoundAssociations, Page, Presence, SkippedRow
+from hubspot_sync.models.plans import StreamPlan, SyncPlan
 from hubspot_sync.models.records import (
     Association,
     AssociationType,
@@ -123,11 +126,13 @@ __all__ = [
     "Counts",
     "Credentials",
     "DeletionsSuspected",
+    "Diagnosis",
     "EdgeChanges",
     "ErasureReport",
     "Event",
     "Evidence",
     "Explanation",
+    "Finding",
     "Fingerprint",
     "FleetFinished",
     "FleetReport",
@@ -154,6 +159,7 @@ __all__ = [
     "PropertyDefinition",
     "PropertySet",
     "PurgeReport",
+    "Quota",
     "Record",
     "RecordSkipped",
     "RedriveReport",
@@ -172,6 +178,7 @@ __all__ = [
     "StreamFinished",
     "StreamHealth",
     "StreamKey",
+    "StreamPlan",
     "StreamProgress",
     "StreamRedrive",
     "StreamReport",
@@ -179,6 +186,7 @@ __all__ = [
     "StreamStarted",
     "StreamStatus",
     "StreamSummary",
+    "SyncPlan",
     "SyncReport",
     "SyncSettings",
     "SyncSummary",

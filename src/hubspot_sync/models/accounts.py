@@ -30,6 +30,9 @@ from hubspot_sync.models._checks import (
 from hubspot_sync.models._display import AsDict, settings_repr
 from hubspot_sync.models.object_types import canonical_object_type, is_reference
 
+# https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
+LEAST_CALLS_A_DAY: Final = 250_000
+
 
 @frozen(order=True)
 class AccountKey(AsDict):
@@ -310,3 +313,20 @@ class AccountDetails:
     account_id: str
     time_zone: str | None = None
     account_type: str | None = None
+
+
+@frozen(kw_only=True)
+class Quota(AsDict):
+    """How often HubSpot may be asked for an account, as far as its answers say so.
+
+    Attributes:
+        calls_a_day: Calls of all apps in a day; where HubSpot does not say, 250,000, the least
+            that an account may make.
+        calls_a_second: Calls of this app, on the average of ten seconds; None for no bound.
+        left_today: How many of the day's calls were left at the last answer; None where HubSpot
+            does not say, as it does not to apps that are installed by OAuth.
+    """
+
+    calls_a_day: int = LEAST_CALLS_A_DAY
+    calls_a_second: float | None = None
+    left_today: int | None = None

@@ -24,6 +24,7 @@ from hubspot_sync.models import (
     Pass,
     Presence,
     PropertySet,
+    Quota,
     Record,
     SkippedRow,
     StreamSettings,
@@ -209,6 +210,10 @@ class ScriptedSource:
     def api_calls(self) -> Mapping[str, int]:
         """None."""
         return {}
+
+    def quota(self) -> Quota:
+        """As where HubSpot says nothing."""
+        return Quota()
 
     def close(self) -> None:
         """Nothing to close."""

@@ -26,7 +26,7 @@ from hubspot_sync.errors import (
     RateLimitedError,
     RetryableError,
 )
-from hubspot_sync.models import AccountDetails
+from hubspot_sync.models import AccountDetails, Quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -257,6 +257,10 @@ class HubSpotClient:
     def api_calls(self) -> Mapping[str, int]:
         """Calls so far by endpoint class, every try counted."""
         return self._calls.by_endpoint()
+
+    def quota(self) -> Quota:
+        """How often HubSpot may be asked, as far as its answers say so."""
+        return self._limiter.quota()
 
     def close(self) -> None:
         """Store tokens that are not stored yet, and close the connections."""

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         ObjectType,
         Pass,
         Presence,
+        Quota,
         StreamSettings,
     )
 
@@ -227,6 +228,10 @@ class HubSpotSource:
     def api_calls(self) -> Mapping[str, int]:
         """Calls so far by endpoint class."""
         return self._client.api_calls()
+
+    def quota(self) -> Quota:
+        """How often HubSpot may be asked; see `Source.quota`."""
+        return self._client.quota()
 
     def close(self) -> None:
         """Close the connections."""
