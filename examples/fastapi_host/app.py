@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from hubspot_sync import LoggingObserver
 
-from . import accounts, connecting
+from . import accounts, connecting, status
 from .access import Host
 from .bounds import Bounded
 from .pages import description
@@ -70,6 +70,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(connecting.routes)
     app.include_router(connecting.pages)
     app.include_router(accounts.routes)
+    app.include_router(status.routes)
+    app.include_router(status.pages)
 
     @app.get("/docs", include_in_schema=False)
     def show_description() -> HTMLResponse:

@@ -25,7 +25,7 @@ from .access import ACCOUNT_ID, KEYS, Host, KeyedRoute, Tenant, TheHost
 from .pages import not_connected, page
 from .problems import Problem
 from .security import INVITATION_LIFETIME, Arrival, Invitation
-from .settings import CALLBACK_PATH, CONNECTED_PATH
+from .settings import CALLBACK_PATH, CONNECTED_PATH, STATUS_PATH
 from .views import ConnectLink, Wanted
 
 _INVITATION = "hubspot_invitation"
@@ -127,4 +127,8 @@ def connected(host: TheHost, arrived: Annotated[str, Cookie(alias=_ARRIVAL)] = "
     arrival = host.arrivals.open(arrived)
     if arrival is None:
         return page("Nothing to see here", "Your application shows what is connected.", status=404)
-    return page("Connected", f"{arrival.name} is connected to {arrival.domain_id}.")
+    return page(
+        "Connected",
+        f"{arrival.name} is connected to {arrival.domain_id}.",
+        link=("See how your accounts are", STATUS_PATH),
+    )

@@ -15,7 +15,11 @@ from .security import ApiKey, new_api_key
 from .settings import Settings
 
 _TEXT = """
-Connect an account: ask for a link, and open it in a browser.
+In a browser, {url}/status shows the accounts of whoever has this key:
+
+  {acme}
+
+Or connect an account from the shell: ask for a link, and open it in a browser.
 
   curl -X POST -H 'X-API-Key: {acme}' {url}/accounts/connect
 

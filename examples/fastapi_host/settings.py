@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 CALLBACK_PATH: Final = "/oauth/callback"
 CONNECTED_PATH: Final = "/oauth/connected"
+STATUS_PATH: Final = "/status"
 _HUBSPOT: Final = HubSpotSettings()
 _NEEDED: Final = ("HOST_API_KEYS", "HUBSPOT_CLIENT_ID", "HUBSPOT_CLIENT_SECRET", "HUBSPOT_SYNC_KEY")
 

@@ -4,7 +4,7 @@ A sync has one present state, and whoever follows it is shown the newest one whe
 So followers need no queues, a slow one misses steps in the middle but never the end, and none of
 them can hold up a run or fill the memory.
 
-Everything here but `notify` is called on the event loop, and needs no locks.
+Everything here but `notify` and `goes_on` is called on the event loop, and needs no locks.
 """
 
 from __future__ import annotations
@@ -106,6 +106,11 @@ class Syncs:
     def find(self, key: AccountKey) -> LiveSync | None:
         """The sync of an account that goes on, or the last one since the host started."""
         return self._live.get(key)
+
+    def goes_on(self, key: AccountKey) -> bool:
+        """Whether a sync of the account goes on in this process; any thread may ask."""
+        live = self._live.get(key)
+        return live is not None and not live.ended
 
     def start(self, domain: Domain, account_id: str) -> LiveSync:
         """Sync an account as soon as a thread is free.

@@ -7,13 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hubspot_sync import (
     AccountEntry,
+    AccountHealth,
     AccountStatus,
+    HealthStatus,
     RedriveReport,
     RejectedAction,
     StreamStatus,
     SyncReport,
 )
-from hubspot_sync.models import Mode
+from hubspot_sync.models import Condition, Mode, RejectedCounts, StreamHealth
 
 from .problems import Problem, detail_of
 
@@ -99,6 +101,72 @@ class AccountView(View):
                 name: StreamView.model_validate(summary) for name, summary in entry.streams.items()
             },
         )
+
+
+class StreamHealthView(View):
+    """How one stream is; see `hubspot_sync.models.StreamHealth`. Without its error too.
+
+    Attributes:
+        status: In one word.
+        seconds_behind: How far it is behind the present; None where it was never complete.
+        waiting: Refused actions that are tried again by themselves.
+        parked: Those that are not.
+    """
+
+    status: HealthStatus
+    seconds_behind: float | None
+    waiting: int
+    parked: int
+
+    @classmethod
+    def of(cls, health: StreamHealth) -> "StreamHealthView":
+        """What is shown of *health*."""
+        behind, rejected = health.age, health.rejected or RejectedCounts()
+        return cls(
+            status=health.status,
+            seconds_behind=None if behind is None else behind.total_seconds(),
+            waiting=rejected.waiting,
+            parked=rejected.parked,
+        )
+
+
+class AccountHealthView(View):
+    """How one account is; see `hubspot_sync.AccountHealth`.
+
+    Attributes:
+        ok: True for fresh, False for what is wrong, None where nothing was measured.
+        conditions: What somebody has to see to.
+        syncing: Whether a sync goes on in this process.
+    """
+
+    account_id: str
+    name: str | None
+    status: HealthStatus
+    ok: bool | None
+    conditions: tuple[Condition, ...]
+    syncing: bool
+    streams: dict[str, StreamHealthView]
+
+    @classmethod
+    def of(cls, health: AccountHealth, *, syncing: bool) -> "AccountHealthView":
+        """What is shown of *health*."""
+        return cls(
+            account_id=health.account.account_id,
+            name=health.name,
+            status=health.status,
+            ok=health.ok,
+            conditions=tuple(dict.fromkeys(one.condition for one in health.problems)),
+            syncing=syncing,
+            streams={one.stream.object_type: StreamHealthView.of(one) for one in health.streams},
+        )
+
+
+class HealthView(View):
+    """How all accounts of a tenant are: the worst status, and how many have each."""
+
+    status: HealthStatus
+    counts: dict[HealthStatus, int]
+    accounts: list[AccountHealthView]
 
 
 def report_view(report: SyncReport | RedriveReport) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
-from attrs import frozen
+from attrs import evolve, frozen
 from msgspec.structs import replace
 
 from hubspot_sync._changes import changes_since, packed
@@ -356,11 +356,12 @@ def to_ends(
     """
     actions: list[Action] = []
     repeated = 0
-    for end in ends:
-        before = known.get(end.object_id)
-        if before is None or (before.gone and (before.digest or before.gone is not end.kind.gone)):
+    for found in ends:
+        before = known.get(found.object_id)
+        if before is None or is_gone(before) or _is_being_erased(before, found):
             repeated += before is not None
             continue
+        end = _as_announced(before, found)
         waits = queued.get(end.object_id)
         if before.gone and waits == before.version:
             repeated += 1  # it is this very end that waits
@@ -369,7 +370,7 @@ def to_ends(
         # One that was announced before a crash is told again, and not once more. The sink may have
         # a version that was modified last when the object left, or up to the present.
         variant = before.variant
-        if not before.gone:
+        if before.gone is not end.kind.gone:
             variant = max(at, looked, before.sequence, waits or 0) + 1
         actions.append(
             Action(
@@ -390,6 +391,23 @@ def to_ends(
         actions=tuple(actions),
         fingerprints=tuple(map(fingerprint_of, actions)),
         counts=Counts(repeated=repeated),
+    )
+
+
+def _is_being_erased(before: Fingerprint, end: End) -> bool:
+    """Whether the host had the object erased, and whoever does that tells of it."""
+    return before.gone is Gone.ERASED and end.kind is not ActionKind.ERASED
+
+
+def _as_announced(before: Fingerprint, end: End) -> End:
+    """*end*, or the merge that was announced before a crash; the survivor may be gone since."""
+    if before.gone is not Gone.MERGED or end.kind is not ActionKind.DELETED:
+        return end
+    return evolve(
+        end,
+        kind=ActionKind.MERGED,
+        evidence=Evidence.SURVIVOR,
+        merged_into=before.merged_into,
     )
 
 

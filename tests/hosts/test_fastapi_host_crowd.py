@@ -21,6 +21,7 @@ from kit.hosted import (
     ACME,
     GLOBEX,
     KEY,
+    OF_ACCOUNT,
     PATHS,
     TENANTS,
     follow,
@@ -93,7 +94,7 @@ class Crowd:
     async def neighbour(self, tenant):
         """Has a key, and names another tenant's account."""
         (other,) = TENANTS.keys() - {tenant}
-        for method, path in PATHS[2:]:
+        for method, path in OF_ACCOUNT:
             await self.ask(tenant, method, path.format(ACCOUNTS[other]), 404)
 
     async def starter(self, tenant):

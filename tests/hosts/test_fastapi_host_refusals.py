@@ -41,6 +41,7 @@ from kit.hosted import (
     ACME,
     GLOBEX,
     KEY,
+    OF_ACCOUNT,
     PATHS,
     ROOT,
     TENANTS,
@@ -129,7 +130,7 @@ class TestRefusals:
         with standing.client("acme") as acme, standing.client("globex") as globex:
             sync(globex, GLOBEX)
             before = globex.get(f"/accounts/{GLOBEX}").json()
-            for method, path in PATHS[2:]:
+            for method, path in OF_ACCOUNT:
                 others = acme.request(method, path.format(GLOBEX))
                 nobodys = acme.request(method, path.format("99999"))
                 refusal(others, 404)

@@ -88,7 +88,8 @@ def check_actions(
         made: What happened.
         killed: Whether runs were killed: what was announced and never told may be missing then,
             such as the creation of an object that is deleted, or the end of one that is restored,
-            and a restoration that was cut off may come as an update.
+            a restoration that was cut off may come as an update, and one between a deletion and a
+            merge be left out.
     """
     actions = list(actions)
     assert len({one.action_id for one in actions}) == len(actions)
@@ -107,7 +108,8 @@ def check_actions(
         created = one.kind is ActionKind.CREATED
         assert not (created and before), name
         assert created or before or killed, name
-        assert gone == back or (killed and (back or one.kind is ActionKind.UPDATED)), name
+        told_otherwise = back or one.kind in (ActionKind.UPDATED, ActionKind.MERGED)
+        assert gone == back or (killed and told_otherwise), name
         assert not back or name in going, name
         assert before is None or before.sequence < one.sequence, name
         if one.kind.gone:

@@ -40,7 +40,10 @@ PATHS = (
     ("GET", "/accounts/{}/sync/events"),
     ("GET", "/accounts/{}/errors"),
     ("POST", "/accounts/{}/errors/redrive"),
+    ("GET", "/health"),
 )
+# Those that concern one account.
+OF_ACCOUNT = tuple(one for one in PATHS if "{}" in one[1])
 
 
 def two_accounts(make):

@@ -169,6 +169,37 @@ def test_what_a_killed_run_created_and_left_since(host, kind):
     ]
 
 
+@pytest.mark.parametrize("left", ["deleted", "erased", "restored"])
+def test_an_end_that_a_killed_run_announced_and_another_one_since(host, left):
+    """A merge is told as what it was; of what was deleted the last state counts."""
+    first, second = ids(host, 2)
+
+    class Dead:
+        def write(self, actions):
+            raise Crash if any(one.kind.gone for one in actions) else AssertionError
+
+    if left == "restored":
+        host.emulator.archive("contacts", first)
+    else:
+        survivor = host.emulator.merge("contacts", second, first)
+    with suppress(Crash):
+        sync(host, sink=Dead())
+    if left == "restored":
+        host.emulator.restore("contacts", first)
+    elif left == "deleted":
+        host.emulator.archive("contacts", survivor)
+    else:
+        host.emulator.erase("contacts", survivor)
+
+    sync(host)
+    sync(host, reconcile=True)
+
+    kinds = [action.kind for action in host.sink.actions if action.object_id == first]
+    told_last = ActionKind.RESTORED if left == "restored" else ActionKind.MERGED
+    assert kinds == [ActionKind.CREATED, told_last]
+    assert sync(host).counts.delivered == 0
+
+
 def test_what_a_killed_run_created_and_the_queue_has(host):
     """It was refused before, so the sink does not have it, and it waits as it did."""
     one = host.emulator.create("contacts", {"email": "new@example.com"})
