@@ -11,14 +11,15 @@ endif
 BIN := $(VENV)/bin
 PORT ?= 8000
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-INSTALL = $(PIP) install $(if $(WHEEL),"$$(ls dist/*.whl)[$(1)]",--editable '.[$(1)]')
+INSTALL = $(PIP) install $(if $(WHEEL),"$$(ls dist/*.whl)[$(1)]",--editable '.[$(1)]') $(2)
+ALL := celery,examples,host,otel,testing
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # Python 3.12 and newer tell which lines run at next to no cost; before, it costs half as much again.
 CORE = $(shell $(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo host test test-all coverage sizes lint format types contracts docs docs-serve benchmark benchmark-fleet benchmark-quota faults check clean
+.PHONY: help demo host test test-all coverage package sizes lint format types contracts docs docs-serve benchmark benchmark-fleet benchmark-quota faults check clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -48,7 +49,8 @@ $(VENV)/host: pyproject.toml $(VENV)/demo
 
 $(VENV)/dev: pyproject.toml $(VENV)/demo
 	@echo "Installing the tools for development into $(VENV) ..."
-	@$(call INSTALL,dev)
+	@$(PIP) install 'pip>=25.1'
+	@$(call INSTALL,$(ALL),--group dev)
 	@touch $@
 
 demo: $(VENV)/demo ## Sync an emulated HubSpot account into SQLite, twice, and show what happened
@@ -76,12 +78,18 @@ format: $(VENV)/dev ## Let ruff fix what it can
 
 $(VENV)/pyright: pyproject.toml $(VENV)/dev
 	@echo "Installing a second type checker into $(VENV) ..."
-	@$(call INSTALL,pyright)
+	@$(PIP) install --group pyright
 	@touch $@
 
 types: $(VENV)/dev $(VENV)/pyright ## mypy, strict; and what hosts write, under pyright as well
 	@$(BIN)/mypy
 	@$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+package: $(VENV)/dev ## Build both distributions, and check what an index would say to them
+	@rm -rf build/package
+	@$(PIP) install build
+	@$(BIN)/python -m build --outdir build/package . > /dev/null
+	@$(BIN)/twine check --strict build/package/*
 
 sizes: $(VENV)/dev ## Print the largest files and the longest functions; a report, no limit
 	@$(BIN)/python tests/sizes.py
@@ -112,7 +120,7 @@ faults: $(VENV)/dev ## Kill processes and database primaries, long form (many mi
 	@$(BIN)/python tests/faults/history.py --store mongodb
 	@$(BIN)/python -m pytest -m long
 
-check: test lint types contracts docs ## Everything that CI runs
+check: test lint types contracts docs package ## Everything that CI runs
 
 clean: ## Remove what was built, the environment included
 	@rm -rf .venv .venv-wheel .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build dist site

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+EXTRAS = "celery,examples,host,otel,testing"
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ROOT / ".venv" / "all-pythons"
 CHECK = "import sys; print('%d.%d' % sys.version_info[:2])"
@@ -72,7 +73,8 @@ def run(version: str, program: str, wheel: Path) -> str:
         subprocess.run([program, "-m", "venv", str(folder)], check=True)
     python = str(folder / "bin/python")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    subprocess.run([*pip, f"{wheel}[dev]"], check=True)
+    subprocess.run([*pip, "pip>=25.1"], check=True)
+    subprocess.run([*pip, f"{wheel}[{EXTRAS}]", "--group", "dev"], check=True, cwd=ROOT)
     subprocess.run([*pip, "--force-reinstall", "--no-deps", str(wheel)], check=True)
     tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(ROOT)]
     side_by_side = ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "worksteal"]

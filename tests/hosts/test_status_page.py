@@ -148,7 +148,7 @@ def test_from_the_first_key_to_the_first_sync(person):
 
     person.tab_to("See how your accounts are")
     person.press(Keys.ENTER)
-    person.sees("1 account never")
+    person.sees("1 account not loaded yet")
     person.tab_to("Sync now")
     person.press(Keys.SPACE)
 

@@ -14,7 +14,7 @@ const REMEDIES = {
 const cards = new Map();
 const followed = new Set();
 const $ = (id) => document.getElementById(id);
-const words = (name) => name.replaceAll("_", " ");
+const words = (name) => ({ never: "not loaded yet", not_tracked: "not synced" })[name] ?? name.replaceAll("_", " ");
 const counted = (count, one, many) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
 function say(text, bad = false) {
