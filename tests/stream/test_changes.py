@@ -145,8 +145,9 @@ def test_a_merge_tells_of_the_survivor_first(host):
     assert sync(host).counts.delivered == 0
 
 
-@pytest.mark.parametrize("kind", [ActionKind.DELETED, ActionKind.MERGED])
-def test_what_a_killed_run_created_and_left_since(host, kind):
+@pytest.mark.parametrize("reconcile", [False, True])
+@pytest.mark.parametrize("left", ["archived", "erased", "merged"])
+def test_what_a_killed_run_created_and_left_since(host, left, reconcile):
     """Nothing was committed of it, and the sink has it."""
     one, other = (
         host.emulator.create("contacts", {"email": f"new{n}@example.com"}) for n in (1, 2)
@@ -154,18 +155,17 @@ def test_what_a_killed_run_created_and_left_since(host, kind):
     with suppress(Crash):
         sync(host, pause=60, sink=Dying(host.sink))
     assert {one, other} <= {action.object_id for action in host.sink.actions}
-    if kind is ActionKind.DELETED:
-        host.emulator.archive("contacts", one)
-    else:
+    if left == "merged":
         host.emulator.merge("contacts", other, one)
+    else:
+        {"archived": host.emulator.archive, "erased": host.emulator.erase}[left]("contacts", one)
 
-    sync(host)
+    sync(host, reconcile=reconcile)
 
     assert host.checkpointer.load(CONTACTS).announced == {}
-    sync(host, reconcile=True)
     assert [action.kind for action in host.sink.actions if action.object_id == one] == [
         ActionKind.CREATED,
-        kind,
+        ActionKind.MERGED if left == "merged" else ActionKind.DELETED,
     ]
 
 

@@ -172,19 +172,16 @@ class StreamSession:
         if not object_ids:
             return
         known = progress.recall(object_ids).keys() | self._rejected.held(object_ids).keys()
-        left = {
-            one: version
-            for one, version in checkpoint.announced.items()
-            if one in checkpoint.unread
-        }
-        progress.commit(
-            evolve(checkpoint, announced=left),
-            [
-                Fingerprint(object_id=one, version=checkpoint.announced[one], digest=b"")
-                for one in object_ids
-                if one not in known
-            ],
-        )
+        versions = checkpoint.announced
+        left = {one: version for one, version in versions.items() if one in checkpoint.unread}
+        taken = [
+            Fingerprint(object_id=one, version=versions[one], digest=b"")
+            for one in object_ids
+            if one not in known
+        ]
+        progress.commit(evolve(checkpoint, announced=left), taken)
+        proved = any(run.is_whole and not run.gaps for run in self._runs)
+        self._gone(progress).settle([one.object_id for one in taken], proved=proved)
 
     def _look_around(self, progress: Progress) -> None:
         """Make the passes over what no search finds, where they are due."""
