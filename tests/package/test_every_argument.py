@@ -138,6 +138,7 @@ TAKES = {
     "account id?": {"none", "zero", "one", "a number as text"},
     "object ids": {"none", "zero", "one", "a number as text"} | LISTS,
     "some object ids": {"zero", "one", "a number as text"} | LISTS,
+    "object id": {"zero", "one", "a number as text"},
     "object type": TEXTS,
     "object type?": TEXTS | {"none"},
     "names": {"none", "a list", "a generator"} | LISTS,
@@ -312,7 +313,7 @@ DOMAIN_METHODS = {
         {
             "account_id": "account id",
             "object_type": "object type",
-            "object_id": "key",
+            "object_id": "object id",
             "ask_hubspot": "choice",
         },
     ),

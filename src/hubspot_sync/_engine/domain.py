@@ -518,7 +518,7 @@ class Domain:
             ask_hubspot: Whether HubSpot is asked for it, by its id.
 
         Raises:
-            ConfigurationError: There is no such object type.
+            ConfigurationError: There is no such object type, or the id is none.
             StoreUnavailableError: A store stays away.
             UnknownAccountError: The domain does not have the account.
         """

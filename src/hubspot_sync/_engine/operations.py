@@ -224,14 +224,14 @@ class Operations:
         self, key: AccountKey, object_type: str, object_id: str, *, ask_hubspot: bool
     ) -> Explanation:
         """Why one object is in the host's store as it is, or is not."""
-        is_text_key.of("object_id", object_id)
+        (wanted,) = ids_of("object_id", (object_id,))
         is_choice.of("ask_hubspot", ask_hubspot)
         name = canonical_object_type(object_type)
         with self.lifetime.under_way(f"explain {key}"):
             entry = self.directory().entry(key)
             kept = canonical_names(self.context, entry.account, (name,))[name]
             stream = StreamKey(key, kept)
-            return explain(self.context, entry, stream, object_id, ask_hubspot=ask_hubspot)
+            return explain(self.context, entry, stream, wanted, ask_hubspot=ask_hubspot)
 
     def erase(self, account: Account, object_type: str, object_ids: Iterable[str]) -> ErasureReport:
         """Remove objects from everything that is kept, and keep them out."""

@@ -188,13 +188,10 @@ class _Known:
 
 
 def _rejected(context: RunContext, stream: StreamKey, object_id: str) -> RejectedAction | None:
-    # Ids of reference data are no numbers, and there are few items of it.
-    named = [object_id] if object_id.isascii() and object_id.isdigit() else None
     selection = RejectedSelection(
-        account=stream.account, object_type=stream.object_type, object_ids=named
+        account=stream.account, object_type=stream.object_type, object_ids=[object_id]
     )
-    found = browsed(context, selection)
-    return next((one for one in found if one.action.object_id == object_id), None)
+    return next(browsed(context, selection), None)
 
 
 def _told_gone(fingerprint: Fingerprint) -> str:
