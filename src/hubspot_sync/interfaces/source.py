@@ -113,7 +113,17 @@ class SourceEvidence(Protocol):
         """
 
 
-class Source(SourceSchema, SourceEvidence, Protocol):
+class SourceCosts(Protocol):
+    """What reading an account costs, and may cost."""
+
+    def api_calls(self) -> Mapping[str, int]:
+        """Calls made so far by endpoint class, every try counted."""
+
+    def quota(self) -> Quota:
+        """How often HubSpot may be asked for the account, as far as its answers so far say so."""
+
+
+class Source(SourceSchema, SourceEvidence, SourceCosts, Protocol):
     """Reads one HubSpot account; made for one run and closed at its end."""
 
     def identify(self) -> AccountDetails:
@@ -159,12 +169,6 @@ class Source(SourceSchema, SourceEvidence, Protocol):
         Raises:
             HubSpotSyncError: As in `read`.
         """
-
-    def api_calls(self) -> Mapping[str, int]:
-        """Calls made so far by endpoint class, every try counted."""
-
-    def quota(self) -> Quota:
-        """How often HubSpot may be asked for the account, as far as its answers so far say so."""
 
     def close(self) -> None:
         """Close the connections. Twice: nothing happens."""
