@@ -26,7 +26,14 @@ from hubspot_sync.interfaces.sinks import (
     Scrubbable,
     Validator,
 )
-from hubspot_sync.interfaces.source import Observer, Source, SourceFactory, SourceSchema
+from hubspot_sync.interfaces.source import (
+    Observer,
+    Source,
+    SourceCosts,
+    SourceEvidence,
+    SourceFactory,
+    SourceSchema,
+)
 
 __all__ = [
     "AccountStore",
@@ -41,6 +48,8 @@ __all__ = [
     "Observer",
     "Scrubbable",
     "Source",
+    "SourceCosts",
+    "SourceEvidence",
     "SourceFactory",
     "SourceSchema",
     "TokenStore",
