@@ -1,6 +1,6 @@
 """A worker whose metrics Prometheus reads; with `--demo` it needs no HubSpot account.
 
-    pip install 'hubspot-sync[otel]' opentelemetry-sdk opentelemetry-exporter-prometheus
+    pip install '.[otel]' opentelemetry-sdk opentelemetry-exporter-prometheus
     python examples/metrics/worker.py --demo
     curl http://127.0.0.1:9464/metrics
 

@@ -29,6 +29,7 @@ from hubspot_sync import (
     SyncEngine,
 )
 from hubspot_sync.commands import COMMANDS, main
+from hubspot_sync.commands._messages import printable
 from hubspot_sync.stores import open_stores
 from hubspot_sync.stores.mongodb import MongoStores
 from hubspot_sync.stores.sqlite import SqliteDatabase, SqliteTokenStore
@@ -371,6 +372,19 @@ class TestPlan:
         assert "777" in done.err
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("call Domain.redrive", "call hubspot-sync redrive"),
+        ("see Domain.rejected_actions(..., parked=True) for", "see hubspot-sync errors for"),
+        ("call engine.resync(account)", "call hubspot-sync resync"),
+        ("call Domain.connect", "call Domain.connect"),
+    ],
+)
+def test_what_to_call_is_named_as_a_command(text, shown):
+    assert printable(text, "utf-8") == shown
+
+
 class TestExplain:
     def test_of_one_object(self, account, emulator):
         """From the store alone, and with what HubSpot says."""
@@ -381,6 +395,8 @@ class TestExplain:
         asked = account(*named, "--ask-hubspot", "--json")
 
         assert stored.out.startswith(f"acme/62515/contacts {one}: delivered\n- the sink has")
+        unknown = account("explain", "--object-type", "contacts", "--id", "999")
+        assert "--ask-hubspot tells whether it has it" in unknown.out
         assert (asked.status, asked.document["in_hubspot"]) == (0, "there")
 
 
@@ -493,7 +509,7 @@ class TestMarks:
 
         done = account("confirm-deletions", "--json")
 
-        assert "call Domain.confirm_deletions" in suspicious.err
+        assert "call hubspot-sync confirm-deletions" in suspicious.err
         assert done.document["suspected"] == 25
         assert account("sync", "--json").document["streams"]["contacts"]["delivered"] == 25
 

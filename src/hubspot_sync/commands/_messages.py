@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 FAILED: Final = 1
 BAD_ARGUMENTS: Final = 2
 _LOGIN: Final = re.compile(r"://[^/\s]*@")
+# What the library's words say to call, and the subcommand that does it.
+_COMMANDS: Final = {
+    "confirm_deletions": "confirm-deletions",
+    "doctor": "doctor",
+    "erase": "erase",
+    "explain": "explain",
+    "purge": "purge",
+    "reconcile": "reconcile",
+    "redrive": "redrive",
+    "reencrypt": "reencrypt",
+    "rejected_actions": "errors",
+    "resync": "resync",
+}
+_CALL: Final = re.compile(
+    rf"\b(?:Domain|SyncEngine|engine)\.({'|'.join(_COMMANDS)})\b(?:\([^()]*\))?"
+)
 
 
 class BadArgumentsError(ConfigurationError):
@@ -37,7 +53,12 @@ def complain(name: str, text: str, *, status: int) -> int:
 
 
 def printable(text: str, encoding: str | None) -> str:
-    """The text in one line, without what would steer a terminal or what *encoding* lacks."""
-    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(text.split()))
+    """The text in one line, without what would steer a terminal or what *encoding* lacks.
+
+    What it says to call in Python is named as the command that does it.
+    """
+    spoken = _CALL.sub(lambda found: f"hubspot-sync {_COMMANDS[found[1]]}", text)
+    spoken = spoken.replace("ask_hubspot=True", "--ask-hubspot")
+    line = "".join(sign if sign.isprintable() else "?" for sign in " ".join(spoken.split()))
     known = encoding or "utf-8"
     return line.encode(known, "backslashreplace").decode(known)

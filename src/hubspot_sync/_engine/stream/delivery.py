@@ -91,13 +91,16 @@ class Batch:
             fingerprints[object_id] = replace(self.known[object_id], digest=b"")
         return list(fingerprints.values())
 
-    def pieces(self, size: int, most: int) -> Iterator[tuple[Batch, int]]:
-        """This batch of *size* bytes in pieces of *most* bytes, each with its size.
+    def pieces(self, size: int, most: int, number: int) -> Iterator[tuple[Batch, int]]:
+        """This batch of *size* bytes in pieces of *most* bytes and *number* actions.
 
-        Whole pages may make a batch somewhat larger; it takes large records to cut one. The
-        checkpoint moves with the last piece.
+        Whole pages may make a batch somewhat larger; it takes large records to cut one, or a page
+        of many. The checkpoint moves with the last piece.
+
+        Returns:
+            Each with its size.
         """
-        if size < _MUCH_MORE * most:
+        if size < _MUCH_MORE * most and len(self.actions) < _MUCH_MORE * number:
             yield self, size
             return
         piece: list[Action] = []
@@ -105,7 +108,7 @@ class Batch:
         rest = self
         for action in self.actions:
             weighs = _weight(action)
-            if piece and weight + weighs > most:
+            if piece and (weight + weighs > most or len(piece) >= number):
                 done = {one.object_id for one in piece}
                 yield rest._of(done, settled=Counts(), checkpoint=self.before), weight
                 rest = rest._of({one.object_id for one in rest.fingerprints} - done)

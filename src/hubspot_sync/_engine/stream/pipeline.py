@@ -169,7 +169,8 @@ class Pipeline:
             with closing(self._groups()) as groups:
                 for pages in groups:
                     batch = self._process(pages, queue)
-                    for piece, size in batch.pieces(_size(pages), self._max_bytes):
+                    number = self._context.settings.batch_size
+                    for piece, size in batch.pieces(_size(pages), self._max_bytes, number):
                         queue.put(piece, size=size)
         except QueueClosedError:
             pass  # the writer failed, and says why below
