@@ -9,7 +9,6 @@ that did not happen. Prints counts; an assertion says what is wrong.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -27,8 +26,8 @@ from hubspot_sync.stores.mongodb import MongoDatabase
 from hubspot_sync.stores.sqlite import SqliteDatabase
 from hubspot_sync.testing import HubSpotEmulator, ManualClock
 from hubspot_sync.testing.emulator.portal.series import Series
-from kit.account import WORKER, ended, kill, say
-from kit.histories import TYPES, check_actions, check_mirrors, prepared
+from kit.account import ended, kill, say, worker_of
+from kit.histories import STREAMS, TYPES, check_actions, check_mirrors, prepared
 from kit.leftovers import Watch
 from kit.mongod import Mongod
 from kit.stored import mongodb_actions, sqlite_actions
@@ -106,24 +105,13 @@ class KilledHistory:
             time.sleep(0.002)  # noqa: TID251 - so that the sync meets them
 
     def _worker(self, *, reconcile: bool = False) -> subprocess.Popen[str]:
-        given = {
-            "gate": False,
-            "every_kind": True,
-            "reconcile": reconcile,
-            "store": self._store,
-            "domain": "acme",
-            "batch_size": 20,
-            "lease_seconds": 60.0,
-            "account": self._emulator.account_id,
-            "access_token": self._emulator.access_token,
-            "base_url": self._emulator.base_url,
-        }
-        return subprocess.Popen(
-            [sys.executable, WORKER, json.dumps(given)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        return worker_of(
+            self._emulator.describe(),
+            self._store,
+            batch_size=20,
+            every_kind=True,
+            reconcile=reconcile,
+            streams={one.object_type: one.associations for one in STREAMS},
         )
 
 

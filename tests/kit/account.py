@@ -18,6 +18,7 @@ from attrs import frozen
 from kit.support import as_json, converted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from typing_extensions import Self
@@ -31,6 +32,41 @@ _PAUSE = 0.04
 _ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith("HUBSPOT_")
 }
+
+
+def worker_of(
+    account: Mapping[str, Any],
+    store: str,
+    *,
+    domain: str = "acme",
+    batch_size: int = 100,
+    lease_seconds: float = 60.0,
+    gate: bool = False,
+    **more: Any,
+) -> subprocess.Popen[str]:
+    """Start a sync of *account*, as its emulator describes it, in a process of its own.
+
+    With *gate* it waits for `all_at_once`; what *more* there is, worker.py says.
+    """
+    given = {
+        "gate": gate,
+        "store": store,
+        "domain": domain,
+        "batch_size": batch_size,
+        "lease_seconds": lease_seconds,
+        "account": account["account_id"],
+        "access_token": account["access_token"],
+        "base_url": account["base_url"],
+        **more,
+    }
+    return subprocess.Popen(
+        [sys.executable, WORKER, json.dumps(given)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=_ENVIRONMENT,
+    )
 
 
 class EmulatedAccount:
@@ -66,34 +102,9 @@ class EmulatedAccount:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def worker(
-        self,
-        store: str,
-        *,
-        domain: str = "acme",
-        batch_size: int = 100,
-        lease_seconds: float = 60.0,
-        gate: bool = False,
-    ) -> subprocess.Popen[str]:
-        """Start a sync of this account into *store*; with *gate* it waits for `all_at_once`."""
-        given = {
-            "gate": gate,
-            "store": store,
-            "domain": domain,
-            "batch_size": batch_size,
-            "lease_seconds": lease_seconds,
-            "account": self.described["account_id"],
-            "access_token": self.described["access_token"],
-            "base_url": self.described["base_url"],
-        }
-        return subprocess.Popen(
-            [sys.executable, WORKER, json.dumps(given)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=_ENVIRONMENT,
-        )
+    def worker(self, store: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a sync of this account into *store*; see `worker_of`."""
+        return worker_of(self.described, store, **options)
 
     def sync(self, store: str, **options: Any) -> Ended:
         """Run one sync to its end."""

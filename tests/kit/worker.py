@@ -3,7 +3,9 @@
     python worker.py '{"store": "sqlite:////tmp/crm.db", "base_url": "http://127.0.0.1:9100", ...}'
 
 Like examples/sync_account.py, with settings that no command line needs: small batches and short
-leases. Exit status: 0 when every stream completed, 1 when not.
+leases; "streams", with the associations of each; "reconcile"; and "every_kind", which looks for
+deletions and compares associations in every run. Exit status: 0 when every stream completed, 1
+when not.
 """
 
 from __future__ import annotations
@@ -28,16 +30,7 @@ from hubspot_sync.stores.mongodb import MongoStores
 from hubspot_sync.stores.sqlite import SqliteStores
 
 MOMENT = timedelta(milliseconds=1)
-STREAMS = (
-    StreamSettings(object_type="companies"),
-    StreamSettings(object_type="contacts", associations=("companies",)),
-)
-# Those of `histories`, which this small process does not import.
-EVERY_KIND = (
-    StreamSettings("companies", associations=("contacts",)),
-    StreamSettings("contacts", associations=("companies", "deals")),
-    StreamSettings("deals", associations=("contacts",)),
-)
+STREAMS = {"companies": (), "contacts": ("companies",)}
 
 
 def main() -> int:
@@ -49,7 +42,10 @@ def main() -> int:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()
-    streams = EVERY_KIND if given.get("every_kind") else STREAMS
+    streams = [
+        StreamSettings(name, associations=associations)
+        for name, associations in given.get("streams", STREAMS).items()
+    ]
     account = Account(account_id=given["account"], domain_id=given["domain"], streams=streams)
     try:
         with engine_for(given) as engine:
