@@ -5,7 +5,9 @@
     curl http://127.0.0.1:9464/metrics
 
 Without `--demo` it syncs the accounts in the database that `--store` names, whenever they are due,
-until it gets SIGINT or SIGTERM; `HUBSPOT_SYNC_KEY` opens their credentials.
+until it gets SIGINT or SIGTERM. `HUBSPOT_SYNC_KEY` opens their credentials, `HUBSPOT_CLIENT_ID` and
+`HUBSPOT_CLIENT_SECRET` are the OAuth app, and `HUBSPOT_BASE_URL` may lead to an emulator. An access
+token in `HUBSPOT_ACCESS_TOKEN` opens the one account that `--account` and `--domain` name.
 """
 
 from __future__ import annotations
@@ -23,9 +25,11 @@ from opentelemetry.sdk.metrics import MeterProvider
 from prometheus_client import start_http_server
 
 from hubspot_sync import (
+    Account,
     CredentialKeys,
     HubSpotSettings,
     LoggingObserver,
+    OAuthApp,
     StaticAccessToken,
     SyncEngine,
 )
@@ -44,13 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--store", metavar="URL", help="such as sqlite:///crm.db")
     where.add_argument("--demo", action="store_true", help="an emulated account, in memory")
+    parser.add_argument("--account", help="the account that HUBSPOT_ACCESS_TOKEN opens")
+    parser.add_argument("--domain", default="default", help="its tenant (default: default)")
     parser.add_argument("--port", type=int, default=9464, help="where the metrics are served")
     chosen = parser.parse_args(arguments)
 
     # The SDK first: what is recorded before it is set up goes nowhere.
     set_meter_provider(MeterProvider([PrometheusMetricReader()]))
     with ExitStack() as stack:
-        engine = stack.enter_context(demo(stack) if chosen.demo else engine_on(chosen.store))
+        engine = stack.enter_context(demo(stack) if chosen.demo else engine_on(chosen))
         HealthGauges(engine)
         server, _ = start_http_server(chosen.port, "127.0.0.1")
         stack.callback(server.shutdown)
@@ -60,12 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         engine.run(workers=4, poll_every=timedelta(seconds=1))
 
 
-def engine_on(url: str) -> SyncEngine:
-    """An engine on the stores that *url* names."""
-    cipher = CredentialKeys(os.environ["HUBSPOT_SYNC_KEY"])
-    return SyncEngine(
-        open_stores(url, cipher=cipher), observers=[LoggingObserver(), OpenTelemetryObserver()]
+def engine_on(chosen: argparse.Namespace) -> SyncEngine:
+    """An engine on the stores that the command line names, with what the environment says."""
+    known, secret = os.environ.get("HUBSPOT_CLIENT_ID"), os.environ.get("HUBSPOT_CLIENT_SECRET")
+    key, token = os.environ.get("HUBSPOT_SYNC_KEY"), os.environ.get("HUBSPOT_ACCESS_TOKEN")
+    engine = SyncEngine(
+        open_stores(chosen.store, cipher=CredentialKeys(key) if key else None),
+        oauth_app=OAuthApp(client_id=known, client_secret=secret) if known and secret else None,
+        hubspot=HubSpotSettings.from_environment(os.environ),
+        observers=[LoggingObserver(), OpenTelemetryObserver()],
     )
+    if token and chosen.account:
+        account = Account(chosen.account, domain_id=chosen.domain)
+        engine.store_credentials(account, StaticAccessToken(token))
+    return engine
 
 
 def demo(stack: ExitStack) -> SyncEngine:

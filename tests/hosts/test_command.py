@@ -385,6 +385,23 @@ def test_what_to_call_is_named_as_a_command(text, shown):
     assert printable(text, "utf-8") == shown
 
 
+def test_an_account_of_another_tenant_is_named(account, shell, environment):
+    """In the words of the command, wherever it is asked for."""
+    named = ["--account", "62515", "--object-type", "contacts", "--id", "51"]
+
+    done = shell("explain", *named, **environment)
+    planned = shell("plan", "--account", "62515", **environment)
+    nobodys = shell("doctor", "--account", "777", **environment)
+
+    assert done.status == 1
+    assert done.err == (
+        "hubspot-sync explain: domain 'default' has no account 62515; the store has it elsewhere: "
+        "give --domain acme\n"
+    )
+    assert (planned.status, "--domain acme" in planned.err) == (0, True)
+    assert nobodys.err.endswith("has no account 777; hubspot-sync sync puts it there\n")
+
+
 class TestExplain:
     def test_of_one_object(self, account, emulator):
         """From the store alone, and with what HubSpot says."""
@@ -723,7 +740,7 @@ class TestWrongArguments:
             (["status", "--store=sqlite:///"], {}, "no file that stays"),
             (["status", "--store=sqlite:///:memory:"], {}, "no file that stays"),
             (["status", "mongodb://u:canary@h/d"], {}, "mongodb://...@h/d"),
-            (["errors", "--account=1", "--ids=a"], {}, "give a HubSpot id"),
+            (["errors", "--account=1", "--ids=a"], {}, "give the id that HubSpot has"),
             (["errors", "--account=1", "--parked", "--waiting"], {}, "not allowed with"),
             (["erase", "--account=1", "--object-type=", "--ids=1", "--yes"], {}, "object type"),
             (["erase", "--account=1", "--ids=1", "--yes"], {}, "required: --object-type"),

@@ -60,6 +60,7 @@ from hubspot_sync.models import (
 )
 from hubspot_sync.models._checks import (
     Check,
+    id_of,
     ids_of,
     is_choice,
     is_kind,
@@ -224,7 +225,7 @@ class Operations:
         self, key: AccountKey, object_type: str, object_id: str, *, ask_hubspot: bool
     ) -> Explanation:
         """Why one object is in the host's store as it is, or is not."""
-        (wanted,) = ids_of("object_id", (object_id,))
+        wanted = id_of("object_id", object_id)
         is_choice.of("ask_hubspot", ask_hubspot)
         name = canonical_object_type(object_type)
         with self.lifetime.under_way(f"explain {key}"):

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -15,7 +15,7 @@ from hubspot_sync.commands._arguments import STORE_VARIABLE
 from hubspot_sync.commands._environment import app_in, cipher_in, token_in
 from hubspot_sync.commands._messages import BadArgumentsError, as_bad_arguments
 from hubspot_sync.engine import SyncEngine
-from hubspot_sync.errors import ConfigurationError
+from hubspot_sync.errors import ConfigurationError, UnknownAccountError
 from hubspot_sync.models import Account, AccountKey, HubSpotSettings
 from hubspot_sync.stores import check_store_url, open_stores
 from hubspot_sync.stores.memory import MemoryStores
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from hubspot_sync._engine.domain import Domain
     from hubspot_sync.stores import Stores
+
+_DOMAINS: Final = 1_000
+_NAMED: Final = 3
 
 
 @frozen
@@ -54,6 +57,17 @@ class Session:
     def domain(self) -> Domain:
         """The tenant that owns the account."""
         return self.engine.domain(self.account.domain_id)
+
+    def other_domains(self) -> list[str]:
+        """Tenants that have the same HubSpot account, of the first thousand."""
+        accounts, key = self.stores.accounts, self.account
+        if accounts is None:
+            return []
+        return [
+            name
+            for name in accounts.domains(limit=_DOMAINS)
+            if name != key.domain_id and accounts.load(AccountKey(name, key.account_id))
+        ]
 
 
 @contextmanager
@@ -87,14 +101,28 @@ def opened(
         store = None if in_memory else _store(options)
     if store is not None and not may_be_new:
         _check_that_it_exists(store)
-    with _progress(quiet=options.quiet):
+    with _progress(quiet=options.quiet or in_memory):
         stores = MemoryStores() if store is None else open_stores(store, cipher=cipher)
         engine = SyncEngine(stores, oauth_app=app, hubspot=hubspot)
         with engine, signals_that_call(engine.stop):
             if token is not None and key is not None:
                 account = Account(key.account_id, domain_id=key.domain_id)
                 engine.store_credentials(account, token)
-            yield Session(engine, stores, key)
+            session = Session(engine, stores, key)
+            try:
+                yield session
+            except UnknownAccountError:
+                raise UnknownAccountError(_unknown(session)) from None
+
+
+def _unknown(session: Session) -> str:
+    """What to say of an account that its tenant does not have."""
+    key, others = session.account, session.other_domains()
+    said = f"domain {key.domain_id!r} has no account {key.account_id}"
+    if others:
+        named = " or ".join(f"--domain {name}" for name in others[:_NAMED])
+        return f"{said}; the store has it elsewhere: give {named}"
+    return f"{said}; hubspot-sync sync puts it there"
 
 
 def _key(options: Namespace) -> AccountKey | None:

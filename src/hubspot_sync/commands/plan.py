@@ -16,6 +16,7 @@ from hubspot_sync.models import DEFAULT_STREAMS
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
 
     from hubspot_sync.models import Credentials, StreamPlan, SyncPlan
 
@@ -32,16 +33,17 @@ def _run(options: Namespace) -> int:
     with as_bad_arguments():
         credentials = credentials_in(os.environ)
         streams_in(options, DEFAULT_STREAMS)
-    plan = None
+    plan: SyncPlan | None = None
+    others: list[str] = []
     if options.store or credentials is None:
-        plan = _of_stored(options, is_only=credentials is None)
+        plan, others = _of_stored(options, is_only=credentials is None)
     if plan is None:
         plan = _of_new(options, credentials)
-    return show(_result_of(plan), options)
+    return show(_result_of(plan, others), options)
 
 
-def _of_stored(options: Namespace, *, is_only: bool) -> SyncPlan | None:
-    """The plan of an account that the store has; None where it has it not and another way is."""
+def _of_stored(options: Namespace, *, is_only: bool) -> tuple[SyncPlan | None, list[str]]:
+    """The plan of an account that the store has; else None, and the tenants that have it there."""
     with opened(options, may_be_new=not is_only) as session:
         domain, account_id = session.domain, session.account.account_id
         try:
@@ -49,8 +51,8 @@ def _of_stored(options: Namespace, *, is_only: bool) -> SyncPlan | None:
         except UnknownAccountError:
             if is_only:
                 raise
-            return None
-        return domain.plan(account_id, streams_in(options, before))
+            return None, session.other_domains()
+        return domain.plan(account_id, streams_in(options, before)), []
 
 
 def _of_new(options: Namespace, credentials: Credentials | None) -> SyncPlan:
@@ -60,11 +62,15 @@ def _of_new(options: Namespace, credentials: Credentials | None) -> SyncPlan:
         return session.domain.plan(session.account.account_id)
 
 
-def _result_of(plan: SyncPlan) -> Result:
+def _result_of(plan: SyncPlan, others: Sequence[str]) -> Result:
+    complaints = [
+        f"this is for a new account; the store has it elsewhere: --domain {name}" for name in others
+    ]
     return Result(
         document=plan.as_dict(),
         table=Table(_COLUMNS, [_row(one) for one in plan.streams]),
         lines=(str(plan).splitlines()[0],),
+        complaints=complaints,
     )
 
 

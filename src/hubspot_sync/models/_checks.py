@@ -202,6 +202,7 @@ def _is_item(value: object) -> bool:
 
 
 is_digits = _Digits()
+_is_object_id = Check(_is_digits, 'the id that HubSpot has for an object, as text, such as "51"')
 
 
 def ids_of(name: str, given: Iterable[object] | object) -> tuple[str, ...]:
@@ -210,11 +211,20 @@ def ids_of(name: str, given: Iterable[object] | object) -> tuple[str, ...]:
     Raises:
         ConfigurationError: One of them is no id of HubSpot's, nor of an item of reference data.
     """
-    ids = [digits(one) for one in (given if is_list(given) else (given,))]
-    for one in ids:
-        if not _is_item(one):
-            is_digits.of(f"{name} has an id that", one)
-    return tuple(dict.fromkeys(map(str, ids)))
+    ids = given if is_list(given) else (given,)
+    return tuple(dict.fromkeys(id_of(f"{name} has an id that", one) for one in ids))
+
+
+def id_of(name: str, given: object) -> str:
+    """Return the id of an object that *name* is.
+
+    Raises:
+        ConfigurationError: It is no id of HubSpot's, nor of an item of reference data.
+    """
+    value = digits(given)
+    if not _is_item(value):
+        _is_object_id.of(name, value)
+    return str(value)
 
 
 is_instant = Check(
