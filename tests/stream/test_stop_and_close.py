@@ -60,7 +60,7 @@ INTERRUPTED_EVERYWHERE = """
     for waiter in waiters:
         waiter.join(20)
         assert not waiter.is_alive()
-    assert len(hit) > 5, hit
+    assert len(hit) > 3, hit  # Python 3.12.1 tells of lines only, not of each step of one
     print("ended", stop.is_set())
 """
 

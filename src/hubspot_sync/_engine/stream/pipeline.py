@@ -64,6 +64,8 @@ if TYPE_CHECKING:
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _NOTHING: Final = Outcome(actions=(), fingerprints=(), counts=Counts())
 _COMPARING: Final = (Mode.RECONCILE, Mode.ARCHIVED, Mode.ASSOCIATIONS)
+# Of records; all items of a stream of reference data are on one page, however many.
+_LARGEST_PAGE: Final = 200
 # The checkpoint names each of them.
 MOST_UNREAD: Final = 1_000
 
@@ -116,6 +118,7 @@ class Pipeline:
         self.gaps: tuple[str, ...] = ()
         settings = context.settings
         self._max_bytes = min(settings.batch_bytes, settings.queue_bytes)
+        self._most = max(settings.batch_size, _LARGEST_PAGE)
         self._rejected = rejected
         self._oddities = Oddities(self._stream, context.notify)
         self.began_too_late = False
@@ -169,8 +172,7 @@ class Pipeline:
             with closing(self._groups()) as groups:
                 for pages in groups:
                     batch = self._process(pages, queue)
-                    number = self._context.settings.batch_size
-                    for piece, size in batch.pieces(_size(pages), self._max_bytes, number):
+                    for piece, size in batch.pieces(_size(pages), self._max_bytes, self._most):
                         queue.put(piece, size=size)
         except QueueClosedError:
             pass  # the writer failed, and says why below
