@@ -740,7 +740,7 @@ class TestWrongArguments:
             (["status", "--store=sqlite:///"], {}, "no file that stays"),
             (["status", "--store=sqlite:///:memory:"], {}, "no file that stays"),
             (["status", "mongodb://u:canary@h/d"], {}, "mongodb://...@h/d"),
-            (["errors", "--account=1", "--ids=a"], {}, "give the id that HubSpot has"),
+            (["errors", "--account=1", "--ids=a"], {}, "give the HubSpot id of an object"),
             (["errors", "--account=1", "--parked", "--waiting"], {}, "not allowed with"),
             (["erase", "--account=1", "--object-type=", "--ids=1", "--yes"], {}, "object type"),
             (["erase", "--account=1", "--ids=1", "--yes"], {}, "required: --object-type"),

@@ -202,7 +202,7 @@ def _is_item(value: object) -> bool:
 
 
 is_digits = _Digits()
-_is_object_id = Check(_is_digits, 'the id that HubSpot has for an object, as text, such as "51"')
+_is_object_id = Check(_is_digits, 'the HubSpot id of an object, as text, such as "51"')
 
 
 def ids_of(name: str, given: Iterable[object] | object) -> tuple[str, ...]:
