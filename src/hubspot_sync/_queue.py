@@ -51,6 +51,11 @@ class BoundedQueue(Generic[T]):
             self._bytes += size
             self._changed.notify_all()
 
+    def first(self) -> T | None:
+        """The item that waits longest, if one does; it goes on waiting."""
+        with self._changed:
+            return self._items[0][0] if self._items else None
+
     def finish(self) -> None:
         """No more items will come; those that wait are still handed out."""
         with self._changed:

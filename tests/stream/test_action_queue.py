@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from contextlib import suppress
 from datetime import timedelta
@@ -42,11 +43,8 @@ class Watched:
 
 
 def numbers_of(setting):
-    """How far each commit went: the number of the last page of each, None at the end.
-
-    Those that announce a batch go no further.
-    """
-    commits = []
+    """How far each commit went that went further: the number of its last page, None at the end."""
+    commits = [0]
 
     class Noting:
         def __getattr__(self, name):
@@ -54,8 +52,9 @@ def numbers_of(setting):
 
         def commit(self, lease, checkpoint, fingerprints=()):
             reading = checkpoint.reading
-            if not checkpoint.announced:
-                commits.append(None if reading is None else int(reading.ranges[0].after or 0))
+            number = None if reading is None else int(reading.ranges[0].after or 0)
+            if number != commits[-1]:
+                commits.append(number)
             setting.checkpointer.commit(lease, checkpoint, fingerprints)
 
     return Noting(), commits
@@ -78,9 +77,40 @@ def test_checkpoints_are_committed_in_order():
     report = setting.sync(checkpointer=checkpointer, settings=ONE_BY_ONE)
 
     assert counted(report) == (4, 0, 0, 0, 0)
-    assert commits == [1, 2, 3, None]
+    assert commits == [0, 1, 2, 3, None]
     so_far = [event.so_far.delivered for event in setting.recorder.of(BatchStored)]
     assert so_far == [1, 2, 3, 4]
+
+
+def announced_by(fates):
+    """What each commit announced of four pages, of which the sink took the first when 3 waited."""
+    read = threading.Event()
+    pages = [[record(str(number))] for number in range(1, 5)]
+    setting = Setting(pages, before_page=lambda page: page < len(pages) or read.set())
+    announced = []
+
+    class Noting:
+        def __getattr__(self, name):
+            return getattr(setting.checkpointer, name)
+
+        def commit(self, lease, checkpoint, fingerprints=()):
+            announced.append(list(checkpoint.announced))
+            setting.checkpointer.commit(lease, checkpoint, fingerprints)
+
+    sink = Unruly(Watched(setting.sink), fates)
+    watched = Watched(sink, o1=lambda: read.wait(300))
+    setting.sync(sink=watched, checkpointer=Noting(), settings=ONE_BY_ONE)
+    return announced
+
+
+def test_a_batch_that_waits_is_announced_with_the_commit_before():
+    """So it needs no commit of its own."""
+    assert announced_by([])[:3] == [["1"], ["2"], ["3"]]
+
+
+def test_what_waits_behind_a_refusal_is_not_announced():
+    """The stream may end there, and nobody would have to settle what the sink was never told."""
+    assert announced_by(["refused"])[:3] == [["1"], [], ["2"]]
 
 
 def test_what_follows_a_batch_that_failed_is_not_committed_but_read_again():
@@ -94,7 +124,7 @@ def test_what_follows_a_batch_that_failed_is_not_committed_but_read_again():
 
     assert report.error is error
     assert counted(report) == (1, 0, 0, 0, 0)
-    assert commits == [1]
+    assert commits == [0, 1]
     assert setting.told == [("1", "Created", 0)]
     assert counted(setting.sync(settings=ONE_BY_ONE)) == (3, 0, 0, 0, 0)
     assert_told_right(setting.sink, dict.fromkeys("1234", 0))

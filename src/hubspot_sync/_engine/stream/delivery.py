@@ -14,7 +14,7 @@ from hubspot_sync.interfaces._answers import place_of
 from hubspot_sync.models import ActionKind, BatchStored, Counts, RetryCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from hubspot_sync._engine.context import RunContext
     from hubspot_sync._engine.stream.lease import Progress
@@ -158,6 +158,10 @@ class Written:
         return {one.action.object_id for one in self.rejections}
 
 
+def _none() -> None:
+    return None
+
+
 class Delivery:
     """Stores the batches of one stream, one after the other.
 
@@ -188,12 +192,18 @@ class Delivery:
         self._stored = stored
         self._begun = begun
         self._announced = dict(stored.announced)
+        self._foretold: Batch | None = None
         self._writer = _SinkWriter(context, progress.stream)
         self.counts = Counts()
         self.retried = RetryCounts()
 
-    def store(self, batch: Batch) -> None:
+    def store(self, batch: Batch, following: Callable[[], Batch | None] = _none) -> None:
         """Bring a fresh batch to the sink, keep what is rejected of it, and commit its checkpoint.
+
+        Args:
+            batch: What to store.
+            following: Gives the batch that comes next, if there is one already; it is announced
+                with this commit and needs none of its own.
 
         Raises:
             ActionRejectedError: An action was rejected and there is no error queue; nothing of the
@@ -205,7 +215,7 @@ class Delivery:
                 batch is committed.
         """
         self._announce(batch)
-        written, _ = self._deliver(batch)
+        written, _ = self._deliver(batch, following)
         self._stored = batch.checkpoint
         rejected = len(written.rejections)
         counts = batch.settled + Counts(
@@ -250,21 +260,32 @@ class Delivery:
         only an unproved digest tells that the sink may have other values than those that were
         committed last. Of a new object nothing else would tell, if it left HubSpot meanwhile.
         """
-        variants = batch.doubtful(one for one in batch.actions if one.variant)
-        created = batch.created()
-        self._announced.update(created)
-        if batch.actions and (variants or created or not self._begun):
-            self._commit(self._stored, variants)
-            self._begun = True
+        if batch is not self._foretold:
+            variants = self._foretell(batch)
+            if batch.actions and (variants or self._announced or not self._begun):
+                self._commit(self._stored, variants)
         self._rejected.announce([one for one in batch.actions if one.object_id in batch.outdated])
 
-    def _deliver(self, batch: Batch) -> tuple[Written, int]:
+    def _foretell(self, batch: Batch) -> list[Fingerprint]:
+        """Let the next commit announce *batch*; what it has to say of objects known before."""
+        self._foretold = batch
+        self._announced.update(batch.created())
+        return batch.doubtful(one for one in batch.actions if one.variant)
+
+    def _deliver(
+        self, batch: Batch, following: Callable[[], Batch | None] = _none
+    ) -> tuple[Written, int]:
         """Write, keep what is rejected, commit the rest; also how many are parked now."""
         written = self._writer.write(batch.actions)
         parked = self._rejected.keep(written.rejections, batch.tried)
         fingerprints = batch.delivered(written)
         for one in batch.actions:
             self._announced.pop(one.object_id, None)
+        # After rejections the stream may end here.
+        after = None if written.rejections else following()
+        if after is not None and (variants := self._foretell(after)):
+            said = {one.object_id: one for one in (*fingerprints, *variants)}
+            fingerprints = list(said.values())
         if fingerprints or not batch.tried:
             self._commit(batch.checkpoint, fingerprints)
         # After the commit, so that an object that is taken out of the queue is in the sink.
@@ -275,6 +296,7 @@ class Delivery:
         return written, parked
 
     def _commit(self, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint]) -> None:
+        self._begun = True
         self._progress.commit(evolve(checkpoint, announced=dict(self._announced)), fingerprints)
 
 

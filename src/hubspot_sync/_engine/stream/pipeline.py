@@ -492,7 +492,7 @@ class ActionQueue:
     def _work(self) -> None:
         try:
             for batch in self._waiting:
-                self._delivery.store(batch)
+                self._delivery.store(batch, self._waiting.first)
                 with self._changed:
                     for one in batch.fingerprints:
                         self._on_their_way.pop(one.object_id, None)
