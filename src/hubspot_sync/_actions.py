@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import orjson
 from attrs import evolve, frozen
 from msgspec.structs import replace
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hubspot_sync.models import (
         AccountKey,
         Association,
+        AssociationType,
         Changes,
         Presence,
         Record,
@@ -45,6 +46,7 @@ _TOMBSTONE = b"gone"
 # https://developers.hubspot.com/changelog/updated-merge-functionality-for-contacts-and-companies
 _MERGED_IDS = "hs_merged_object_ids"
 _encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 
 
 @frozen(kw_only=True)
@@ -106,12 +108,10 @@ def edges_digest(associations: Mapping[str, Sequence[Association]]) -> bytes:
 
 
 def _edges(associations: Mapping[str, Sequence[Association]]) -> bytes:
-    if not associations:
-        return b"{}"
     return _dumps(
         {
             object_type: _comparable_edges(edges)
-            for object_type, edges in sorted(associations.items())
+            for object_type, edges in associations.items()
             if edges
         }
     )
@@ -123,22 +123,22 @@ def _short(edges: bytes) -> bytes:
 
 def _dumps(content: Any) -> bytes:
     try:
-        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # lone surrogates, which HubSpot's door does not let pass, others may
+        return _encode_sorted(content)
+    except UnicodeEncodeError:  # lone surrogates, which HubSpot's door does not let pass
         return json.dumps(content, sort_keys=True).encode()
 
 
 def _comparable_edges(edges: Sequence[Association]) -> list[tuple[str, list[tuple[str, int]]]]:
     """The other records, each with its types, in one order."""
-    comparable = []
-    for edge in edges:
-        types = [(kind.category, kind.type_id) for kind in edge.types]
-        if len(types) > 1:
-            types.sort()
-        comparable.append((edge.object_id, types))
+    comparable = [(edge.object_id, _comparable_types(tuple(edge.types))) for edge in edges]
     if len(comparable) > 1:
         comparable.sort()
     return comparable
+
+
+@lru_cache(maxsize=1_024)
+def _comparable_types(types: tuple[AssociationType, ...]) -> list[tuple[str, int]]:
+    return sorted((kind.category, kind.type_id) for kind in types)
 
 
 def newest_versions(records: Iterable[Record]) -> tuple[list[Record], int]:

@@ -182,9 +182,9 @@ class Checkpoint:
             more than is believed without `Domain.confirm_deletions`.
         confirmed: Whether somebody confirmed them, so that the next pass over all records tells of
             them.
-        announced: New objects of the batch that is on its way to the sink, and those of batches
-            that were cut off there; their versions by id. Until a fingerprint tells of one, the
-            sink may have it, or not.
+        announced: New objects of the batch that is on its way to the sink or next, and those of
+            batches that were cut off there; their versions by id. Until a fingerprint tells of
+            one, the sink may have it, or not.
     """
 
     high_water_mark: datetime | None = field(default=None, validator=is_aware)

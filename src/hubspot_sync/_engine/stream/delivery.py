@@ -192,7 +192,7 @@ class Delivery:
         self._stored = stored
         self._begun = begun
         self._announced = dict(stored.announced)
-        self._foretold: Batch | None = None
+        self._ahead: Batch | None = None
         self._writer = _SinkWriter(context, progress.stream)
         self.counts = Counts()
         self.retried = RetryCounts()
@@ -260,15 +260,15 @@ class Delivery:
         only an unproved digest tells that the sink may have other values than those that were
         committed last. Of a new object nothing else would tell, if it left HubSpot meanwhile.
         """
-        if batch is not self._foretold:
-            variants = self._foretell(batch)
+        ahead, self._ahead = self._ahead, None
+        if batch is not ahead:
+            variants = self._announcement(batch)
             if batch.actions and (variants or self._announced or not self._begun):
                 self._commit(self._stored, variants)
         self._rejected.announce([one for one in batch.actions if one.object_id in batch.outdated])
 
-    def _foretell(self, batch: Batch) -> list[Fingerprint]:
-        """Let the next commit announce *batch*; what it has to say of objects known before."""
-        self._foretold = batch
+    def _announcement(self, batch: Batch) -> list[Fingerprint]:
+        """Let the next commit announce *batch*; what that says of objects known before."""
         self._announced.update(batch.created())
         return batch.doubtful(one for one in batch.actions if one.variant)
 
@@ -283,7 +283,8 @@ class Delivery:
             self._announced.pop(one.object_id, None)
         # After rejections the stream may end here.
         after = None if written.rejections else following()
-        if after is not None and (variants := self._foretell(after)):
+        self._ahead = after
+        if after is not None and (variants := self._announcement(after)):
             said = {one.object_id: one for one in (*fingerprints, *variants)}
             fingerprints = list(said.values())
         if fingerprints or not batch.tried:
