@@ -268,26 +268,21 @@ def to_actions(
     unchanged = repeated = 0
     for record in records:
         before = known.get(record.object_id)
+        if before is not None and before.gone is Gone.ERASED:
+            unchanged += 1
+            continue
         version, (digest, edges) = record.version, digests_of(record)
-        kind, variant, is_same = ActionKind.CREATED, 0, False
+        state = packed(record) if track else b""
+        variant, is_same = 0, False
         if before is not None:
-            if before.gone is Gone.ERASED:
-                unchanged += 1
-                continue
             version = max(version, before.version)
             is_same = before.digest == digest and before.gone is None
             if is_same and version == before.version and not redeliver:
                 repeated += 1
-                state = packed(record) if track else b""
                 if edges != before.edges or bool(state) != bool(before.state):
                     fingerprints.append(replace(before, edges=edges, state=state))
                 continue
-            if is_same:
-                variant = before.variant if version < before.sequence else 0
-            else:
-                variant = _variant(before, version, looked)
-            if not redeliver:
-                kind = ActionKind.RESTORED if before.gone else ActionKind.UPDATED
+            variant = _variant(before, version, looked, is_same=is_same)
         fingerprints.append(
             Fingerprint(
                 object_id=record.object_id,
@@ -295,16 +290,13 @@ def to_actions(
                 digest=digest,
                 variant=variant,
                 edges=edges,
-                state=packed(record) if track else b"",
+                state=state,
             )
         )
         if is_same and not (deliver_unchanged or redeliver):
             unchanged += 1
             continue
-        occurred_at = record.created_at
-        if kind is not ActionKind.CREATED:
-            has_moved = before is None or version > before.version
-            occurred_at = from_milliseconds(version if has_moved else variant or version)
+        kind = ActionKind.CREATED if redeliver else _kind(before)
         actions.append(
             Action(
                 account=account,
@@ -312,7 +304,7 @@ def to_actions(
                 object_id=record.object_id,
                 kind=kind,
                 version=version,
-                occurred_at=occurred_at,
+                occurred_at=_occurred_at(record, kind, before, version, variant),
                 properties=record.properties,
                 associations=record.associations,
                 variant=variant,
@@ -326,6 +318,22 @@ def to_actions(
         fingerprints=tuple(fingerprints),
         counts=Counts(unchanged=unchanged, repeated=repeated),
     )
+
+
+def _kind(before: Fingerprint | None) -> ActionKind:
+    """What happened to an object of which *before* was told, and that is there."""
+    if before is None:
+        return ActionKind.CREATED
+    return ActionKind.RESTORED if before.gone else ActionKind.UPDATED
+
+
+def _occurred_at(
+    record: Record, kind: ActionKind, before: Fingerprint | None, version: int, variant: int
+) -> datetime:
+    if kind is ActionKind.CREATED:
+        return record.created_at
+    has_moved = before is None or version > before.version
+    return from_milliseconds(version if has_moved else variant or version)
 
 
 def _changes(before: Fingerprint | None, record: Record) -> Changes | None:
@@ -453,14 +461,17 @@ def is_back(record: Record, known: Mapping[str, Fingerprint]) -> bool:
     return before is not None and before.gone in (Gone.DELETED, Gone.MERGED)
 
 
-def _variant(before: Fingerprint, version: int, looked: int) -> int:
+def _variant(before: Fingerprint, version: int, looked: int, *, is_same: bool) -> int:
     """What sets a state of an object behind all that was told of it before; 0 for its version.
 
     Mostly the version does. If it did not move, or was overtaken by an end of the object, the time
     at which the pass looked does: its values would not, because one that goes from A to B, back to
     A and to B again is delivered three times, and the last B must not be taken for the first.
-    The time is part of the checkpoint, so what is sent again after a crash has the same id.
+    The time is part of the checkpoint, so what is sent again after a crash has the same id. A state
+    that is the same keeps what it had.
     """
+    if is_same:
+        return before.variant if version < before.sequence else 0
     if version > before.sequence:
         return 0
     is_announced = not before.digest and version == before.version and not before.gone
