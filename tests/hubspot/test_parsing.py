@@ -16,7 +16,7 @@ from hubspot_sync._hubspot.calls.answers import (
 )
 from hubspot_sync._hubspot.calls.bodies import loads
 from hubspot_sync._hubspot.records.associations import InlineKeys, read_inline
-from hubspot_sync._hubspot.records.batch import read_batch
+from hubspot_sync._hubspot.records.batch_calls import read_batch
 from hubspot_sync._hubspot.records.subject import to_records
 from hubspot_sync._hubspot.records.values import conversion_for, to_instant
 from hubspot_sync.models import Association, AssociationType, PropertyDefinition

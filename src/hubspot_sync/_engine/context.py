@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from attrs import Factory, evolve, field, frozen
 
 from hubspot_sync._clock import StopRequested
+from hubspot_sync._engine.stopping import stop_as_error
 from hubspot_sync._retry import Retrier, RetryPolicy
-from hubspot_sync.errors import (
-    ConfigurationError,
-    HubSpotSyncError,
-    LeaseHeldError,
-    StoreUnavailableError,
-)
+from hubspot_sync.errors import ConfigurationError, HubSpotSyncError, LeaseHeldError
 from hubspot_sync.interfaces._answers import unforeseen
 from hubspot_sync.models import Retried, StreamStatus
 
@@ -122,14 +118,9 @@ class RunContext:
         Raises:
             StoreUnavailableError: The store stayed away, or the run was stopped while it was.
         """
-        try:
+        away = f"while the {store} was away; nothing is lost, do it again when both are back"
+        with stop_as_error(away, account):
             return self._patiently(store, account, None, function)
-        except StopRequested:
-            raise StoreUnavailableError(
-                f"the engine was stopped while the {store} was away; nothing is lost, do it again "
-                "when both are back",
-                account=str(account) if account else None,
-            ) from None
 
     def _patiently(
         self,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
-from hubspot_sync._clock import is_ahead, later
+from hubspot_sync._clock import is_ahead
+from hubspot_sync._engine.account.schedule import due_after, due_with, is_asked_for
 from hubspot_sync.errors import (
     AuthorizationRevokedError,
     HubSpotSyncError,
     OAuthAppError,
-    RetryableError,
     SupersededError,
     WrongAccountError,
 )
@@ -22,7 +21,7 @@ from hubspot_sync.models.accounts import streams_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from hubspot_sync.models import (
         Account,
@@ -40,11 +39,6 @@ _ANY_OF: Final[dict[str, tuple[str, ...]]] = {
     "companies": ("crm.objects.companies.read",),
     "contacts": ("crm.objects.contacts.read",),
 }
-_FIRST_WAIT: Final = timedelta(minutes=1)
-_LONGEST_WAIT: Final = timedelta(hours=1)
-_MOST_DOUBLINGS: Final = 20
-# MongoDB keeps milliseconds.
-_STORED_TO: Final = timedelta(milliseconds=1)
 
 
 def with_status(
@@ -71,11 +65,7 @@ def status_in_words(entry: AccountEntry) -> str:
 
 def with_account(entry: AccountEntry, account: Account, now: datetime) -> AccountEntry:
     """The entry with other settings: due at once for other streams, else by the new rhythm."""
-    due, last, before = entry.next_sync_at, entry.last_sync, entry.account
-    if due is not None and account.streams != before.streams:
-        due = now
-    elif due is not None and last is not None and account.sync_every != before.sync_every:
-        due = max(later(min(last.started_at, now), account.sync_every), now)
+    due = due_with(entry, account, now)
     changed = evolve(entry, account=account)
     return changed if due == entry.next_sync_at or due is None else changed.due_from(due, now)
 
@@ -165,14 +155,14 @@ def noted(
         failed_runs=0 if report.completed else failed_runs,
         streams=_summaries(entry, streams, finished_at),
     )
-    asked_for = _asked_for(entry, started_at, finished_at, claimed_until)
+    asked_for = is_asked_for(entry, started_at, finished_at, claimed_until)
     # What was decided meanwhile stays; what a wrong clock puts into the future was not.
     decided_before = entry.status_since <= started_at or is_ahead(entry.status_since, finished_at)
     if decided_before and not asked_for:
         after = _judged(after, report, failure, finished_at)
     if after.status is not AccountStatus.ACTIVE or asked_for:
         return after
-    due = _next(
+    due = due_after(
         after,
         failure,
         stopped=report.error is None and any(one.left_over for one in streams),
@@ -181,19 +171,6 @@ def noted(
         chance=chance,
     )
     return after.due_from(due, finished_at)
-
-
-def _asked_for(
-    entry: AccountEntry,
-    started_at: datetime,
-    finished_at: datetime,
-    claimed_until: datetime | None,
-) -> bool:
-    """Whether somebody wanted another run while this one went on, as after connecting again."""
-    due = entry.next_sync_at
-    if due is None or is_same(due, claimed_until):
-        return False
-    return started_at < due <= finished_at
 
 
 def _failure(report: SyncReport, streams: list[StreamReport]) -> HubSpotSyncError | None:
@@ -242,36 +219,6 @@ def _judged(
     if report.completed and entry.status is AccountStatus.NEEDS_REAUTHORIZATION:
         return with_status(entry, AccountStatus.ACTIVE, None, finished_at)
     return entry
-
-
-def _next(
-    entry: AccountEntry,
-    failure: HubSpotSyncError | None,
-    *,
-    stopped: bool,
-    started_at: datetime,
-    finished_at: datetime,
-    chance: float,
-) -> datetime:
-    """When an active account is due again."""
-    if isinstance(failure, RetryableError):
-        return later(finished_at, _wait(entry, failure, chance))
-    return finished_at if stopped else later(started_at, entry.account.sync_every)
-
-
-def _wait(entry: AccountEntry, failure: RetryableError, chance: float) -> timedelta:
-    """Twice as long after each failure in a row, less up to a half by chance."""
-    longest = max(_LONGEST_WAIT, entry.account.sync_every)
-    doublings = min(entry.failed_runs - 1, _MOST_DOUBLINGS)
-    wait: timedelta = min(_FIRST_WAIT * 2**doublings, longest) * (1 - chance / 2)
-    return max(wait, failure.retry_after or timedelta(0))
-
-
-def is_same(stored: datetime | None, instant: datetime | None) -> bool:
-    """Whether a store that keeps milliseconds made *stored* of *instant*."""
-    if stored is None or instant is None:
-        return False
-    return abs(stored - instant) < _STORED_TO
 
 
 def _missing_scopes(

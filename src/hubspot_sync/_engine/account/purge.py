@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from hubspot_sync._clock import StopRequested
 from hubspot_sync._engine.account.entry import with_status
+from hubspot_sync._engine.stopping import stop_as_error
 from hubspot_sync._engine.stream.erasure import scrub, sinks_of, unable_to
 from hubspot_sync._engine.stream.lease import PATIENCE_SECONDS, awaited_lease
 from hubspot_sync._ownership import new_owner_name
-from hubspot_sync.errors import LeaseHeldError, StoreUnavailableError
+from hubspot_sync.errors import LeaseHeldError
 from hubspot_sync.models import AccountStatus, PurgeReport, RejectedSelection, StreamKey
 from hubspot_sync.models.object_types import is_settled
 
@@ -56,7 +56,7 @@ class Purge:
             StoreUnavailableError: A store stays away, or the engine was stopped.
         """
         try:
-            with ExitStack() as held:
+            with stop_as_error("before all was removed; ask again", key), ExitStack() as held:
                 return self._purged(key, held, revoke=revoke)
         except LeaseHeldError as busy:
             raise LeaseHeldError(
@@ -64,10 +64,6 @@ class Purge:
                 "removed; ask again when that has ended",
                 owner=busy.owner,
                 account=str(key),
-            ) from None
-        except StopRequested:
-            raise StoreUnavailableError(
-                "the engine was stopped before all was removed; ask again", account=str(key)
             ) from None
 
     def _purged(self, key: AccountKey, held: ExitStack, *, revoke: bool) -> PurgeReport:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from hubspot_sync._engine.context import outcome_of
-from hubspot_sync._engine.stream.delivery import Delivery
 from hubspot_sync._engine.stream.lease import held_lease
 from hubspot_sync._engine.stream.rejected import RejectedActions, counted
+from hubspot_sync._engine.stream.retry import Retry
 from hubspot_sync._ownership import new_owner_name
 from hubspot_sync.models import RedriveReport, RetryCounts, StreamKey, StreamRedrive
 
@@ -44,18 +44,13 @@ def _stream(context: RunContext, selection: RejectedSelection, owner: str) -> St
         context.check_stop()
         with held_lease(context, stream, owner) as progress:
             rejected = RejectedActions(context, stream)
-            delivery = Delivery(
-                context=context,
-                progress=progress,
-                rejected=rejected,
-                stored=progress.load(),
-                begun=True,
+            retry = Retry(
+                context=context, progress=progress, rejected=rejected, stored=progress.load()
             )
             try:
-                for waiting in rejected.selected(selection):
-                    delivery.retry(waiting)
+                retry.run(rejected.selected(selection))
             finally:
-                counts = delivery.retried
+                counts = retry.counts
 
     status, error = outcome_of(work, stream, "the redrive")
     return StreamRedrive(stream=stream, status=status, counts=counts, error=error)

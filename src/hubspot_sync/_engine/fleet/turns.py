@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from hubspot_sync._clock import StopSignal
-from hubspot_sync._engine.account.entry import is_same
+from hubspot_sync._engine.account.schedule import is_same
 
 if TYPE_CHECKING:
     import threading

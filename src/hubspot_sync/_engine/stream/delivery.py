@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from attrs import evolve, field, frozen
-from msgspec.structs import replace
+from attrs import evolve
 
-from hubspot_sync._actions import as_update, fingerprint_of, unproved
-from hubspot_sync._engine.stream.rejected import Rejection, is_settled, is_superseded, timely
+from hubspot_sync._actions import as_update
+from hubspot_sync._engine.stream.batch import Written
+from hubspot_sync._engine.stream.rejected import Rejection
 from hubspot_sync.errors import ActionRejectedError, InvariantError
 from hubspot_sync.interfaces._answers import place_of
-from hubspot_sync.models import ActionKind, BatchStored, Counts, RetryCounts
+from hubspot_sync.models import ActionKind, BatchStored, Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from hubspot_sync._engine.context import RunContext
+    from hubspot_sync._engine.stream.batch import Batch
     from hubspot_sync._engine.stream.lease import Progress
     from hubspot_sync._engine.stream.rejected import RejectedActions
     from hubspot_sync.interfaces import Validator
@@ -24,138 +25,9 @@ if TYPE_CHECKING:
         Action,
         Checkpoint,
         Fingerprint,
-        RejectedAction,
         SinkAnswer,
         StreamKey,
     )
-
-_MUCH_MORE: Final = 1.5
-_BYTES_A_VALUE: Final = 50
-
-
-@frozen(kw_only=True)
-class Batch:
-    """Actions for the sink, and what holds once they are stored.
-
-    Attributes:
-        actions: What to store.
-        fingerprints: What is known of the objects then.
-        settled: Records that ended before the sink.
-        checkpoint: How far the stream is then.
-        before: How far it was before, with the pass under way.
-        outdated: Versions of objects of which an older one waits in the error queue.
-        known: What was delivered of the objects before, where they are delivered again.
-        tried: What waited in the error queue and is tried again, by object id.
-    """
-
-    actions: tuple[Action, ...]
-    fingerprints: tuple[Fingerprint, ...]
-    settled: Counts
-    checkpoint: Checkpoint
-    before: Checkpoint
-    outdated: Mapping[str, int] = field(factory=dict)
-    known: Mapping[str, Fingerprint] = field(factory=dict)
-    tried: Mapping[str, RejectedAction] = field(factory=dict)
-
-    def doubtful(self, actions: Iterable[Action]) -> list[Fingerprint]:
-        """What may be said of the objects of *actions*, of which the sink may have other values.
-
-        Of one that is delivered again as it was it has no others.
-        """
-        new = [one for one in self.fingerprints if self.known.get(one.object_id) != one]
-        return unproved(new, actions)
-
-    def created(self) -> dict[str, int]:
-        """The versions of objects of which the sink was told nothing that was committed."""
-        return {
-            one.object_id: one.version
-            for one in self.actions
-            if one.kind is ActionKind.CREATED and one.object_id not in self.known
-        }
-
-    def delivered(self, written: Written) -> list[Fingerprint]:
-        """What is known of the objects after *written*."""
-        rejected = written.rejected_ids
-        # A rejected object has no new fingerprint: it was not delivered, so its next version is
-        # compared with what the sink has, and if it has nothing, creates the object there.
-        fingerprints = {
-            one.object_id: one for one in self.fingerprints if one.object_id not in rejected
-        }
-        # What the sink had before is from a run that was cut off, and may have had other values;
-        # what tells that an object is gone has none.
-        for one in self.doubtful(one for one in written.unproved if not one.kind.gone):
-            if one.object_id in fingerprints:
-                fingerprints[one.object_id] = one
-        # One that the sink may have lost is not in it again.
-        for object_id in rejected & self.known.keys():
-            fingerprints[object_id] = replace(self.known[object_id], digest=b"")
-        return list(fingerprints.values())
-
-    def pieces(self, size: int, most: int, number: int) -> Iterator[tuple[Batch, int]]:
-        """This batch of *size* bytes in pieces of *most* bytes and *number* actions.
-
-        Whole pages may make a batch somewhat larger; it takes large records to cut one, or a page
-        of many. The checkpoint moves with the last piece.
-
-        Returns:
-            Each with its size.
-        """
-        if size < _MUCH_MORE * most and len(self.actions) < _MUCH_MORE * number:
-            yield self, size
-            return
-        piece: list[Action] = []
-        weight = 0
-        rest = self
-        for action in self.actions:
-            weighs = _weight(action)
-            if piece and (weight + weighs > most or len(piece) >= number):
-                done = {one.object_id for one in piece}
-                yield rest._of(done, settled=Counts(), checkpoint=self.before), weight
-                rest = rest._of({one.object_id for one in rest.fingerprints} - done)
-                piece, weight = [], 0
-            piece.append(action)
-            weight += weighs
-        yield rest, weight
-
-    def _of(self, object_ids: Container[str], **changes: Any) -> Batch:
-        """What this batch says of some objects."""
-        return evolve(
-            self,
-            actions=tuple(one for one in self.actions if one.object_id in object_ids),
-            fingerprints=tuple(one for one in self.fingerprints if one.object_id in object_ids),
-            outdated={one: version for one, version in self.outdated.items() if one in object_ids},
-            **changes,
-        )
-
-
-@frozen(kw_only=True)
-class Written:
-    """What became of some actions.
-
-    Attributes:
-        delivered: How many the sink accepted.
-        repeated: Those that it held already.
-        unproved: Those of which it, or a part of it, may have other values: what it held already.
-        rejections: Those that it, or a validator, rejected.
-    """
-
-    delivered: int = 0
-    repeated: int = 0
-    unproved: tuple[Action, ...] = ()
-    rejections: tuple[Rejection, ...] = ()
-
-    def __add__(self, other: Written) -> Written:
-        return Written(
-            delivered=self.delivered + other.delivered,
-            repeated=self.repeated + other.repeated,
-            unproved=self.unproved + other.unproved,
-            rejections=self.rejections + other.rejections,
-        )
-
-    @property
-    def rejected_ids(self) -> set[str]:
-        """The objects whose action was rejected."""
-        return {one.action.object_id for one in self.rejections}
 
 
 def _none() -> None:
@@ -174,7 +46,6 @@ class Delivery:
 
     Attributes:
         counts: What became of fresh records.
-        retried: What became of actions that were rejected before.
     """
 
     def __init__(
@@ -195,7 +66,6 @@ class Delivery:
         self._ahead: Batch | None = None
         self._writer = _SinkWriter(context, progress.stream)
         self.counts = Counts()
-        self.retried = RetryCounts()
 
     def store(self, batch: Batch, following: Callable[[], Batch | None] = _none) -> None:
         """Bring a fresh batch to the sink, keep what is rejected of it, and commit its checkpoint.
@@ -215,7 +85,7 @@ class Delivery:
                 batch is committed.
         """
         self._announce(batch)
-        written, _ = self._deliver(batch, following)
+        written, _ = self.deliver(batch, following)
         self._stored = batch.checkpoint
         rejected = len(written.rejections)
         counts = batch.settled + Counts(
@@ -226,31 +96,6 @@ class Delivery:
             BatchStored(stream=self._progress.stream, counts=counts, so_far=self.counts)
         )
         self._rejected.judge(written.delivered + written.repeated + rejected, rejected)
-
-    def retry(self, waiting: Sequence[RejectedAction]) -> None:
-        """Bring what was rejected before to the sink, and take it out of the error queue.
-
-        A version that is older than the last one delivered is dropped: the sink may keep the
-        latest version of each object, and one that keeps them all was told of a later one already.
-        So what a sink gets of an object always comes in the order of its versions.
-
-        Raises:
-            HubSpotSyncError: What ended it; what was tried before is settled.
-            StopRequested: The run was stopped.
-        """
-        self._context.check_stop()
-        known = self._progress.recall([one.action.object_id for one in waiting])
-        superseded = sum(is_superseded(one, known) for one in waiting)
-        written, parked = self._deliver(
-            _retried(waiting, known, self._stored, track=self._context.settings.track_changes)
-        )
-        rejected = len(written.rejections)
-        self.retried += RetryCounts(
-            delivered=len(waiting) - superseded - rejected,
-            superseded=superseded,
-            rejected=rejected - parked,
-            parked=parked,
-        )
 
     def _announce(self, batch: Batch) -> None:
         """Note what is to come before the sink is told anything of it.
@@ -272,10 +117,18 @@ class Delivery:
         self._announced.update(batch.created())
         return batch.doubtful(one for one in batch.actions if one.variant)
 
-    def _deliver(
+    def deliver(
         self, batch: Batch, following: Callable[[], Batch | None] = _none
     ) -> tuple[Written, int]:
-        """Write, keep what is rejected, commit the rest; also how many are parked now."""
+        """Write what was announced, keep what is rejected, and commit the rest.
+
+        Returns:
+            What became of the actions, and how many of them are parked now.
+
+        Raises:
+            HubSpotSyncError: As for `store`; nothing of the batch is committed.
+            StopRequested: Likewise.
+        """
         written = self._writer.write(batch.actions)
         parked = self._rejected.keep(written.rejections, batch.tried)
         fingerprints = batch.delivered(written)
@@ -299,32 +152,6 @@ class Delivery:
     def _commit(self, checkpoint: Checkpoint, fingerprints: Sequence[Fingerprint]) -> None:
         self._begun = True
         self._progress.commit(evolve(checkpoint, announced=dict(self._announced)), fingerprints)
-
-
-def _retried(
-    waiting: Sequence[RejectedAction],
-    known: Mapping[str, Fingerprint],
-    stored: Checkpoint,
-    *,
-    track: bool,
-) -> Batch:
-    """The batch that brings what waits to the sink; the stream is then as far as it was."""
-    actions = tuple(timely(one.action, known) for one in waiting if not is_settled(one, known))
-    return Batch(
-        actions=actions,
-        fingerprints=tuple(fingerprint_of(action, track=track) for action in actions),
-        settled=Counts(),
-        checkpoint=stored,
-        before=stored,
-        outdated={one.action.object_id: one.action.version for one in waiting},
-        tried={one.action.object_id: one for one in waiting},
-    )
-
-
-def _weight(action: Action) -> int:
-    """Roughly the bytes of *action*: its text, and something for each value."""
-    texts = (len(one) for one in action.properties.values() if isinstance(one, str))
-    return sum(texts) + _BYTES_A_VALUE * len(action.properties)
 
 
 class _SinkWriter:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from hubspot_sync._actions import End
-from hubspot_sync._clock import StopRequested
+from hubspot_sync._engine.stopping import stop_as_error
 from hubspot_sync._engine.stream.delivery import Delivery
 from hubspot_sync._engine.stream.gone import deliver_ends
 from hubspot_sync._engine.stream.lease import awaited_lease
 from hubspot_sync._engine.stream.rejected import RejectedActions
 from hubspot_sync._ownership import new_owner_name
-from hubspot_sync.errors import LeaseHeldError, StoreUnavailableError
+from hubspot_sync.errors import LeaseHeldError
 from hubspot_sync.models import (
     ActionKind,
     Counts,
@@ -60,8 +60,12 @@ def erase(
         TooManyRejectedError: The sink refuses to be told, of nearly all objects; all is removed.
     """
     clock = context.clock
+    unfinished = "before all was erased; ask again"
     try:
-        with awaited_lease(context, stream, new_owner_name()) as progress:
+        with (
+            stop_as_error(unfinished, stream.account, stream.object_type),
+            awaited_lease(context, stream, new_owner_name()) as progress,
+        ):
             erasure = _Erasure(context, progress, label, to_milliseconds(clock.now()))
             return erasure.run(object_ids)
     except LeaseHeldError as held:
@@ -69,12 +73,6 @@ def erase(
             f"{held.owner} is synchronising {stream.object_type}, so nothing was erased; ask again "
             "when that has ended",
             owner=held.owner,
-            account=str(stream.account),
-            stream=stream.object_type,
-        ) from None
-    except StopRequested:
-        raise StoreUnavailableError(
-            "the engine was stopped before all was erased; ask again",
             account=str(stream.account),
             stream=stream.object_type,
         ) from None

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from attrs import Factory, define, field, frozen
 
 from hubspot_sync._actions import End, ends_of, is_gone, to_ends
-from hubspot_sync._engine.stream.delivery import Batch, Delivery
+from hubspot_sync._engine.stream.batch import Batch
+from hubspot_sync._engine.stream.delivery import Delivery
 from hubspot_sync.models import (
     ActionKind,
     Counts,

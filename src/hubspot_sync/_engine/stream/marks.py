@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from hubspot_sync._clock import StopRequested
+from hubspot_sync._engine.stopping import stop_as_error
 from hubspot_sync._engine.stream.lease import PATIENCE_SECONDS, awaited_lease
 from hubspot_sync._ownership import new_owner_name
 from hubspot_sync._windows import marked
-from hubspot_sync.errors import LeaseHeldError, StoreUnavailableError
+from hubspot_sync.errors import LeaseHeldError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,18 +46,13 @@ def mark(
     owner = new_owner_name()
     until = context.clock.monotonic() + PATIENCE_SECONDS
     busy: dict[StreamKey, LeaseHeldError] = {}
-    try:
+    with stop_as_error("before all streams were marked; ask again", streams[0].account):
         for stream in streams:
             try:
                 with awaited_lease(context, stream, owner, until=until) as progress:
                     _mark(progress, redeliver=redeliver, confirmed=confirmed)
             except LeaseHeldError as held:
                 busy[stream] = held
-    except StopRequested:
-        raise StoreUnavailableError(
-            "the engine was stopped before all streams were marked; ask again",
-            account=str(streams[0].account),
-        ) from None
     if busy:
         raise _still_busy(busy)
 

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from hubspot_sync._actions import as_update, fingerprint_of
 from hubspot_sync.errors import ActionRejectedError, TooManyRejectedError
-from hubspot_sync.models import ActionKind, ActionsRejected, RejectedAction, RejectedSelection
+from hubspot_sync.models import ActionsRejected, RejectedAction, RejectedSelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from hubspot_sync._engine.context import RunContext
-    from hubspot_sync.models import Action, Fingerprint, StreamKey
+    from hubspot_sync.models import Action, StreamKey
 
 _AT_ONCE: Final = 250
 _ENOUGH_TO_JUDGE: Final = 100
@@ -233,38 +232,6 @@ def counted(context: RunContext, selection: RejectedSelection) -> Mapping[str, i
     """
     queue = context.queue()
     return context.ask("error queue", lambda: queue.count(selection), selection.account)
-
-
-def is_superseded(one: RejectedAction, known: Mapping[str, Fingerprint]) -> bool:
-    """Whether a newer version was delivered."""
-    delivered = known.get(one.action.object_id)
-    return delivered is not None and delivered.sequence > one.action.sequence
-
-
-def is_settled(one: RejectedAction, known: Mapping[str, Fingerprint]) -> bool:
-    """Whether it was delivered, or a newer version was.
-
-    Of a variant that alone says nothing that its version was delivered. No later variant can have
-    been: a reconcile pass leaves alone what waits in the version that it finds. Nor does it where
-    the sink may have lost that version.
-    """
-    action = one.action
-    delivered = known.get(action.object_id)
-    if delivered is None or delivered.version != action.version:
-        return is_superseded(one, known)
-    proved = bool(delivered.digest) and not action.variant
-    return proved or delivered.digest == fingerprint_of(action).digest
-
-
-def timely(action: Action, known: Mapping[str, Fingerprint]) -> Action:
-    """A creation, if the object was delivered in another version meanwhile, is an update.
-
-    Where the sink may have lost that one, it is the sink that tells.
-    """
-    before = known.get(action.object_id)
-    if action.kind is ActionKind.CREATED and before is not None and before.digest:
-        return as_update(action)
-    return action
 
 
 def _no_queue(rejections: Sequence[Rejection]) -> ActionRejectedError:

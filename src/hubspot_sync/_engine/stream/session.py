@@ -11,11 +11,12 @@ from attrs import evolve
 
 from hubspot_sync._engine.stream.archived import ArchivedPass
 from hubspot_sync._engine.stream.associations import AssociationsPass
-from hubspot_sync._engine.stream.delivery import Delivery
+from hubspot_sync._engine.stream.batch_maker import MOST_UNREAD
 from hubspot_sync._engine.stream.gone import GoneObjects
 from hubspot_sync._engine.stream.lease import held_lease
-from hubspot_sync._engine.stream.pipeline import MOST_UNREAD, Pipeline
+from hubspot_sync._engine.stream.pipeline import Pipeline
 from hubspot_sync._engine.stream.rejected import RejectedActions
+from hubspot_sync._engine.stream.retry import Retry
 from hubspot_sync._windows import (
     archived_due,
     associations_due,
@@ -95,7 +96,7 @@ class StreamSession:
         self._refused: tuple[str, ...] = ()
         self._rejected = RejectedActions(context, stream)
         self._runs: list[Pipeline] = []
-        self._retries: Delivery | None = None
+        self._retried: Retry | None = None
         self.mode: Mode | None = None
 
     @property
@@ -140,7 +141,7 @@ class StreamSession:
     @property
     def retried(self) -> RetryCounts:
         """What became of the rejected actions that were due."""
-        return RetryCounts() if self._retries is None else self._retries.retried
+        return RetryCounts() if self._retried is None else self._retried.counts
 
     def run(self) -> None:
         """Try again what is due, read what an earlier run left over, then up to the present.
@@ -272,15 +273,13 @@ class StreamSession:
         # A sink that was emptied is told of creations first, by the pass that delivers all again.
         if checkpoint.redeliver:
             return
-        self._retries = Delivery(
+        self._retried = Retry(
             context=self._context,
             progress=progress,
             rejected=self._rejected,
             stored=checkpoint,
-            begun=True,
         )
-        for waiting in self._rejected.due():
-            self._retries.retry(waiting)
+        self._retried.run(self._rejected.due())
 
     def _pass(self, progress: Progress) -> bool:
         """Read one pass; whether it does not lead up to the present, so that another is due."""

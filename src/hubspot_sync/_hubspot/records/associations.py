@@ -13,7 +13,7 @@ from attrs import frozen
 
 from hubspot_sync._hubspot.calls.answers import Pager, batch_answer, next_after
 from hubspot_sync._hubspot.calls.client import Call
-from hubspot_sync._hubspot.records.batch import Batches, Round
+from hubspot_sync._hubspot.records.batch_calls import Batches, Round
 from hubspot_sync.errors import HubSpotUnavailableError
 from hubspot_sync.models import Association, AssociationType, FoundAssociations
 

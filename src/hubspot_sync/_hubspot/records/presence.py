@@ -14,7 +14,7 @@ from attrs import evolve
 
 from hubspot_sync._hubspot.calls.answers import Pager, list_answer
 from hubspot_sync._hubspot.calls.client import Call
-from hubspot_sync._hubspot.records.batch import read_batch
+from hubspot_sync._hubspot.records.batch_calls import read_batch
 from hubspot_sync._hubspot.records.values import to_instant
 from hubspot_sync.errors import HubSpotUnavailableError, RequestRefusedError
 from hubspot_sync.models import Archived, Presence, SkippedRow

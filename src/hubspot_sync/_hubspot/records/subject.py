@@ -10,7 +10,7 @@ from attrs import frozen
 from hubspot_sync._hubspot.calls.answers import SearchAnswer, search_answer
 from hubspot_sync._hubspot.calls.client import Call
 from hubspot_sync._hubspot.records.associations import NO_KEYS, InlineKeys, PageKeys, read_inline
-from hubspot_sync._hubspot.records.batch import FoundById, read_batch
+from hubspot_sync._hubspot.records.batch_calls import FoundById, read_batch
 from hubspot_sync._hubspot.records.values import to_instant
 from hubspot_sync.errors import (
     HubSpotUnavailableError,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hubspot_sync._hubspot.calls.client import HubSpotClient, Reply
     from hubspot_sync._hubspot.calls.paths import Paths, Reach
     from hubspot_sync._hubspot.records.associations import PageKeys
-    from hubspot_sync._hubspot.records.batch import FoundById
+    from hubspot_sync._hubspot.records.batch_calls import FoundById
     from hubspot_sync._hubspot.records.ranges import Walk
     from hubspot_sync._hubspot.records.values import Conversion
     from hubspot_sync.models import StreamSettings, Value
