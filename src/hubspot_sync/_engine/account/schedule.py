@@ -1,6 +1,8 @@
 """When an account is due: after a run, with other settings, and where somebody asked for a run.
 
-An account that was connected, resumed or set to other streams is due at once.
+An account that was connected or resumed is due at once, and one that is not active never: see
+`with_status` and `opened` in `hubspot_sync._engine.account.entry`, where the rest of an entry is
+kept. The account store compares what was decided with the present (`AccountStore.due`).
 """
 
 from __future__ import annotations

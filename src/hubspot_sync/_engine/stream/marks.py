@@ -46,13 +46,16 @@ def mark(
     owner = new_owner_name()
     until = context.clock.monotonic() + PATIENCE_SECONDS
     busy: dict[StreamKey, LeaseHeldError] = {}
-    with stop_as_error("before all streams were marked; ask again", streams[0].account):
-        for stream in streams:
-            try:
-                with awaited_lease(context, stream, owner, until=until) as progress:
-                    _mark(progress, redeliver=redeliver, confirmed=confirmed)
-            except LeaseHeldError as held:
-                busy[stream] = held
+    unfinished = "before all streams were marked; ask again"
+    for stream in streams:
+        try:
+            with (
+                stop_as_error(unfinished, stream.account),
+                awaited_lease(context, stream, owner, until=until) as progress,
+            ):
+                _mark(progress, redeliver=redeliver, confirmed=confirmed)
+        except LeaseHeldError as held:
+            busy[stream] = held
     if busy:
         raise _still_busy(busy)
 
