@@ -100,6 +100,13 @@ class Person:
             "return (one.innerText || one.getAttribute('aria-label') || one.id || '').trim()"
         )
 
+    def is_on(self, words):
+        """Wait until *words* have the focus: the page's script may run behind the load."""
+        try:
+            WebDriverWait(self.browser, SECONDS).until(lambda _: self.focused == words)
+        except TimeoutException:
+            raise AssertionError(f"the focus is on {self.focused!r}, not {words!r}") from None
+
     def tab_to(self, words):
         """Press Tab until what begins with *words* has the focus, as it must in the end."""
         for _ in range(40):
@@ -114,7 +121,7 @@ class Person:
 
     def sign_in(self, tenant="acme"):
         """Type the API key; the field has the focus."""
-        assert self.focused == "key"
+        self.is_on("key")
         self.press(TENANTS[tenant], Keys.ENTER)
 
     def fits(self):
@@ -154,7 +161,7 @@ def test_from_the_first_key_to_the_first_sync(person):
 
     person.sees("Sync completed · companies: 10 records · contacts: 30 records")
     person.sees("1 account fresh")
-    assert person.focused == "Sync now"
+    person.is_on("Sync now")
     assert person.fits()
     said = person.browser.get_log("browser")
     origin = person.browser.execute_script("return location.origin")
@@ -230,7 +237,7 @@ def test_an_account_that_has_to_be_connected_again(person, host, emulator):
 def test_a_wrong_key_and_a_key_that_is_forgotten(person, host):
     """Nothing of the tenant stays on the page."""
     assert host.connect("acme", ACME).status_code == 200
-    assert person.focused == "key"
+    person.is_on("key")
     person.press("hsk_wrong", Keys.ENTER)
     person.sees("Send a valid API key")
     person.press(TENANTS["acme"], Keys.ENTER)
@@ -239,7 +246,7 @@ def test_a_wrong_key_and_a_key_that_is_forgotten(person, host):
     person.tab_to("Forget my key")
     person.press(Keys.ENTER)
 
-    assert person.focused == "key"
+    person.is_on("key")
     assert "acme-canary.example" not in person.all_text
     person.browser.refresh()
     assert "acme-canary.example" not in person.all_text
