@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import orjson
 from attrs import evolve, frozen
 from msgspec.structs import replace
 
@@ -46,7 +47,6 @@ _TOMBSTONE = b"gone"
 # https://developers.hubspot.com/changelog/updated-merge-functionality-for-contacts-and-companies
 _MERGED_IDS = "hs_merged_object_ids"
 _encode = msgspec.json.Encoder().encode
-_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 
 
 @frozen(kw_only=True)
@@ -123,8 +123,8 @@ def _short(edges: bytes) -> bytes:
 
 def _dumps(content: Any) -> bytes:
     try:
-        return _encode_sorted(content)
-    except UnicodeEncodeError:  # lone surrogates, which HubSpot's door does not let pass
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # lone surrogates, which HubSpot's door does not let pass, others may
         return json.dumps(content, sort_keys=True).encode()
 
 

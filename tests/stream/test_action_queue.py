@@ -110,7 +110,19 @@ def test_a_batch_that_waits_is_announced_with_the_commit_before():
 
 def test_what_waits_behind_a_refusal_is_not_announced():
     """The stream may end there, and nobody would have to settle what the sink was never told."""
-    assert announced_by(["refused"])[:3] == [["1"], [], ["2"]]
+    announced = announced_by(["refused"])
+
+    assert announced == [["1"], [], ["2"], [], ["3"], [], ["4"], []]
+
+
+def test_the_label_is_asked_for_once_a_pass():
+    """HubSpot may be asked for it, and fail behind what was read."""
+    setting = Setting([[record("1")], [record("2")], [record("3")]])
+    asked = []
+    setting.source.label = asked.append
+
+    assert counted(setting.sync(settings=ONE_BY_ONE)) == (3, 0, 0, 0, 0)
+    assert asked == ["contacts"]
 
 
 def test_what_follows_a_batch_that_failed_is_not_committed_but_read_again():

@@ -75,6 +75,8 @@ class BatchMaker:
         rejected: What waits in the error queue.
 
     Attributes:
+        label: What people call one of the objects, for custom types; to be set before the first
+            page is read, because HubSpot may be asked for it.
         checkpoint: How far the stream is once all batches are stored that were made.
         oddities: What of the pages is no record, or kept as text.
         missing: Delivered objects that the pages lack, where they are compared with those.
@@ -105,6 +107,7 @@ class BatchMaker:
         self._rejected = rejected
         self._doubtful = checkpoint.doubtful_until is not None
         self._forgotten = 0
+        self.label: str | None = None
         self.checkpoint = checkpoint
         self.oddities = Oddities(self._stream, context.notify)
         self.missing = Missing(progress, reading.missing)
@@ -153,7 +156,7 @@ class BatchMaker:
             self._stream.account,
             fresh,
             doubted(known, queued),
-            label=self._label(),
+            label=self.label,
             backfill=self._reading.mode is Mode.BACKFILL or redelivers,
             deliver_unchanged=self._context.settings.deliver_unchanged or self._doubtful,
             redeliver=redelivers,
@@ -178,9 +181,6 @@ class BatchMaker:
             },
             known=known if redelivers else {},
         )
-
-    def _label(self) -> str | None:
-        return self._source.label(self._stream.object_type)
 
     @property
     def _looked(self) -> int:
@@ -217,7 +217,9 @@ class BatchMaker:
         object_ids = merged_ids(records)
         if not object_ids:
             return _NOTHING, {}
-        known = {**self._progress.recall(object_ids), **queue.of(object_ids)}
+        # Looked at first: what leaves the way to the sink meanwhile is in a store by then.
+        on_their_way = queue.of(object_ids)
+        known = {**self._progress.recall(object_ids), **on_their_way}
         there = [one for one, delivered in known.items() if not is_gone(delivered)]
         read = {record.object_id for record in records}
         doubtful = [one for one in there if one not in read]
@@ -230,7 +232,7 @@ class BatchMaker:
             known,
             queued=queued,
             looked=self._looked,
-            label=self._label(),
+            label=self.label,
         )
         versions = {one.object_id: one.version for one in ended.actions}
         superseded = {one: versions[one] for one in versions.keys() & queued.keys()}

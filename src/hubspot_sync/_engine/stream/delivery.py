@@ -79,7 +79,8 @@ class Delivery:
             ActionRejectedError: An action was rejected and there is no error queue; nothing of the
                 batch is committed.
             LeaseLostError: Another worker took the stream over.
-            StoreUnavailableError: A store stayed away; nothing of the batch is committed.
+            StoreUnavailableError: A store stayed away. Nothing of the batch is committed, unless
+                it is the error queue that stayed away behind the commit.
             StopRequested: The run was stopped while a store was away.
             TooManyRejectedError: So many actions were rejected that the stream ends here; the
                 batch is committed.
@@ -108,7 +109,7 @@ class Delivery:
         ahead, self._ahead = self._ahead, None
         if batch is not ahead:
             variants = self._announcement(batch)
-            if batch.actions and (variants or self._announced or not self._begun):
+            if batch.actions and (variants or batch.created() or not self._begun):
                 self._commit(self._stored, variants)
         self._rejected.announce([one for one in batch.actions if one.object_id in batch.outdated])
 
@@ -120,13 +121,14 @@ class Delivery:
     def deliver(
         self, batch: Batch, following: Callable[[], Batch | None] = _none
     ) -> tuple[Written, int]:
-        """Write what was announced, keep what is rejected, and commit the rest.
+        """Write, keep what is rejected, and commit the rest.
 
         Returns:
             What became of the actions, and how many of them are parked now.
 
         Raises:
-            HubSpotSyncError: As for `store`; nothing of the batch is committed.
+            HubSpotSyncError: As for `store`, but for the last. If it is the error queue that stays
+                away, the batch may be committed.
             StopRequested: Likewise.
         """
         written = self._writer.write(batch.actions)
@@ -134,14 +136,15 @@ class Delivery:
         fingerprints = batch.delivered(written)
         for one in batch.actions:
             self._announced.pop(one.object_id, None)
-        # After rejections the stream may end here.
-        after = None if written.rejections else following()
-        self._ahead = after
+        # What may yet end the stream behind this commit is the error queue, or too many rejections.
+        may_end = written.rejections or self._rejected.has_rejected or batch.outdated
+        after = None if may_end else following()
         if after is not None and (variants := self._announcement(after)):
             said = {one.object_id: one for one in (*fingerprints, *variants)}
             fingerprints = list(said.values())
         if fingerprints or not batch.tried:
             self._commit(batch.checkpoint, fingerprints)
+        self._ahead = after
         # After the commit, so that an object that is taken out of the queue is in the sink.
         rejected = written.rejected_ids
         self._rejected.settle(

@@ -169,6 +169,7 @@ class Pipeline:
 
     def _read(self) -> Iterator[Page]:
         """What HubSpot did not answer for before, and the pass itself, until the run is stopped."""
+        self._maker.label = self._source.label(self._stream.object_type)
         for page in self._source.read(self._wanted, self._reading):
             yield page
             # With the last page the pass is complete, whoever wants it to end.

@@ -59,6 +59,11 @@ class RejectedActions:
         self._rejected = 0
         self._last_reason = ""
 
+    @property
+    def has_rejected(self) -> bool:
+        """Whether anything was rejected in this run, so that more of it may be too much."""
+        return self._rejected > 0
+
     def look(self) -> None:
         """See whether the queue has anything of the stream; if not, it need not be asked again."""
         queue = self._queue
